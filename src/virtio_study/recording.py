@@ -1,0 +1,299 @@
+"""The recording: one server under one driver configuration, row by row, with its provenance.
+
+A recording is a Parquet file of the one schema below; its provenance is in the file. Recordings are written once,
+atomically, and listed with their SHA-256 in the study's `manifest.json`; reading verifies both.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from virtio_study.errors import DataError
+
+__all__ = [
+    "INSTRUMENTS",
+    "SCHEMA",
+    "Column",
+    "Provenance",
+    "Recording",
+    "add_file",
+    "check_frame",
+    "manifest",
+    "read",
+    "recordings",
+    "sha256",
+    "write",
+    "write_atomically",
+]
+
+INSTRUMENTS = (
+    "guest_stats",
+    "guest_agent",
+    "host_rss_scaled",
+    "host_pss",
+    "host_cgroup",
+    "unknown",
+)
+"""What made a memory value (DESIGN glossary): balloon statistics, the guest's own /proc/meminfo, or a host figure."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the schema: kind, whether every row must have it, and the lowest possible value."""
+
+    kind: Literal["time", "number", "instrument", "text"]
+    required: bool
+    minimum: float | None = 0.0
+
+
+SCHEMA: dict[str, Column] = {
+    "time": Column("time", True),
+    "step_s": Column("number", True),
+    "cpu_cores": Column("number", True),
+    "cpu_allocated_cores": Column("number", True),
+    "mem_displayed_bytes": Column("number", True),
+    "mem_instrument": Column("instrument", True),
+    "mem_host_bytes": Column("number", False),
+    "mem_host_instrument": Column("instrument", False),
+    "mem_guest_bytes": Column("number", False),
+    "mem_guest_instrument": Column("instrument", False),
+    "mem_allocated_bytes": Column("number", True),
+    "disk_read_bytes_per_s": Column("number", False),
+    "disk_write_bytes_per_s": Column("number", False),
+    "net_in_bytes_per_s": Column("number", False),
+    "net_out_bytes_per_s": Column("number", False),
+    "uptime_s": Column("number", False),
+    "consolidation": Column("text", True),
+    # beyond what every source has
+    "cpu_schedstat_cores": Column("number", False),
+    "node_cpu_cores": Column("number", False),
+    "mem_host_rss_scaled_bytes": Column("number", False),
+    "mem_host_pss_bytes": Column("number", False),
+    "mem_host_cgroup_bytes": Column("number", False),
+    "disk_reads_per_s": Column("number", False),
+    "disk_writes_per_s": Column("number", False),
+    "requests_offered_per_s": Column("number", False),
+    "requests_answered_per_s": Column("number", False),
+    "pressure_cpu_some_percent": Column("number", False),
+    "pressure_io_some_percent": Column("number", False),
+    "pressure_memory_some_percent": Column("number", False),
+}
+"""The one schema. `time` is the END of the interval of `step_s` seconds, UTC; a value that was not measured is NaN."""
+
+
+class Provenance(BaseModel):
+    """Where a recording comes from; stored inside its Parquet file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: str
+    server: str
+    driver_config: str
+    replicate: str
+    kind: Literal["measured", "emulated", "simulated"]
+    source: str
+    collector_version: str
+    started_at: str
+    accelerator: str | None = None
+    kernel_module: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    devices: dict[str, str] = Field(default_factory=dict)
+    vm_config: list[str] = Field(default_factory=list)
+    config_digest: str = ""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    events: dict[str, float] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A frame of the schema (one row a step) and its provenance."""
+
+    frame: pd.DataFrame
+    provenance: Provenance
+    path: Path
+
+
+def check_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return the frame with the schema's columns in order; `DataError` names the first wrong row and column.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (rows, columns)
+        Optional columns may be absent: they are added as NaN (or `unknown` for an instrument).
+    where : str
+        What to call the frame in an error, usually its file.
+    """
+    unknown = [name for name in frame.columns if name not in SCHEMA]
+    if unknown:
+        raise DataError(f"{where}: unknown column {unknown[0]!r}; the schema has: {', '.join(SCHEMA)}")
+    missing = [name for name, column in SCHEMA.items() if column.required and name not in frame.columns]
+    if missing:
+        raise DataError(f"{where}: column {missing[0]!r} is missing; it is required in every recording")
+    if frame.empty:
+        raise DataError(f"{where}: no rows; a recording needs at least one")
+    checked = pd.DataFrame(index=range(len(frame)))
+    for name, column in SCHEMA.items():
+        values = frame[name].reset_index(drop=True) if name in frame.columns else None
+        checked[name] = _check_column(name, column, values, len(frame), where)
+    _refuse(
+        checked["time"].diff().dropna() <= pd.Timedelta(0),
+        checked["time"],
+        "time",
+        where,
+        "times must increase",
+    )
+    return checked
+
+
+def _check_column(name: str, column: Column, values: pd.Series | None, rows: int, where: str) -> pd.Series:
+    if values is None:
+        return pd.Series(["unknown" if column.kind == "instrument" else np.nan] * rows)
+    if column.kind == "time":
+        if not isinstance(values.dtype, pd.DatetimeTZDtype) or str(values.dt.tz) != "UTC":
+            raise DataError(f"{where}: column {name!r} is {values.dtype}; expected UTC times")
+        _refuse(values.isna(), values, name, where, "every row needs a time")
+        return values.astype("datetime64[us, UTC]")
+    if column.kind == "number":
+        try:
+            numbers = values.astype("float64")
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{where}: column {name!r}: expected numbers: {error}") from error
+        _refuse(np.isinf(numbers), numbers, name, where, "expected a finite number")
+        if column.minimum is not None:
+            _refuse(numbers < column.minimum, numbers, name, where, f"expected at least {column.minimum:g}")
+        return numbers
+    if column.kind == "instrument":
+        _refuse(~values.isin(INSTRUMENTS), values, name, where, f"expected one of {', '.join(INSTRUMENTS)}")
+    return values.astype("str")
+
+
+def _refuse(wrong: Any, values: pd.Series, name: str, where: str, expected: str) -> None:
+    rows = np.flatnonzero(np.asarray(wrong))
+    if len(rows):
+        row = int(pd.Series(wrong).index[rows[0]])
+        raise DataError(f"{where}: row {row}, column {name!r} is {values[row]}: {expected} ({len(rows)} such rows)")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old or the new content and never a part; parents are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """Files of a study and their SHA-256: `{relative path: hexadecimal}`; empty if nothing was recorded yet."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        return {}
+    try:
+        files = json.loads(path.read_text())["files"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a manifest ({error}); restore it from version control") from error
+    return {str(name): str(digest) for name, digest in files.items()}
+
+
+def add_file(folder: Path, path: Path) -> None:
+    """List a finished file in the study's manifest; a listed file with other content is refused."""
+    files = manifest(folder)
+    name = path.relative_to(folder).as_posix()
+    digest = sha256(path)
+    if files.get(name, digest) != digest:
+        raise DataError(f"{path}: already in the manifest with another content; recordings are never rewritten")
+    files[name] = digest
+    text = json.dumps({"version": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n"
+    write_atomically(folder / "manifest.json", text.encode())
+
+
+def write(recording: Recording, folder: Path) -> None:
+    """Check a recording, write its Parquet file atomically and list it in the manifest of the study's folder.
+
+    Raises
+    ------
+    DataError
+        If the frame breaks the schema, or the file is in the manifest already with another content.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frame = check_frame(recording.frame, str(recording.path))
+    if recording.path.relative_to(folder).as_posix() in manifest(folder):
+        raise DataError(f"{recording.path}: recorded already; recordings are never rewritten")
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), b"virtio_study": recording.provenance.model_dump_json().encode()}
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    write_atomically(recording.path, sink.getvalue().to_pybytes())
+    add_file(folder, recording.path)
+
+
+def read(path: Path, folder: Path) -> Recording:
+    """Read a recording after verifying its checksum against the study's manifest, and its schema.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, not in the manifest, changed since it was recorded, truncated, or breaks the schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = path.relative_to(folder).as_posix()
+    digest = manifest(folder).get(name)
+    if digest is None:
+        raise DataError(f"{path}: not in {folder / 'manifest.json'}; record it, or restore the manifest")
+    if not path.exists():
+        raise DataError(f"{path}: listed in the manifest but missing; restore it from version control")
+    if sha256(path) != digest:
+        raise DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")
+    try:
+        table = pq.read_table(path)
+        provenance = Provenance.model_validate_json((table.schema.metadata or {})[b"virtio_study"])
+    except (pa.ArrowException, OSError, KeyError, ValidationError) as error:
+        raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error
+    return Recording(check_frame(table.to_pandas(), str(path)), provenance, path)
+
+
+def recordings(folder: Path, server: str, driver_config: str) -> Iterator[Recording]:
+    """Read every listed recording of a server under a driver configuration, in order of name.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one of them cannot be read.
+    """
+    prefix = f"recordings/{server}/{driver_config}/"
+    names = [name for name in manifest(folder) if name.startswith(prefix) and name.endswith(".parquet")]
+    if not names:
+        raise DataError(
+            f"{folder / prefix}: no recording of server {server!r} under {driver_config!r}; record it first"
+        )
+    for name in sorted(names):
+        yield read(folder / name, folder)

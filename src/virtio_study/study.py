@@ -1,0 +1,309 @@
+"""The protocol of a study: servers, driver configurations, comparisons, load, margins and seed, in one YAML file."""
+
+import difflib
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
+
+from virtio_study.errors import StudyError
+
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "DriverConfiguration",
+    "Host",
+    "LabPlan",
+    "LoadMetric",
+    "Server",
+    "Study",
+    "Text",
+    "Window",
+    "load_study",
+]
+
+Metric = Literal["cpu", "mem_displayed", "mem_host", "mem_guest"]
+METRICS: dict[str, str] = {
+    "cpu": "cpu_cores",
+    "mem_displayed": "mem_displayed_bytes",
+    "mem_host": "mem_host_bytes",
+    "mem_guest": "mem_guest_bytes",
+}
+"""Metric of a study -> column of a recording. RAM is three estimands, never one."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Text(_Strict):
+    """A text for readers in English and Spanish."""
+
+    en: str
+    es: str
+
+
+class Host(_Strict):
+    """What is known of the physical machine; anything unknown is left out, never guessed."""
+
+    name: str
+    cpu_model: str
+    logical_cpus: int = Field(gt=0)
+    physical_cores: int | None = Field(default=None, gt=0)
+    memory_bytes: ByteSize = Field(gt=0)
+    hypervisor: str
+
+
+class Server(_Strict):
+    """A virtual machine under study and its allocation, constant over all driver configurations."""
+
+    vmid: int = Field(ge=100)
+    role: Text
+    vcpus: int = Field(gt=0)
+    memory_bytes: ByteSize = Field(gt=0)
+    disk_bytes: ByteSize = Field(gt=0)
+
+
+class DriverConfiguration(_Strict):
+    """A driver configuration: which devices the server has and whether the balloon driver is loaded."""
+
+    label: Text
+    disk: str | None = None
+    nic: str | None = None
+    balloon_driver: bool | None = None
+    free_page_reporting: bool | None = None
+
+
+class Comparison(_Strict):
+    """An ordered pair of driver configurations; the effect is `after` minus `before`."""
+
+    before: Name
+    after: Name
+    purpose: Literal["total", "instrument", "devices", "restart"]
+    question: Text
+
+
+class LoadMetric(_Strict):
+    """A column that measures the imposed load and the relative margin within which both sides count as equal."""
+
+    column: str
+    margin: float = Field(gt=0, lt=1)
+
+
+class Window(_Strict):
+    """A stretch of wall-clock time, with its time zone, in which a driver configuration is studied."""
+
+    server: Name
+    driver_config: Name
+    start: datetime
+    end: datetime
+
+    @model_validator(mode="after")
+    def _aware_and_ordered(self) -> Self:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError("start and end need a time zone, as in 2026-11-23T14:00:00+01:00")
+        if self.end <= self.start:
+            raise ValueError("end must be after start")
+        return self
+
+
+class LabPlan(_Strict):
+    """How the lab records: boots per server and driver configuration, steady seconds per boot, step."""
+
+    boots: int = Field(ge=2)
+    steady_s: int = Field(ge=10)
+    step_s: float = Field(gt=0)
+    disk_reads_per_s: int = Field(ge=0)
+    disk_writes_per_s: int = Field(ge=0)
+    requests_per_s: int = Field(ge=0)
+    start_up_fill_bytes: ByteSize
+
+
+class Study(_Strict):
+    """A validated protocol with the folder that holds it.
+
+    `driver_configs` keeps the order of the file: before to after.
+    """
+
+    title: Text
+    source: Literal["lab", "published", "recordings"]
+    host: Host
+    servers: dict[Name, Server] = Field(min_length=1)
+    driver_configs: dict[Name, DriverConfiguration] = Field(min_length=2)
+    comparisons: dict[Name, Comparison] = Field(min_length=1)
+    metrics: list[Metric] = Field(min_length=1)
+    load: dict[Name, list[LoadMetric]] = Field(default_factory=dict)
+    windows: list[Window] = Field(default_factory=list)
+    lab: LabPlan | None = None
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    practical_margin: float = Field(default=0.05, gt=0, lt=1)
+    seed: int = Field(ge=0)
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for name, comparison in self.comparisons.items():
+            for side in (comparison.before, comparison.after):
+                if side not in self.driver_configs:
+                    raise ValueError(
+                        f"comparisons.{name}: {_unknown('driver configuration', side, self.driver_configs)}"
+                    )
+        for server in self.load:
+            if server not in self.servers:
+                raise ValueError(f"load: {_unknown('server', server, self.servers)}")
+        for window in self.windows:
+            if window.server not in self.servers:
+                raise ValueError(f"windows: {_unknown('server', window.server, self.servers)}")
+            if window.driver_config not in self.driver_configs:
+                raise ValueError(
+                    f"windows: {_unknown('driver configuration', window.driver_config, self.driver_configs)}"
+                )
+        if self.source == "lab" and self.lab is None:
+            raise ValueError("source: lab needs the key lab (boots, steady_s, step_s, ...)")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The study's name: that of its folder."""
+        return self.folder.name
+
+    @property
+    def reports(self) -> Path:
+        """Where results go: `reports/<study>` beside `data/`."""
+        parent = self.folder.parent
+        root = parent.parent if parent.name == "data" else parent
+        return root / "reports" / self.name
+
+    @property
+    def work(self) -> Path:
+        """Where notebooks leave tables for the next notebook (not kept in git)."""
+        return self.folder / "work"
+
+    def server(self, name: str) -> Server:
+        """Return a server by name; `StudyError` with the nearest name if there is none."""
+        if name not in self.servers:
+            raise StudyError(f"{self.folder / 'study.yaml'}: {_unknown('server', name, self.servers)}")
+        return self.servers[name]
+
+    def driver_config(self, name: str) -> DriverConfiguration:
+        """Return a driver configuration by name; `StudyError` with the nearest name if there is none."""
+        if name not in self.driver_configs:
+            raise StudyError(
+                f"{self.folder / 'study.yaml'}: {_unknown('driver configuration', name, self.driver_configs)}"
+            )
+        return self.driver_configs[name]
+
+
+def load_study(study: str | Path) -> Study:
+    """Read and validate the protocol of a study.
+
+    Parameters
+    ----------
+    study : str or Path
+        A study's folder, its `study.yaml`, or its name: `data/<name>` is looked for in the working directory
+        and in the directories above it.
+
+    Raises
+    ------
+    StudyError
+        If there is no such study, the file is not YAML, a key is unknown, or a value is not what the protocol
+        expects. The message names file, line, key, value, expectation and the nearest valid key.
+    """
+    path = _find(Path(study))
+    text = path.read_text(encoding="utf-8")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise StudyError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(data, dict):
+        raise StudyError(f"{path}:1: expected keys such as title, servers, driver_configs; found {type(data).__name__}")
+    try:
+        return Study.model_validate({**data, "folder": path.parent.resolve()})
+    except ValidationError as error:
+        raise StudyError("; ".join(_describe(path, node, item) for item in error.errors()[:5])) from error
+
+
+def _find(study: Path) -> Path:
+    if study.suffix in {".yaml", ".yml"}:
+        candidates = [study]
+    else:
+        here = Path.cwd()
+        candidates = [
+            study / "study.yaml",
+            *(d / "data" / study / "study.yaml" for d in (here, *here.parents)),
+        ]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise StudyError(
+        f"no study {str(study)!r}: looked for {candidates[0]} and for data/{study}/study.yaml here and above; "
+        "give a study's folder or the name of a folder in data/"
+    )
+
+
+def _unknown(kind: str, name: str, known: dict[str, Any]) -> str:
+    return f"unknown {kind} {name!r}{_nearest(name, list(known))}; known: {', '.join(known)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _describe(path: Path, node: yaml.Node | None, item: Any) -> str:
+    location = [part for part in item["loc"] if part != "[key]"]
+    where = f"{path}:{_line(node, location)}"
+    key = ".".join(str(part) for part in location) or "study"
+    if item["type"] == "extra_forbidden":
+        siblings = _fields(location[:-1])
+        return f"{where}: unknown key {key!r}{_nearest(str(location[-1]), siblings)}; valid: {', '.join(siblings)}"
+    if item["type"] == "missing":
+        return f"{where}: missing key {key!r}; add it"
+    message = item["msg"].removeprefix("Value error, ")
+    if isinstance(item["input"], dict):
+        return f"{where}: {message}" if not location else f"{where}: {key}: {message}"
+    return f"{where}: {key} is {item['input']!r}: {message[0].lower() + message[1:]}"
+
+
+def _fields(location: list[Any]) -> list[str]:
+    """Valid keys of the model at a location of the file."""
+    models: dict[str, type[BaseModel]] = {
+        "title": Text,
+        "role": Text,
+        "label": Text,
+        "question": Text,
+        "host": Host,
+        "servers": Server,
+        "driver_configs": DriverConfiguration,
+        "comparisons": Comparison,
+        "load": LoadMetric,
+        "windows": Window,
+        "lab": LabPlan,
+    }
+    for part in reversed(location):
+        if part in models:
+            return [*models[part].model_fields]
+    return [name for name in Study.model_fields if name != "folder"]
+
+
+def _line(node: yaml.Node | None, location: list[Any]) -> int:
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
