@@ -4,10 +4,6 @@ A recording is a Parquet file of the one schema below; its provenance is in the 
 atomically, and listed with their SHA-256 in the study's `manifest.json`; reading verifies both.
 """
 
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from virtio_study.errors import DataError
+from virtio_study.storage import add_file, manifest, sha256, verify, write_atomically
 
 __all__ = [
     "INSTRUMENTS",
@@ -184,52 +181,6 @@ def _refuse(wrong: Any, values: pd.Series, name: str, where: str, expected: str)
         raise DataError(f"{where}: row {row}, column {name!r} is {values[row]}: {expected} ({len(rows)} such rows)")
 
 
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers see the old or the new content and never a part; parents are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def manifest(folder: Path) -> dict[str, str]:
-    """Files of a study and their SHA-256: `{relative path: hexadecimal}`; empty if nothing was recorded yet."""
-    path = folder / "manifest.json"
-    if not path.exists():
-        return {}
-    try:
-        files = json.loads(path.read_text())["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a manifest ({error}); restore it from version control") from error
-    return {str(name): str(digest) for name, digest in files.items()}
-
-
-def add_file(folder: Path, path: Path) -> None:
-    """List a finished file in the study's manifest; a listed file with other content is refused."""
-    files = manifest(folder)
-    name = path.relative_to(folder).as_posix()
-    digest = sha256(path)
-    if files.get(name, digest) != digest:
-        raise DataError(f"{path}: already in the manifest with another content; recordings are never rewritten")
-    files[name] = digest
-    text = json.dumps({"version": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n"
-    write_atomically(folder / "manifest.json", text.encode())
-
-
 def write(recording: Recording, folder: Path) -> None:
     """Check a recording, write its Parquet file atomically and list it in the manifest of the study's folder.
 
@@ -265,14 +216,7 @@ def read(path: Path, folder: Path) -> Recording:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    name = path.relative_to(folder).as_posix()
-    digest = manifest(folder).get(name)
-    if digest is None:
-        raise DataError(f"{path}: not in {folder / 'manifest.json'}; record it, or restore the manifest")
-    if not path.exists():
-        raise DataError(f"{path}: listed in the manifest but missing; restore it from version control")
-    if sha256(path) != digest:
-        raise DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")
+    verify(path, folder)
     try:
         table = pq.read_table(path)
         provenance = Provenance.model_validate_json((table.schema.metadata or {})[b"virtio_study"])

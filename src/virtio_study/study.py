@@ -16,6 +16,7 @@ __all__ = [
     "DriverConfiguration",
     "Host",
     "LabPlan",
+    "Load",
     "LoadMetric",
     "Server",
     "Study",
@@ -111,16 +112,26 @@ class Window(_Strict):
         return self
 
 
+class Load(_Strict):
+    """The load that the lab puts on a server, operations a second."""
+
+    disk_reads_per_s: int = Field(default=0, ge=0)
+    disk_writes_per_s: int = Field(default=0, ge=0)
+    requests_per_s: int = Field(default=0, ge=0)
+
+
 class LabPlan(_Strict):
-    """How the lab records: boots per server and driver configuration, steady seconds per boot, step."""
+    """How the lab records: boots per server and driver configuration, steady seconds per boot, step, loads.
+
+    `side_by_side` driver configurations run at the same time on the host, each with all servers.
+    """
 
     boots: int = Field(ge=2)
     steady_s: int = Field(ge=10)
     step_s: float = Field(gt=0)
-    disk_reads_per_s: int = Field(ge=0)
-    disk_writes_per_s: int = Field(ge=0)
-    requests_per_s: int = Field(ge=0)
+    side_by_side: int = Field(default=1, ge=1)
     start_up_fill_bytes: ByteSize
+    loads: dict[Name, Load]
 
 
 class Study(_Strict):
@@ -164,6 +175,8 @@ class Study(_Strict):
                 )
         if self.source == "lab" and self.lab is None:
             raise ValueError("source: lab needs the key lab (boots, steady_s, step_s, ...)")
+        if self.lab is not None and set(self.lab.loads) != set(self.servers):
+            raise ValueError(f"lab.loads: expected a load for each of {', '.join(self.servers)}")
         return self
 
     @property
@@ -286,6 +299,7 @@ def _fields(location: list[Any]) -> list[str]:
         "load": LoadMetric,
         "windows": Window,
         "lab": LabPlan,
+        "loads": Load,
     }
     for part in reversed(location):
         if part in models:

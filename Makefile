@@ -1,0 +1,49 @@
+# make report: the bundled study, from its recordings to the report.   make test: the tests.
+# Both need python >= 3.11, make and git alone; each makes .venv from requirements.lock by itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+STUDY ?= lab-qemu
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+# A name on PATH may be a stub that does not run, so each candidate is asked for its version.
+PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+
+.PHONY: help report test test-all check-style lock clean
+
+help: ## Show these commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed and was not found; install it, or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) (a minute or two the first time) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "error: $(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+report: $(STAMP) ## Run the study's notebooks where something changed, and build its report
+	@$(BIN)/virtio-study run $(STUDY)
+	@echo "Open reports/$(STUDY)/index.en.html"
+
+check-style: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check-style ## Style, types and the tests that take seconds
+	$(BIN)/pytest -m "not slow"
+
+test-all: check-style ## Everything, also what takes minutes or needs QEMU and Chromium
+	$(BIN)/pytest
+
+lock: ## Resolve requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
+
+clean: ## Remove the environment and everything that can be made again
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run

@@ -1,0 +1,1 @@
+"""Cleaning: which rows may be analysed, and why the others may not; nothing is ever dropped."""

@@ -1,0 +1,200 @@
+"""One notebook through papermill, in a worker process, and the proof that all of it ran.
+
+papermill's saved notebook is no such proof: after a dead kernel every cell in it says `completed`, and after
+`raise SystemExit` the cells that never ran pass silently. So the cells are counted here.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from virtio_study.errors import PipelineError
+from virtio_study.storage import write_atomically
+
+__all__ = ["Job", "Pool", "execute"]
+
+CELL_TIMEOUT_S = 1800
+_TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": bool}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to run one notebook.
+
+    `root` becomes the notebook's working directory; `output` is its executed copy; `products` is what it must write.
+    """
+
+    notebook: Path
+    parameters: dict[str, str]
+    root: Path
+    output: Path
+    products: tuple[Path, ...]
+    scratch: Path
+
+
+class Pool:
+    """Worker processes for notebooks; if one dies, new ones take its place. Leaving the context ends them at once.
+
+    Parameters
+    ----------
+    workers : int
+        Notebooks at the same time.
+    scratch : Path
+        A temporary folder of this run.
+    log : Path
+        Where the kernels' own output goes, which would garble the progress bar.
+    """
+
+    def __init__(self, workers: int, scratch: Path, log: Path) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._stop = self._context.Event()
+        self._workers, self._initargs = workers, (self._stop, scratch, log)
+        self._executor = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._workers, self._context, _prepare_worker, self._initargs)
+
+    def submit(self, job: Job) -> Future[None]:
+        """Run a job in a worker; the future raises what `execute` raises, or BrokenProcessPool."""
+        try:
+            return self._executor.submit(execute, job)
+        except BrokenProcessPool:
+            self._executor.shutdown(wait=True)
+            self._executor = self._start()
+            return self._executor.submit(execute, job)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._stop.set()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
+    """Set up a worker process: quiet, isolated from the user's IPython, and gone when its parent is gone."""
+    # 35 grammars, 1.2 s of import, for a format check that no notebook needs; jsonschema does without it.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    os.environ.update(
+        IPYTHONDIR=str(scratch / f"ipython-{os.getpid()}"),
+        JUPYTER_PREFER_ENV_PATH="1",
+        OMP_NUM_THREADS="1",
+        OPENBLAS_NUM_THREADS="1",
+        PYTHONHASHSEED="0",
+    )
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    threading.Thread(target=_leave_with_parent, args=(stop, os.getppid()), daemon=True).start()
+
+
+def _leave_with_parent(stop: Any, parent: int) -> None:
+    # The kernel sees its parent (this worker) go and ends itself within a second.
+    while not stop.wait(0.5):
+        if os.getppid() != parent:
+            break
+    os._exit(1)
+
+
+def execute(job: Job) -> None:
+    """Run a notebook and put the executed copy in place once every cell is seen to have run.
+
+    Raises
+    ------
+    PipelineError
+        If a parameter is not declared or has the wrong type, a cell raises, the kernel dies, a cell did not run, or a
+        product was not written. The message names the cell.
+    """
+    import papermill
+
+    _check_parameters(job, papermill.inspect_notebook(str(job.notebook)))
+    partial = job.scratch / job.output.name
+    try:
+        notebook = papermill.execute_notebook(
+            str(job.notebook),
+            str(partial),
+            parameters=job.parameters,
+            cwd=str(job.root),
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            autosave_cell_every=0,
+            execution_timeout=CELL_TIMEOUT_S,
+            shutdown_kernel="immediate",
+            **_transport(job),
+        )
+    except papermill.PapermillExecutionError as error:
+        raise PipelineError(f"cell {error.cell_index}: {_one_line(f'{error.ename}: {error.evalue}')}") from None
+    except Exception as error:  # nbclient's errors of kernels and time-outs share no base class
+        raise PipelineError(_one_line(f"{type(error).__name__}: {error}")) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    _every_cell_ran(notebook)
+    for path in job.products:
+        if not path.exists():
+            raise PipelineError(f"ran to its end but did not write {path.relative_to(job.root)}")
+    write_atomically(job.output, _committable(notebook, job).encode())
+
+
+def _check_parameters(job: Job, declared: dict[str, dict[str, Any]]) -> None:
+    for name, value in job.parameters.items():
+        if name not in declared:
+            raise PipelineError(
+                f"parameter {name!r} is not declared in {job.notebook.name}; it has: {', '.join(declared) or 'none'}"
+            )
+        expected = declared[name]["inferred_type_name"]
+        if expected in _TYPES and not isinstance(value, _TYPES[expected]):
+            raise PipelineError(f"parameter {name!r} is {value!r}; {job.notebook.name} declares {expected}")
+
+
+def _transport(job: Job) -> dict[str, Any]:
+    """Options for kernels over sockets in a private folder: no port race and no warning about open TCP ports."""
+    from traitlets.config import Config
+
+    prefix = Path(tempfile.mkdtemp(dir=job.scratch, prefix="k")) / "s"
+    if os.name != "posix" or len(str(prefix)) > 90:  # a socket's path holds at most 107 characters
+        return {}
+    return {"config": Config({"KernelManager": {"transport": "ipc", "ip": str(prefix)}})}
+
+
+def _every_cell_ran(notebook: Any) -> None:
+    """Raise unless every code cell has an execution number, in order, and none left an error."""
+    cells = [
+        (i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and "".join(cell.source).strip()
+    ]
+    for number, (index, cell) in enumerate(cells, start=1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise PipelineError(f"cell {index}: {_one_line(f'{output.ename}: {output.evalue}')} ended the notebook")
+        if cell.execution_count != number:
+            raise PipelineError(f"cell {index}: did not run (execution number {cell.execution_count}, not {number})")
+
+
+def _committable(notebook: Any, job: Job) -> str:
+    """Text of an executed notebook without times, random identifiers and paths of this machine."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+    text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    for path, name in ((str(job.root) + "/", ""), (str(job.root), "."), (sys.prefix, "<environment>")):
+        text = text.replace(path, name)
+    return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]

@@ -1,0 +1,370 @@
+"""A lab machine: QEMU started as Proxmox VE starts it, spoken to over QMP and a serial line, never left behind."""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from virtio_study.errors import LabError
+from virtio_study.lab.guest import Guest
+
+__all__ = ["DISKS", "NICS", "Accelerator", "Machine", "Running", "command_line", "probe", "running"]
+
+QEMU = "qemu-system-x86_64"
+BOOT_DEADLINE_S = 120.0
+PROBE_DEADLINE_S = 20.0
+CGROUPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device model: QEMU options (with `{drive}` or `{netdev}`), guest modules, and the guest's name for a disk."""
+
+    options: tuple[str, ...]
+    modules: tuple[str, ...]
+    guest_disk: str = ""
+
+
+DISKS: dict[str, Device] = {
+    "ide": Device(
+        ("ide-hd,bus=ide.0,unit=0,drive=drive0,id=disk0,bootindex=100,write-cache=on",), ("ata_piix", "sd_mod"), "sda"
+    ),
+    "ahci": Device(
+        (
+            "ahci,id=ahci0,multifunction=on,bus=pci.0,addr=0x7",
+            "ide-hd,bus=ahci0.0,drive=drive0,id=disk0,write-cache=on",
+        ),
+        ("ahci", "sd_mod"),
+        "sda",
+    ),
+    "lsi": Device(
+        ("lsi,id=scsihw0,bus=pci.0,addr=0x5", "scsi-hd,bus=scsihw0.0,scsi-id=0,drive=drive0,id=disk0,write-cache=on"),
+        ("sym53c8xx", "sd_mod"),
+        "sda",
+    ),
+    "virtio-scsi": Device(
+        (
+            "virtio-scsi-pci,id=scsihw0,bus=pci.0,addr=0x5{kicks}",
+            "scsi-hd,bus=scsihw0.0,channel=0,scsi-id=0,lun=0,drive=drive0,id=disk0,write-cache=on",
+        ),
+        ("virtio_pci", "virtio_scsi", "sd_mod"),
+        "sda",
+    ),
+    "virtio-blk": Device(
+        ("virtio-blk-pci,drive=drive0,id=disk0,bus=pci.0,addr=0xa,bootindex=100,write-cache=on{kicks}",),
+        ("virtio_pci", "virtio_blk"),
+        "vda",
+    ),
+}
+"""Disk buses, with the options that Proxmox VE writes (qemu-server `DriveDevice.pm`, `cfg2cmd` tests)."""
+
+NICS: dict[str, Device] = {
+    "e1000": Device(("e1000,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000",)),
+    "rtl8139": Device(("rtl8139,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("8139cp",)),
+    "e1000e": Device(("e1000e,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000e",)),
+    "virtio-net": Device(
+        (
+            "virtio-net-pci,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,"
+            "rx_queue_size=1024,tx_queue_size=256,bootindex=300{kicks}",
+        ),
+        ("virtio_pci", "virtio_net"),
+    ),
+}
+"""Network models (qemu-server `QemuServer/Network.pm`)."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What runs the guest's instructions, and the kernel module behind it; found by booting, never by looking."""
+
+    name: str
+    kernel_module: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A server of the lab under one driver configuration."""
+
+    name: str
+    vmid: int
+    vcpus: int
+    memory_bytes: int
+    disk: str | None
+    disk_bytes: int
+    nic: str | None
+    balloon_driver: bool
+    free_page_reporting: bool
+    count_kicks: bool = False
+
+    @property
+    def mac(self) -> str:
+        """The address of the network card."""
+        return f"BC:24:11:00:00:{self.vmid % 256:02X}"
+
+    def modules(self) -> list[str]:
+        """Guest modules that this machine loads, before their dependencies are added."""
+        names = [*(DISKS[self.disk].modules if self.disk else ()), *(NICS[self.nic].modules if self.nic else ())]
+        if self.balloon_driver:
+            names += ["virtio_pci", "virtio_balloon"]
+        return [*names, "crc32c_generic", "ext4"]
+
+
+@dataclass
+class Running:
+    """A QEMU process with its channels; valid inside `running(...)` only."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    command: list[str]
+    started: float
+    qmp_socket: socket.socket
+    serial: socket.socket
+    cgroup: Path | None
+    _buffers: dict[int, bytes] = field(default_factory=dict)
+
+    def qmp(self, execute: str, **arguments: Any) -> Any:
+        """Run a QMP command and return its answer; `LabError` if QEMU refuses or is gone."""
+        message = json.dumps({"execute": execute, "arguments": arguments}) + "\n"
+        self._send(self.qmp_socket, message)
+        while True:
+            answer = json.loads(self._line(self.qmp_socket, time.monotonic() + 30))
+            if "error" in answer:
+                raise LabError(f"QEMU refused {execute}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def ask(self, line: str, reply: str, deadline_s: float = 30.0) -> list[str]:
+        """Send a line to the guest and return the words after its `@REPLY`; `LabError` after the deadline."""
+        self._send(self.serial, line + "\n")
+        return self.wait_for(reply, deadline_s)
+
+    def tell(self, line: str) -> None:
+        """Send a line to the guest without waiting for its answer."""
+        self._send(self.serial, line + "\n")
+
+    def line_if_any(self) -> str | None:
+        """The guest's next line if it has begun to write one, else None."""
+        readable, _, _ = select.select([self.serial], [], [], 0)
+        if readable or b"\n" in self._buffers.get(self.serial.fileno(), b""):
+            return self._line(self.serial, time.monotonic() + 5)
+        if self.process.poll() is not None:
+            raise self.failure(f"QEMU ended with status {self.process.returncode}")
+        return None
+
+    def wait_for(self, reply: str, deadline_s: float) -> list[str]:
+        """Words after the guest's next `@REPLY` line."""
+        deadline = time.monotonic() + deadline_s
+        while True:
+            words = self._line(self.serial, deadline).split()
+            if words and words[0] == f"@{reply}":
+                return words[1:]
+
+    def _send(self, channel: socket.socket, text: str) -> None:
+        try:
+            channel.sendall(text.encode())
+        except OSError as error:
+            raise self.failure(f"QEMU is gone ({error})") from error
+
+    def _line(self, channel: socket.socket, deadline: float) -> str:
+        buffer = self._buffers.get(channel.fileno(), b"")
+        while b"\n" not in buffer:
+            channel.settimeout(max(0.01, min(1.0, deadline - time.monotonic())))
+            try:
+                more = channel.recv(65536)
+            except TimeoutError:
+                if self.process.poll() is not None:
+                    raise self.failure(f"QEMU ended with status {self.process.returncode}") from None
+                if time.monotonic() > deadline:
+                    raise self.failure("the guest did not answer in time") from None
+                continue
+            except OSError as error:
+                raise self.failure(f"QEMU is gone ({error})") from error
+            if not more:
+                raise self.failure("QEMU closed the line")
+            buffer += more
+        line, _, self._buffers[channel.fileno()] = buffer.partition(b"\n")
+        return line.decode(errors="replace").strip()
+
+    def failure(self, what: str) -> LabError:
+        """An error with the last lines that QEMU and the guest's console wrote."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.5)
+        tail: list[str] = []
+        for name in ("stderr", "console"):
+            path = self.folder / name
+            if path.exists():
+                tail += path.read_text(errors="replace").strip().splitlines()[-3:]
+        return LabError(f"{what}; last lines: {' | '.join(line.strip() for line in tail) or '(none)'}")
+
+
+def command_line(machine: Machine, guest: Guest, accelerator: str, folder: Path) -> list[str]:
+    """QEMU's arguments in the shape of Proxmox VE's own.
+
+    Source: qemu-server `src/test/cfg2cmd/*.conf.cmd` (9.2.6). Departures: stock QEMU has no `-id` and no `+pve0`
+    machine; the kernel is given directly; the network is a UNIX datagram socket instead of a tap; no VNC. Under
+    software emulation the CPU is `qemu64`, as Proxmox VE chooses with `kvm: 0`, and the translation buffer is held
+    at 64 MiB so that it stays a small constant in host memory.
+    """
+    kicks = ",ioeventfd=off" if machine.count_kicks else ""
+    devices: list[str] = ["piix3-usb-uhci,id=uhci,bus=pci.0,addr=0x1.0x2", "usb-tablet,id=tablet,bus=uhci.0,port=1"]
+    devices.append("VGA,id=vga,bus=pci.0,addr=0x2")
+    reporting = "on" if machine.free_page_reporting else "off"
+    devices.append(f"virtio-balloon-pci,id=balloon0,bus=pci.0,addr=0x3,free-page-reporting={reporting}")
+    backends: list[str] = []
+    if machine.disk:
+        image = f"file={folder / 'disk.raw'},if=none,id=drive0,format=raw,cache=none,aio=threads,detect-zeroes=on"
+        backends += ["-drive", image]
+        devices += [option.format(kicks=kicks) for option in DISKS[machine.disk].options]
+    if machine.nic:
+        ends = f"local.type=unix,local.path={folder / 'net-guest'},remote.type=unix,remote.path={folder / 'net-host'}"
+        backends += ["-netdev", f"dgram,id=net0,{ends}"]
+        devices += [option.format(kicks=kicks, mac=machine.mac) for option in NICS[machine.nic].options]
+    disk = DISKS[machine.disk].guest_disk if machine.disk else "none"
+    words = f"console=ttyS0 quiet panic=-1 lab.disk={disk} lab.modules={','.join(guest.load_order(machine.modules()))}"
+    accel = "tcg,tb-size=64" if accelerator == "tcg" else accelerator
+    return [
+        *(QEMU, "-name", f"{machine.name},debug-threads=on", "-no-shutdown", "-no-reboot"),
+        *("-chardev", f"socket,id=qmp,path={folder / 'qmp'},server=on,wait=off", "-mon", "chardev=qmp,mode=control"),
+        *("-smp", f"{machine.vcpus},sockets=1,cores={machine.vcpus},maxcpus={machine.vcpus}", "-nodefaults"),
+        *("-boot", "menu=on,strict=on,reboot-timeout=1000", "-display", "none"),
+        *("-cpu", "qemu64" if accelerator == "tcg" else "kvm64,enforce,+kvm_pv_eoi,+kvm_pv_unhalt,+lahf_lm,+sep"),
+        *("-m", str(machine.memory_bytes // 2**20)),
+        *backends,
+        *(word for device in devices for word in ("-device", device)),
+        *("-chardev", f"file,id=console,path={folder / 'console'}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off", "-serial", "chardev:agent"),
+        *("-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", words),
+        *("-machine", "hpet=off,type=pc", "-accel", accel),
+    ]
+
+
+@contextlib.contextmanager
+def running(
+    machine: Machine, guest: Guest, accelerator: str, trace: bool = False, deadline_s: float = 10.0
+) -> Iterator[Running]:
+    """Start a machine and yield it; on leaving, however that happens, process, sockets, disk image and cgroup are gone.
+
+    The kernel ends QEMU when this process dies, and a watching shell then removes the folder, so not even a kill -9
+    leaves anything behind. Call it from the main thread: the kernel's promise is tied to the thread that starts QEMU.
+
+    Raises
+    ------
+    LabError
+        If QEMU or setpriv is absent, or QEMU does not open its channels in time.
+    """
+    for program in (QEMU, "setpriv"):
+        if shutil.which(program) is None:
+            raise LabError(f"{program} not found; install it (Debian: apt-get install qemu-system-x86 util-linux)")
+    folder = Path(tempfile.mkdtemp(prefix=f"virtio-study-{machine.name}-"))
+    cgroup = _make_cgroup(folder.name)
+    janitor = subprocess.Popen(
+        [
+            "sh",
+            "-c",
+            'read _; sleep 0.2; rm -rf -- "$1"; [ -z "$2" ] || rmdir -- "$2"',
+            "janitor",
+            folder,
+            cgroup or "",
+        ],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    process: subprocess.Popen[bytes] | None = None
+    machine_up: Running | None = None
+    try:
+        with (folder / "disk.raw").open("wb") as image:
+            image.truncate(machine.disk_bytes)
+        command = command_line(machine, guest, accelerator, folder)
+        logged = [*command, "-D", str(folder / "trace.log")] if trace else command
+        enter = 'test -z "$1" || echo $$ > "$1/cgroup.procs"; shift; exec setpriv --pdeathsig KILL "$@"'
+        with (folder / "stderr").open("wb") as stderr:
+            process = subprocess.Popen(
+                ["sh", "-c", enter, "start", str(cgroup or ""), *logged],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        started = time.monotonic()
+        machine_up = Running(process, folder, command, started, socket.socket(), socket.socket(), cgroup)
+        machine_up.qmp_socket = _connect(machine_up, folder / "qmp", deadline_s)
+        machine_up.serial = _connect(machine_up, folder / "agent", deadline_s)
+        machine_up._line(machine_up.qmp_socket, time.monotonic() + deadline_s)
+        machine_up.qmp("qmp_capabilities")
+        # Proxmox VE sets this at every start (qemu-server QemuServer.pm, 2 s since 2013)
+        machine_up.qmp("qom-set", path="/machine/peripheral/balloon0", property="guest-stats-polling-interval", value=2)
+        yield machine_up
+    finally:
+        if machine_up is not None:
+            machine_up.qmp_socket.close()
+            machine_up.serial.close()
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+        assert janitor.stdin is not None
+        janitor.stdin.close()
+        janitor.wait()
+
+
+def _connect(machine: Running, path: Path, deadline_s: float) -> socket.socket:
+    deadline = time.monotonic() + deadline_s
+    while True:
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            channel.connect(str(path))
+            return channel
+        except OSError:
+            channel.close()
+        if machine.process.poll() is not None:
+            raise machine.failure(f"QEMU ended with status {machine.process.returncode} before it was up")
+        if time.monotonic() > deadline:
+            raise machine.failure(f"QEMU did not open {path.name} within {deadline_s:g} s")
+        time.sleep(0.02)
+
+
+def _make_cgroup(name: str) -> Path | None:
+    """A memory control group for one machine (v1 or v2), or None where this user may not make one."""
+    for root in CGROUPS:
+        if not (root / "memory.usage_in_bytes").exists() and not (root / "cgroup.controllers").exists():
+            continue
+        path = root / name
+        try:
+            path.mkdir()
+        except OSError:
+            continue
+        if (path / "memory.stat").exists():
+            return path
+        path.rmdir()
+    return None
+
+
+def probe(guest: Guest) -> Accelerator:
+    """Find the accelerator that works, by booting the lab guest with KVM to its marker within 20 s; else `tcg`.
+
+    A `/dev/kvm` that opens proves nothing: it can belong to a software implementation that fails in the guest's kernel.
+    """
+    module = next((name for name in ("kvm_intel", "kvm_amd", "kvm_pvm") if Path(f"/sys/module/{name}").exists()), None)
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return Accelerator("tcg", module, "/dev/kvm cannot be opened")
+    machine = Machine("probe", 999, 1, 256 * 2**20, None, 2**20, None, False, False)
+    try:
+        with running(machine, guest, "kvm") as up:
+            up.wait_for("READY", PROBE_DEADLINE_S)
+            if up.qmp("query-status")["status"] != "running":
+                return Accelerator("tcg", module, "the guest stopped under KVM")
+    except LabError as error:
+        return Accelerator("tcg", module, f"the guest does not boot under KVM ({error})")
+    return Accelerator("kvm", module, "booted to the marker")

@@ -1,0 +1,224 @@
+"""Everything that the report prints, as one structure: levels, comparisons, counts, audit, capacity, provenance."""
+
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from virtio_study.audit import audit_published
+from virtio_study.capacity import OVERCOMMIT, fits, fits_measured
+from virtio_study.cleaning.transients import LATE_GAIN, period_table
+from virtio_study.comparison import compare_sides, level_dict
+from virtio_study.errors import DataError
+from virtio_study.evidence import INSTRUMENT_COLUMNS
+from virtio_study.recording import Provenance
+from virtio_study.stats.levels import PEAK_QUANTILE, boot_levels
+from virtio_study.steps import read_clean, read_json, read_provenance, work_file, write_json
+from virtio_study.storage import sha256
+from virtio_study.study import METRICS, Study, load_study
+
+__all__ = ["SCHEMA_VERSION", "audit_published", "collect_results", "compare", "describe", "write_results"]
+
+SCHEMA_VERSION = 1
+"""1 - first version."""
+
+PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "scipy", "virtio-study")
+
+
+def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
+    """Levels of a server under a driver configuration, boot by boot and over boots; written to `work/*.levels.json`.
+
+    Raises
+    ------
+    DataError
+        If 1_collect or 2_clean has not run.
+    """
+    clean, provenances = read_clean(study, server, driver_config), read_provenance(study, server, driver_config)
+    config = study.driver_config(driver_config)
+    described = {
+        "label": config.label.model_dump(),
+        "devices": _devices(provenances),
+        "instruments": _instruments(clean, study),
+        "kind": _common(item.kind for item in provenances),
+        "accelerator": _common(item.accelerator for item in provenances),
+        "kernel_module": _common(item.kernel_module for item in provenances),
+        "versions": _versions(provenances),
+        "boots": _boots(clean, study),
+        "levels": {metric: level_dict(clean, metric, study.confidence) for metric in study.metrics},
+    }
+    write_json(work_file(study, server, driver_config, "levels.json"), described)
+    return described
+
+
+def _common(values: Iterable[str | None]) -> str | None:
+    """The value that all share, or all of them joined, so that a mixture is seen."""
+    names = sorted({value for value in values if value is not None})
+    return ", ".join(names) or None
+
+
+def _devices(provenances: list[Provenance]) -> dict[str, str]:
+    keys = sorted({key for item in provenances for key in item.devices})
+    return {key: _common(item.devices.get(key) for item in provenances) or "" for key in keys}
+
+
+def _versions(provenances: list[Provenance]) -> dict[str, str]:
+    keys = sorted({key for item in provenances for key in item.versions})
+    return {key: _common(item.versions.get(key) for item in provenances) or "" for key in keys}
+
+
+def _instruments(clean: pd.DataFrame, study: Study) -> dict[str, str]:
+    steady = clean[clean["period"] == "steady"]
+    found = {"cpu": "process_ticks"}
+    for metric in study.metrics:
+        if metric in INSTRUMENT_COLUMNS and INSTRUMENT_COLUMNS[metric] in clean.columns:
+            names = sorted(set(steady[INSTRUMENT_COLUMNS[metric]]))
+            found[metric] = names[0] if len(names) == 1 else "mixed" if names else "unknown"
+    return found
+
+
+def _boots(clean: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
+    boots = {entry["replicate"]: {**entry, "levels": {}} for entry in period_table(clean)}
+    start_up = clean[clean["reason"].isin(["start-up", "restart"])]
+    for metric in study.metrics:
+        column = METRICS[metric]
+        if column not in clean.columns or clean[column].isna().all():
+            continue
+        peaks = start_up.groupby("replicate")[column].max()
+        for row in boot_levels(clean, column).to_dict("records"):
+            replicate = str(row["replicate"])
+            peak = peaks.get(replicate)
+            boots[replicate]["levels"][metric] = {
+                "rows": int(row["rows"]),
+                **{name: float(row[name]) if row["rows"] else None for name in ("mean", "median", "peak")},
+                "start_up_peak": None if peak is None or pd.isna(peak) else float(peak),
+            }
+    return [boots[name] for name in sorted(boots)]
+
+
+def compare(study: Study, server: str) -> dict[str, Any]:
+    """Every comparison of a server: effects, load, checks, verdicts; written to `work/<server>.effects.json`.
+
+    Raises
+    ------
+    DataError
+        If 1_collect or 2_clean has not run for one of the comparisons' driver configurations.
+    """
+    study.server(server)
+    needed = sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
+    frames = {name: read_clean(study, server, name) for name in needed}
+    accelerators = {name: _common(p.accelerator for p in read_provenance(study, server, name)) for name in needed}
+    compared = {
+        name: {**compare_sides(study, server, item, frames, accelerators), "question": item.question.model_dump()}
+        for name, item in study.comparisons.items()
+    }
+    write_json(work_file(study, server, None, "effects.json"), compared)
+    return compared
+
+
+def collect_results(study: Study) -> dict[str, Any]:
+    """Gather what the steps wrote, the counts, the audit of a published study beside this one, and provenance.
+
+    Raises
+    ------
+    DataError
+        If a step has not run; the message names it.
+    """
+    servers = {} if study.source == "published" else {name: _server(study, name) for name in study.servers}
+    audit = _published(study)
+    counts = study.folder / "counts.json"
+    return {
+        "schema": SCHEMA_VERSION,
+        "study": study.model_dump(mode="json") | {"name": study.name},
+        "servers": servers,
+        "counts": json.loads(counts.read_text(encoding="utf-8")) if counts.exists() else None,
+        "published": audit,
+        "capacity": _capacity(study, servers),
+        "methods": {
+            "confidence": study.confidence,
+            "peak_quantile": PEAK_QUANTILE,
+            "transient": "MSER-5 on the CPU series",
+            "transient_late_gain": LATE_GAIN,
+            "difference": "Welch t over boots, Satterthwaite df",
+            "relative": "Fieller over boots, Satterthwaite df",
+            "equivalence": "two one-sided Welch t tests over boots on the ratio",
+        },
+        "provenance": _provenance(study, servers),
+    }
+
+
+def write_results(study: Study) -> dict[str, Any]:
+    """Write `reports/<study>/results.json` and return it."""
+    results = collect_results(study)
+    write_json(study.reports / "results.json", results)
+    return results
+
+
+def _server(study: Study, name: str) -> dict[str, Any]:
+    server = study.server(name)
+    comparisons = read_json(work_file(study, name, None, "effects.json"), "4_compare")
+    return {
+        "role": server.role.model_dump(),
+        "allocation": {
+            "vcpus": server.vcpus,
+            "memory_bytes": int(server.memory_bytes),
+            "disk_bytes": int(server.disk_bytes),
+        },
+        "configurations": {
+            config: read_json(work_file(study, name, config, "levels.json"), "3_describe")
+            for config in study.driver_configs
+        },
+        "comparisons": {key: comparisons[key] for key in study.comparisons if key in comparisons},
+    }
+
+
+def _published(study: Study) -> dict[str, Any] | None:
+    """The audit of this study if it is a published one, else of the study `published` beside it, if there is one."""
+    if study.source == "published":
+        return audit_published(study)
+    beside = study.folder.parent / "published"
+    return audit_published(load_study(beside)) if (beside / "study.yaml").exists() else None
+
+
+def _capacity(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
+    """What fits on the study's host by allocation, and by the host memory measured under each configuration."""
+    found: dict[str, Any] = {"overcommit": OVERCOMMIT, "servers": {}}
+    for name, server in study.servers.items():
+        measured: dict[str, Any] = {}
+        for config, described in servers.get(name, {}).get("configurations", {}).items():
+            level = described["levels"].get("mem_host", {}).get("sustained")
+            cpu = described["levels"].get("cpu", {}).get("sustained")
+            usable = cpu if described["accelerator"] == "kvm" else None
+            if level is not None:
+                cores = usable["estimate"] if usable else None
+                measured[config] = {
+                    "host_bytes": level["estimate"],
+                    "cpu_cores": cores,
+                    **asdict(fits_measured(study.host, level["estimate"], cores)),
+                }
+        allocation = fits(study.host, server.vcpus, int(server.memory_bytes))
+        found["servers"][name] = {"allocation": asdict(allocation), "measured": measured}
+    return found
+
+
+def _provenance(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
+    files = [name for name in ("study.yaml", "manifest.json", "counts.json") if (study.folder / name).exists()]
+    recorded: dict[str, set[str]] = {}
+    for server in servers.values():
+        for described in server["configurations"].values():
+            for key, value in described["versions"].items():
+                recorded.setdefault(key, set()).add(value)
+    if study.source != "published" and "manifest.json" not in files:
+        raise DataError(
+            f"{study.folder / 'manifest.json'}: missing; record the study, or restore it from version control"
+        )
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "recordings": {key: ", ".join(sorted(values)) for key, values in sorted(recorded.items())},
+        "inputs": {name: sha256(study.folder / name) for name in files},
+        "seed": study.seed,
+    }

@@ -1,0 +1,107 @@
+"""Whether two sides are the same for practical purposes: two one-sided tests against a margin declared before."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from virtio_study.errors import DataError
+from virtio_study.stats.effects import ratio_limits, satterthwaite
+from virtio_study.stats.interval import Sample, sample
+
+__all__ = ["Equivalence", "equivalent"]
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """The answer of `equivalent`.
+
+    `ratio` is after over before, None where before is 0; `low` and `high` are its interval at confidence `1 - 2 alpha`,
+    None where there is none.
+    """
+
+    equivalent: bool
+    p: float
+    before: float
+    after: float
+    ratio: float | None
+    low: float | None
+    high: float | None
+    margin: float
+    confidence: float
+    n_before: int
+    n_after: int
+    method: str
+
+
+def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, confidence: float) -> Equivalence:
+    """Test that `after / before` lies inside `1 - margin .. 1 + margin`, over boots.
+
+    Parameters
+    ----------
+    before, after : array-like of float64, shape (boots,)
+        One value a boot, at least two a side; NaN is refused.
+    margin_relative : float
+        Between 0 and 1, such as 0.05, declared in the study before recording.
+    confidence : float
+        Such as 0.95: each one-sided test at level `1 - confidence`.
+
+    Returns
+    -------
+    Equivalence
+        `p` is the greater of the two one-sided p values. Where both sides are constant over boots nothing is
+        tested: the values are compared directly, `p` is 0 or 1, and `method` says so.
+
+    Raises
+    ------
+    DataError
+        If the margin is not between 0 and 1, a side has fewer than two boots, or a value is NaN or negative.
+
+    Notes
+    -----
+    The tests are on `after - (1 -+ margin) before`, with Satterthwaite's df, so that the base's own error counts;
+    a margin fixed at a share of the observed base would ignore it.
+
+    References
+    ----------
+    Schuirmann, D. J. (1987). J. Pharmacokinet. Biopharm. 15, 657-680.
+    Hauschke, D., Kieser, M., Diletti, E. & Burke, M. (1999). Sample size determination for proving equivalence based on
+    the ratio of two means for normally distributed data. Stat. Med. 18, 93-105.
+    """
+    if not 0 < margin_relative < 1:
+        raise DataError(f"the margin is {margin_relative:g}; expected a share between 0 and 1, such as 0.05")
+    side_before, side_after = sample(before, "before"), sample(after, "after")
+    limits = None
+    if side_before.constant and side_after.constant:
+        inside = abs(side_after.mean - side_before.mean) <= margin_relative * side_before.mean
+        p, method = float(not inside), "both sides constant over boots: compared directly"
+    else:
+        p = max(
+            _one_sided(side_before, side_after, 1 - margin_relative, 1.0),
+            _one_sided(side_before, side_after, 1 + margin_relative, -1.0),
+        )
+        inside, method = p <= 1 - confidence, "two one-sided Welch t tests over boots"
+        limits = ratio_limits(side_before, side_after, 2 * confidence - 1) if confidence > 0.75 else None
+    return Equivalence(
+        bool(inside),
+        p,
+        side_before.mean,
+        side_after.mean,
+        side_after.mean / side_before.mean if side_before.mean else None,
+        limits[0] if limits else None,
+        limits[1] if limits else None,
+        margin_relative,
+        confidence,
+        side_before.n,
+        side_after.n,
+        method,
+    )
+
+
+def _one_sided(before: Sample, after: Sample, ratio: float, sign: float) -> float:
+    """P value of the test that `sign * (after - ratio * before)` is not above zero."""
+    from scipy.special import stdtr
+
+    distance = sign * (after.mean - ratio * before.mean)
+    error = float(np.sqrt(after.variance_of_mean + ratio**2 * before.variance_of_mean))
+    return float(stdtr(satterthwaite(before, after, ratio), -distance / error))

@@ -1,0 +1,97 @@
+"""An estimate with its interval, and the one gate through which values over boots enter the statistics."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virtio_study.errors import DataError
+
+__all__ = ["Interval", "Sample", "sample", "t_quantile"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with a two-sided interval.
+
+    `n` counts replicates (boots), never rows; a difference also has them by side.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    n: int
+    df: float
+    method: str
+    n_before: int | None = None
+    n_after: int | None = None
+
+    def excludes(self, value: float) -> bool:
+        """Whether the interval lies wholly on one side of a value."""
+        return value < self.low or value > self.high
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Mean, variance and number of values of one side; `variance_of_mean` is `variance / n`."""
+
+    mean: float
+    variance: float
+    n: int
+
+    @property
+    def variance_of_mean(self) -> float:
+        """Variance of the mean."""
+        return self.variance / self.n
+
+    @property
+    def constant(self) -> bool:
+        """Whether all values are equal."""
+        return self.variance == 0.0
+
+
+def sample(values: ArrayLike, name: str, minimum: int = 2) -> Sample:
+    """Check the values of one side and summarise them.
+
+    Parameters
+    ----------
+    values : array-like of float64, shape (n,)
+        One value a boot. NaN and negative values are refused: a boot without a value has to be left out knowingly.
+    name : str
+        What to call the side in an error.
+    minimum : int
+        Fewest values that the caller can use.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than `minimum` values, or one is not a finite number of at least 0.
+    """
+    array: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise DataError(f"{name}: expected one value a boot, got an array of shape {array.shape}")
+    if len(array) < minimum:
+        raise DataError(
+            f"{name}: {len(array)} boot{'s' if len(array) != 1 else ''} with a value; at least {minimum} are needed, "
+            "because the spread between boots is what an interval is made of; record more boots"
+        )
+    wrong = np.flatnonzero(~np.isfinite(array))
+    if len(wrong):
+        raise DataError(f"{name}: boot {wrong[0]} has no finite value ({array[wrong[0]]}); leave it out, and say why")
+    wrong = np.flatnonzero(array < 0)
+    if len(wrong):
+        raise DataError(f"{name}: boot {wrong[0]} is {array[wrong[0]]:g}; CPU, RAM and load cannot be negative")
+    # equal values can leave a rounding error in the variance; a constant must come out as exactly that
+    if array.min() == array.max():
+        return Sample(float(array[0]), 0.0, len(array))
+    return Sample(float(array.mean()), float(array.var(ddof=1)) if len(array) > 1 else 0.0, len(array))
+
+
+def t_quantile(df: float, confidence: float) -> float:
+    """Two-sided critical value of Student's t."""
+    from scipy.special import stdtrit
+
+    if not 0.5 < confidence < 1:
+        raise DataError(f"confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95")
+    return float(stdtrit(df, (1 + confidence) / 2))

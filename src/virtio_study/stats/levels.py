@@ -1,0 +1,90 @@
+"""Sustained level and peak of each boot, and the level over boots."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from virtio_study.errors import DataError
+from virtio_study.stats.interval import Interval, sample, t_quantile
+
+__all__ = ["PEAK_QUANTILE", "boot_levels", "level_over_boots"]
+
+PEAK_QUANTILE = 0.99
+"""The peak is this quantile of a boot's steady rows (always an observed row), not the maximum of unequal lengths."""
+
+
+def boot_levels(clean: pd.DataFrame, column: str, peak_quantile: float = PEAK_QUANTILE) -> pd.DataFrame:
+    """Sustained level and peak of one column, boot by boot, over the rows of period `steady`.
+
+    Parameters
+    ----------
+    clean : DataFrame, shape (rows, columns)
+        With `replicate`, `period` and `column`; see `cleaning.label_periods`. A row without a value (NaN) is left out.
+    column : str
+        A number column, in its own unit, which the result keeps.
+    peak_quantile : float
+        Quantile of the steady rows, by numpy's method `higher`: always an observed row. With at most 100 rows the 0.99
+        quantile is the largest row.
+
+    Returns
+    -------
+    DataFrame, shape (boots, 5)
+        `replicate`, `rows` (with a value), `mean`, `median`, `peak`; a boot without steady rows has 0 rows and NaN.
+
+    Raises
+    ------
+    DataError
+        If the column is missing, was measured in no boot, or holds a negative value.
+    """
+    for name in ("replicate", "period", column):
+        if name not in clean.columns:
+            raise DataError(f"column {name!r} is missing; clean the recordings first (2_clean)")
+    if not 0 < peak_quantile <= 1:
+        raise DataError(f"the quantile of the peak is {peak_quantile:g}; expected more than 0 and at most 1")
+    values = clean[column].astype("float64")
+    if values.isna().all():
+        raise DataError(f"column {column!r} was not measured in any row; take it out of the study's metrics")
+    if (values < 0).any():
+        row = int(np.flatnonzero(values < 0)[0])
+        raise DataError(f"row {row}, column {column!r} is {values.iloc[row]:g}; it cannot be negative")
+    steady = values.where(clean["period"] == "steady")
+    rows = [
+        _one_boot(str(replicate), np.asarray(boot, dtype=np.float64), peak_quantile)
+        for replicate, boot in steady.groupby(clean["replicate"], sort=True)
+    ]
+    return pd.DataFrame(rows, columns=["replicate", "rows", "mean", "median", "peak"])
+
+
+def _one_boot(replicate: str, values: NDArray[np.float64], quantile: float) -> tuple[str, int, float, float, float]:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return replicate, 0, np.nan, np.nan, np.nan
+    peak = float(np.quantile(values, quantile, method="higher"))
+    return replicate, len(values), float(values.mean()), float(np.median(values)), peak
+
+
+def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
+    """Mean over boots with Student's t interval; the boot is the unit of replication, never the row.
+
+    Parameters
+    ----------
+    means : array-like of float64, shape (boots,)
+        One level a boot; NaN is refused.
+    confidence : float
+        Such as 0.95.
+
+    Returns
+    -------
+    Interval
+        Where all boots are equal to the last digit (an allocation, a set rate) its width is 0 and `method` says so.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two boots, or a value is NaN or negative.
+    """
+    side = sample(means, "level over boots")
+    critical = t_quantile(side.n - 1, confidence)
+    half = critical * float(np.sqrt(side.variance_of_mean))
+    method = "constant over boots: no spread to make an interval of" if side.constant else "Student t over boots"
+    return Interval(side.mean, side.mean - half, side.mean + half, confidence, side.n, float(side.n - 1), method)

@@ -1,0 +1,77 @@
+"""Files of a study: atomic writing, checksums, and the manifest that lists what was recorded.
+
+Needs the standard library alone, so that finding out that nothing changed is quick.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from virtio_study.errors import DataError
+
+__all__ = ["add_file", "manifest", "sha256", "verify", "write_atomically"]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that readers see the old or the new content and never a part; parents are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """Files of a study and their SHA-256: `{relative path: hexadecimal}`; empty if nothing was recorded yet."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        return {}
+    try:
+        files = json.loads(path.read_bytes())["files"]
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a manifest ({error}); restore it from version control") from error
+
+
+def add_file(folder: Path, path: Path) -> None:
+    """List a finished file in the study's manifest; a listed file with other content is refused."""
+    files = manifest(folder)
+    name = path.relative_to(folder).as_posix()
+    digest = sha256(path)
+    if files.get(name, digest) != digest:
+        raise DataError(f"{path}: already in the manifest with another content; recordings are never rewritten")
+    files[name] = digest
+    text = json.dumps({"version": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n"
+    write_atomically(folder / "manifest.json", text.encode())
+
+
+def verify(path: Path, folder: Path) -> None:
+    """Check that a file is in the manifest of the study's folder and has the content it had when it was recorded.
+
+    Raises
+    ------
+    DataError
+        If the file is not listed, is missing, or changed.
+    """
+    digest = manifest(folder).get(path.relative_to(folder).as_posix())
+    if digest is None:
+        raise DataError(f"{path}: not in {folder / 'manifest.json'}; record it, or restore the manifest")
+    if not path.exists():
+        raise DataError(f"{path}: listed in the manifest but missing; restore it from version control")
+    if sha256(path) != digest:
+        raise DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")

@@ -1,0 +1,360 @@
+"""Can a difference be believed? One small function a check, and a verdict with its reasons.
+
+Every check takes the evidence of both sides and returns a status with its arithmetic: `pass`, `warn`, `fail`, or
+`not_assessable` where the evidence says nothing. No check knows where the evidence comes from, so recordings and
+published numbers meet the same ones.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from virtio_study.evidence import Side
+from virtio_study.instruments import instrument, why_not_comparable
+from virtio_study.sentences import Numbers, render
+from virtio_study.stats.equivalence import Equivalence, equivalent
+
+__all__ = [
+    "Check",
+    "Status",
+    "Verdict",
+    "check_accelerator",
+    "check_enough_replicates",
+    "check_enough_rows",
+    "check_possible_values",
+    "check_quantum",
+    "check_same_allocation",
+    "check_same_instrument",
+    "check_same_load",
+    "check_same_statistic",
+    "checks",
+    "compare_load",
+    "emulator_only",
+    "verdict",
+]
+
+Status = Literal["pass", "warn", "fail", "not_assessable"]
+
+FEW_REPLICATES = 5
+"""Below this number of boots a side an interval exists but is very wide."""
+ENOUGH_ROWS = 30
+FEWEST_ROWS = 10
+COARSE_QUANTA = 10
+"""A reading of fewer quanta than this moves in steps of more than a tenth of itself."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check: `message` is a template with named fields, `numbers` fills it."""
+
+    name: str
+    status: Status
+    message: str
+    numbers: Numbers
+
+    @property
+    def sentence(self) -> str:
+        """The message with its numbers, in English."""
+        return render(self.message, self.numbers)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "sentence": self.sentence,
+            "message": self.message,
+            "numbers": dict(self.numbers),
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The conclusion from all checks; `reasons` names those that decided it."""
+
+    status: Literal["believable", "with_reservations", "not_believable", "not_an_effect"]
+    reasons: tuple[Check, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for `results.json`."""
+        return {
+            "status": self.status,
+            "reasons": [{"name": check.name, "sentence": check.sentence} for check in self.reasons],
+        }
+
+
+def check_same_instrument(before: Side, after: Side) -> Check:
+    """Both sides measured by one known instrument."""
+    first, second = before.instrument or "unknown", after.instrument or "unknown"
+    numbers = {
+        "before": first,
+        "after": second,
+        "before_label": instrument(first).label,
+        "after_label": instrument(second).label,
+    }
+    if why_not_comparable(first, second) is None:
+        message = "Both sides were measured by the same instrument ({before_label})."
+        return Check("same_instrument", "pass", message, numbers)
+    if "unknown" in (first, second):
+        message = (
+            "What measured the values is not known (before: {before_label}; after: {after_label}). A change of "
+            "drivers can change the instrument, and then the difference is between two instruments, not between two "
+            "states of a server."
+        )
+        return Check("same_instrument", "not_assessable", message, numbers)
+    message = (
+        "The sides were measured by different instruments (before: {before_label}; after: {after_label}), so their "
+        "difference is an instrument switch and not an effect."
+    )
+    return Check("same_instrument", "fail", message, numbers)
+
+
+def check_possible_values(before: Side, after: Side) -> Check:
+    """No value above what the server was given; an ambiguous unit (GB or GiB) is read in the value's favour first."""
+    worst = max((before, after), key=lambda side: _largest(side) / (side.allocated or float("inf")))
+    largest, allocated = _largest(worst), worst.allocated
+    numbers: dict[str, float | str | None] = {
+        "largest": largest,
+        "allocated": allocated,
+        "driver_config": worst.driver_config,
+        "ratio": largest / allocated if allocated else None,
+        "unit": worst.shown_unit,
+        "scale": worst.shown_scale,
+    }
+    if allocated is None or before.allocated is None or after.allocated is None:
+        return Check("possible_values", "not_assessable", "The allocation is not known.", numbers)
+    if largest <= allocated:
+        message = "No value exceeds the allocation: at most {largest:quantity} of {allocated:quantity}."
+        return Check("possible_values", "pass", message, numbers)
+    if instrument(worst.instrument or "unknown").exceeds_allocation:
+        message = (
+            "{largest:quantity} is more than the {allocated:quantity} allocated; the instrument counts QEMU's own "
+            "work and memory too, so that is possible, but it is not all the guest's."
+        )
+        return Check("possible_values", "warn", message, numbers)
+    if largest <= allocated * worst.prefix_factor:
+        message = (
+            "{largest:quantity} is more than the {allocated:quantity} allocated, unless one was meant in powers of "
+            "ten and the other in powers of two."
+        )
+        return Check("possible_values", "warn", message, numbers)
+    message = (
+        "{largest:quantity} used is more than the {allocated:quantity} allocated ({ratio:percent}), whichever way the "
+        "unit is read; one of the two cannot be right."
+    )
+    return Check("possible_values", "fail", message, numbers)
+
+
+def _largest(side: Side) -> float:
+    return side.value if side.largest is None else side.largest
+
+
+def check_same_statistic(before: Side, after: Side) -> Check:
+    """Like compared with like: the same statistic on both sides."""
+    numbers = {"before": before.statistic, "after": after.statistic}
+    if not before.statistic or not after.statistic:
+        message = "At least one side does not say which statistic its value is."
+        return Check("same_statistic", "not_assessable", message, numbers)
+    if before.statistic != after.statistic and (
+        before.statistic in after.statistic or after.statistic in before.statistic
+    ):
+        message = "The statistics are worded differently ({before} before, {after} after); they may not be the same."
+        return Check("same_statistic", "warn", message, numbers)
+    if before.statistic != after.statistic:
+        message = (
+            "The sides are different statistics: {before} before, {after} after. Such a difference mixes the change "
+            "with the distance between the two statistics."
+        )
+        return Check("same_statistic", "fail", message, numbers)
+    if "by eye" in before.statistic:
+        message = "Both sides are the same statistic ({before}), but without a rule that another reader could repeat."
+        return Check("same_statistic", "warn", message, numbers)
+    return Check("same_statistic", "pass", "Both sides are the same statistic ({before}).", numbers)
+
+
+def check_same_allocation(before: Side, after: Side) -> Check:
+    """The server was given the same on both sides."""
+    numbers = {
+        "before": before.allocated,
+        "after": after.allocated,
+        "unit": before.unit if before.unit == "cores" else before.shown_unit,
+        "scale": 1.0 if before.unit == "cores" else before.shown_scale,
+    }
+    if before.allocated is None or after.allocated is None:
+        message = "The allocation of at least one side is not known."
+        return Check("same_allocation", "not_assessable", message, numbers)
+    if not (before.allocation_constant and after.allocation_constant):
+        return Check("same_allocation", "fail", "The allocation changed inside a side.", numbers)
+    if before.allocated != after.allocated:
+        message = "The allocation changed from {before:quantity} to {after:quantity}."
+        return Check("same_allocation", "fail", message, numbers)
+    return Check("same_allocation", "pass", "The allocation was the same ({before:quantity}).", numbers)
+
+
+def compare_load(
+    before: Side, after: Side, margins: Mapping[str, float], confidence: float
+) -> dict[str, Equivalence | None]:
+    """Equivalence of every load column over boots; None where a side has fewer than two boots with a value."""
+    answers: dict[str, Equivalence | None] = {}
+    for column, margin in margins.items():
+        first, second = before.load.get(column), after.load.get(column)
+        usable = first is not None and second is not None and min(len(first), len(second)) >= 2
+        answers[column] = equivalent(first or (), second or (), margin, confidence) if usable else None
+    return answers
+
+
+def check_same_load(before: Side, after: Side, margins: Mapping[str, float], confidence: float) -> Check:
+    """The load was recorded and was the same within its margin, column by column (two one-sided tests)."""
+    answers = compare_load(before, after, margins, confidence)
+    numbers: dict[str, float | int | str | None] = {"columns": ", ".join(margins), "recorded": 0}
+    if not any(answers.values()):
+        message = "No load was recorded, so nothing shows that the server had the same work to do on both sides."
+        return Check("same_load", "not_assessable", message, numbers)
+    for column, answer in answers.items():
+        for key in ("before", "after", "ratio", "low", "high", "margin", "p"):
+            numbers[f"{column}_{key}"] = getattr(answer, key) if answer else None
+    known = {column: answer for column, answer in answers.items() if answer}
+    different = [column for column, answer in known.items() if not answer.equivalent]
+    numbers |= {
+        "recorded": len(known),
+        "outside": ", ".join(different),
+        "missing": ", ".join(column for column, answer in answers.items() if not answer),
+        "margin": max(answer.margin for answer in known.values()),
+        "confidence": confidence,
+    }
+    if different:
+        message = "The load is not shown to be the same within its margin: {outside}."
+        return Check("same_load", "fail" if any(_outside(known[c]) for c in different) else "warn", message, numbers)
+    if len(known) < len(answers):
+        message = "The load that was recorded was the same, but it was not recorded whole: {missing}."
+        return Check("same_load", "warn", message, numbers)
+    message = "The load was the same within {margin:percent} ({columns})."
+    return Check("same_load", "pass", message, numbers)
+
+
+def _outside(answer: Equivalence) -> bool:
+    """Whether the observed ratio itself lies outside the margin, not only its interval."""
+    return answer.ratio is None or abs(answer.ratio - 1) > answer.margin
+
+
+def check_enough_replicates(before: Side, after: Side) -> Check:
+    """At least two independent boots a side, better five or more."""
+    numbers = {"before": before.replicates, "after": after.replicates, "wanted": FEW_REPLICATES}
+    if before.replicates is None or after.replicates is None:
+        return Check("enough_replicates", "not_assessable", "The number of repetitions is not stated.", numbers)
+    fewest = min(before.replicates, after.replicates)
+    if fewest < 2:
+        message = (
+            "There is no replicate ({before} before, {after} after): nothing tells the change of drivers from what a "
+            "restart or another hour of the day changes by itself, and no interval can be made."
+        )
+        return Check("enough_replicates", "fail", message, numbers)
+    if fewest < FEW_REPLICATES:
+        message = "There are few boots ({before} before, {after} after); the interval is wide for that reason."
+        return Check("enough_replicates", "warn", message, numbers)
+    return Check("enough_replicates", "pass", "{before} boots before and {after} after.", numbers)
+
+
+def check_enough_rows(before: Side, after: Side) -> Check:
+    """Enough steady rows and a known duration in every boot."""
+    rows = [side.rows for side in (before, after)]
+    numbers: dict[str, float | int | str | None] = {
+        "before": before.rows,
+        "after": after.rows,
+        "before_seconds": before.seconds,
+        "after_seconds": after.seconds,
+        "wanted": ENOUGH_ROWS,
+    }
+    if None in rows or before.seconds is None or after.seconds is None:
+        message = "Neither the number of readings nor the duration behind each value is stated."
+        return Check("enough_rows", "not_assessable", message, numbers)
+    fewest = min(row for row in rows if row is not None)
+    message = "Every boot has at least {before} steady readings before and {after} after."
+    if fewest < ENOUGH_ROWS:
+        message = "A boot has only {before} steady readings before and {after} after; {wanted} are wanted."
+    status: Status = "pass" if fewest >= ENOUGH_ROWS else "warn" if fewest >= FEWEST_ROWS else "fail"
+    return Check("enough_rows", status, message, numbers)
+
+
+def check_quantum(before: Side, after: Side) -> Check:
+    """The values are many of the instrument's smallest steps (one tick of 10 ms in a sampling cycle for CPU)."""
+    lesser = min((before, after), key=lambda side: side.value / side.quantum if side.quantum else float("inf"))
+    quantum = lesser.quantum
+    numbers: dict[str, float | str | None] = {
+        "value": lesser.value,
+        "quantum": quantum,
+        "quanta": lesser.value / quantum if quantum else None,
+        "driver_config": lesser.driver_config,
+        "unit": lesser.shown_unit,
+        "scale": lesser.shown_scale,
+    }
+    if quantum is None:
+        return Check("quantum", "not_assessable", "The instrument's smallest step is not known.", numbers)
+    quanta = lesser.value / quantum
+    if quanta >= COARSE_QUANTA:
+        message = (
+            "The lesser value, {value:quantity}, is {quanta} times the smallest step of a reading ({quantum:quantity})."
+        )
+        return Check("quantum", "pass", message, numbers)
+    message = (
+        "The lesser value, {value:quantity}, is only {quanta} times the smallest step of a reading "
+        "({quantum:quantity}, one tick of 10 ms a cycle); a ratio made with it is coarse."
+    )
+    return Check("quantum", "warn" if quanta >= 1 else "fail", message, numbers)
+
+
+def emulator_only(metric: str, *accelerators: str | None) -> bool:
+    """Whether a metric's effect is the software emulator's own: CPU time under TCG says nothing about KVM."""
+    return metric == "cpu" and "tcg" in accelerators
+
+
+def check_accelerator(before: Side, after: Side) -> Check:
+    """CPU time was spent under hardware virtualisation, and the same on both sides."""
+    numbers = {"before": before.accelerator, "after": after.accelerator}
+    if emulator_only(before.metric, before.accelerator, after.accelerator):
+        message = (
+            "Without hardware virtualisation (accelerator {before} before, {after} after) CPU time is the software "
+            "emulator's own: a device access is a function call there and a costly exit under KVM. It is evidence "
+            "neither for nor against."
+        )
+        return Check("accelerator", "fail", message, numbers)
+    if before.accelerator != after.accelerator:
+        message = "The accelerator changed from {before} to {after}."
+        return Check("accelerator", "fail", message, numbers)
+    if before.accelerator is None:
+        return Check("accelerator", "not_assessable", "What ran the guest is not known.", numbers)
+    return Check("accelerator", "pass", "Both sides ran under {before}.", numbers)
+
+
+def checks(before: Side, after: Side, margins: Mapping[str, float], confidence: float) -> list[Check]:
+    """Every check that applies to the metric, in the order of the report."""
+    both: list[Callable[[Side, Side], Check]] = [
+        check_same_instrument,
+        check_possible_values,
+        check_same_statistic,
+        check_same_allocation,
+    ]
+    done = [check(before, after) for check in both]
+    done.append(check_same_load(before, after, margins, confidence))
+    done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
+    if before.metric == "cpu":
+        done.append(check_quantum(before, after))
+    if before.metric == "cpu" and (before.accelerator or after.accelerator):
+        done.append(check_accelerator(before, after))
+    return done
+
+
+def verdict(done: Sequence[Check]) -> Verdict:
+    """Conclude from the checks.
+
+    "not_an_effect" if the instrument switched or the emulator was measured; else "not_believable" if any check failed;
+    else "with_reservations" if any warned or could not be assessed; else "believable".
+    """
+    other_thing = [c for c in done if c.status == "fail" and c.name in ("same_instrument", "accelerator")]
+    if other_thing:
+        return Verdict("not_an_effect", tuple(other_thing))
+    failed = [c for c in done if c.status == "fail"]
+    if failed:
+        return Verdict("not_believable", tuple(failed))
+    doubtful = [c for c in done if c.status in ("warn", "not_assessable")]
+    return Verdict("with_reservations" if doubtful else "believable", tuple(doubtful))

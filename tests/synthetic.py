@@ -1,0 +1,82 @@
+"""A small study with made-up recordings, for tests of the analysis; nothing here is a measurement."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from virtio_study.recording import Provenance, Recording, write
+from virtio_study.study import Study, load_study
+
+MIB = 2.0**20
+STUDY = """
+title: {en: made up, es: inventado}
+source: recordings
+host: {name: lab, cpu_model: none, logical_cpus: 2, memory_bytes: 8 GiB, hypervisor: QEMU}
+servers:
+  versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 512 MiB, disk_bytes: 1 GiB}
+driver_configs:
+  emulated: {label: {en: emulated, es: emulada}}
+  virtio: {label: {en: VirtIO, es: VirtIO}}
+comparisons:
+  total: {before: emulated, after: virtio, purpose: total, question: {en: what, es: qué}}
+metrics: [cpu, mem_displayed, mem_host, mem_guest]
+load:
+  versat: [{column: disk_reads_per_s, margin: 0.05}]
+seed: 1
+"""
+
+
+def boot(rng: np.random.Generator, cpu: float = 0.3, host: float = 400.0, displayed: str = "host_pss") -> pd.DataFrame:
+    """One boot: 10 rows of start-up near one core, then 60 steady rows at 2 s; memory in MiB."""
+    rows = 70
+    level = cpu + rng.normal(0, 0.01)
+    series = np.where(np.arange(rows) < 10, 0.95, level) + rng.normal(0, 0.02, rows)
+    host_bytes = (host + rng.normal(0, 4) + rng.normal(0, 1, rows)) * MIB
+    guest_bytes = (60 + rng.normal(0, 1) + rng.normal(0, 1, rows)) * MIB
+    return pd.DataFrame(
+        {
+            "time": pd.date_range("2026-01-01", periods=rows, freq="2s", tz="UTC").astype("datetime64[us, UTC]"),
+            "step_s": 2.0,
+            "cpu_cores": np.clip(series, 0, None),
+            "cpu_allocated_cores": 1.0,
+            "mem_displayed_bytes": guest_bytes if displayed == "guest_stats" else host_bytes,
+            "mem_instrument": displayed,
+            "mem_host_bytes": host_bytes,
+            "mem_host_instrument": "host_pss",
+            "mem_guest_bytes": guest_bytes,
+            "mem_guest_instrument": "guest_agent",
+            "mem_allocated_bytes": 512 * MIB,
+            "disk_reads_per_s": 20 + rng.normal(0, 0.1, rows),
+            "uptime_s": np.arange(rows) * 2.0 + 2,
+            "consolidation": "AVERAGE",
+        }
+    )
+
+
+def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg") -> Study:
+    """Write a study of one server, two driver configurations and `boots` boots each under `folder/data/made-up`."""
+    home = folder / "data" / "made-up"
+    home.mkdir(parents=True)
+    (home / "study.yaml").write_text(STUDY)
+    rng = np.random.default_rng(7)
+    sides = {"emulated": (0.30, 400.0, "host_pss"), "virtio": (0.25, 220.0, "guest_stats")}
+    for config, (cpu, host, displayed) in sides.items():
+        for number in range(1, boots + 1):
+            name = f"boot-{number:02d}"
+            provenance = Provenance(
+                study="made-up",
+                server="versat",
+                driver_config=config,
+                replicate=name,
+                kind="simulated",
+                source="test",
+                collector_version="0",
+                started_at="2026-01-01T00:00:00+00:00",
+                accelerator=accelerator,
+                versions={"qemu": "0"},
+                devices={"disk": "ide"},
+            )
+            path = home / "recordings" / "versat" / config / f"{name}.parquet"
+            write(Recording(boot(rng, cpu, host, displayed), provenance, path), home)
+    return load_study(home)

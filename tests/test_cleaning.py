@@ -1,0 +1,140 @@
+"""Transients found by measurement; restarts, gaps and windows as labels; nothing dropped."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from virtio_study.cleaning.transients import label_periods, period_table, steady_start
+from virtio_study.errors import DataError
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ar1(rng: np.random.Generator, rows: int, phi: float) -> np.ndarray:
+    noise = rng.normal(size=rows + 50)
+    series = np.zeros(rows + 50)
+    for i in range(1, rows + 50):
+        series[i] = phi * series[i - 1] + noise[i] * np.sqrt(1 - phi**2)
+    return series[50:]
+
+
+def boot(cpu: np.ndarray, replicate: str = "boot-01") -> pd.DataFrame:
+    seconds = 2.0 * np.arange(1, len(cpu) + 1)
+    times = pd.to_datetime([START + timedelta(seconds=s) for s in seconds])
+    return pd.DataFrame({"time": times, "step_s": 2.0, "cpu_cores": cpu, "uptime_s": seconds, "replicate": replicate})
+
+
+def lab_boot(seed: int = 1, start_up: int = 8, rows: int = 70) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.where(np.arange(rows) < start_up, 1.0, 0.3) + rng.normal(0, 0.02, rows)
+
+
+class TestSteadyStart:
+    def test_finds_a_start_up(self):
+        cut = steady_start(lab_boot())
+        assert cut is not None
+        assert 8 <= cut <= 35
+
+    def test_mser_by_its_definition(self):
+        values = lab_boot(3)
+        means = values.reshape(14, 5).mean(axis=1)
+        mser = [((means[d:] - means[d:].mean()) ** 2).sum() / (14 - d) ** 2 for d in range(8)]
+        assert steady_start(values) == 5 * int(np.argmin(mser))
+
+    def test_missing_readings_are_left_out_and_the_index_is_the_row(self):
+        values = lab_boot()
+        whole = steady_start(values)
+        padded = np.concatenate([[np.nan, np.nan, np.nan], values])
+        assert whole is not None
+        assert steady_start(padded) == whole + 3
+
+    def test_constant_series_is_steady_from_the_start(self):
+        assert steady_start(np.full(70, 0.25)) == 0
+
+    def test_too_few_rows_cannot_tell(self):
+        assert steady_start(np.full(49, 0.25)) is None
+        assert steady_start(np.full(100, np.nan)) is None
+
+    def test_a_step_after_the_middle_is_no_steady_state(self):
+        values = np.where(np.arange(70) < 45, 1.0, 0.3) + np.random.default_rng(2).normal(0, 0.02, 70)
+        assert steady_start(values) is None
+
+    @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
+    def test_noise_alone_is_rarely_without_steady_state(self, phi):
+        rng = np.random.default_rng(3)
+        none = sum(steady_start(ar1(rng, 65, phi)) is None for _ in range(300))
+        assert none / 300 <= 0.06
+
+    @pytest.mark.parametrize("phi", [0.0, 0.9, 0.95])
+    def test_published_ladder_of_transients(self, phi):
+        """Bias at most 0.05 sd with n = 360: the ladder of transients for which the rule was chosen."""
+        rng, rows = np.random.default_rng(4), np.arange(360)
+        for transient in (0 * rows, 5 * np.exp(-rows / 8), 15 * np.where(rows < 10, 1, np.exp(-(rows - 10) / 15))):
+            bias, lost = [], []
+            for _ in range(120):
+                noise = ar1(rng, 360, phi)
+                cut = steady_start(noise + transient)
+                if cut is not None:
+                    bias.append((noise + transient)[cut:].mean() - noise.mean())
+                    lost.append(cut / 360)
+            assert abs(np.mean(bias)) <= 0.05 + 2 * np.std(bias) / np.sqrt(len(bias))
+            assert np.mean(lost) <= 0.25
+
+
+class TestLabels:
+    def test_nothing_is_dropped_or_changed(self):
+        frame = pd.concat([boot(lab_boot(1)), boot(lab_boot(2), "boot-02")], ignore_index=True)
+        before = frame.copy()
+        labelled = label_periods(frame)
+        pd.testing.assert_frame_equal(frame, before)
+        pd.testing.assert_frame_equal(labelled[frame.columns], before)
+        assert set(labelled["period"]) == {"transient", "steady"}
+        assert set(labelled["reason"]) == {"start-up", ""}
+
+    def test_labelling_twice_is_labelling_once(self):
+        once = label_periods(boot(lab_boot()))
+        pd.testing.assert_frame_equal(label_periods(once), once)
+
+    def test_no_steady_state(self):
+        labelled = label_periods(boot(np.where(np.arange(70) < 45, 1.0, 0.3)))
+        assert set(labelled["reason"]) == {"no steady state"}
+        table = period_table(labelled)
+        assert table[0]["status"] == "no steady state"
+        assert table[0]["steady_rows"] == 0
+
+    def test_restart_inside_is_a_second_start_up(self):
+        frame = boot(np.concatenate([lab_boot(1), lab_boot(2)]))
+        frame.loc[70:, "uptime_s"] = 2.0 * np.arange(1, 71)
+        labelled = label_periods(frame)
+        assert (labelled.loc[70:77, "reason"] == "restart").all()
+        assert (labelled.loc[120:, "period"] == "steady").all()
+
+    def test_row_after_a_gap_is_excluded(self):
+        frame = boot(lab_boot())
+        frame.loc[60:, "time"] += pd.Timedelta(seconds=6)
+        labelled = label_periods(frame)
+        assert labelled.index[labelled["reason"] == "gap"].to_list() == [60]
+        assert labelled.loc[60, "period"] == "excluded"
+
+    def test_windows(self):
+        frame = boot(lab_boot(rows=90))
+        window = (START + timedelta(seconds=20), START + timedelta(seconds=160))
+        labelled = label_periods(frame, windows=[window])
+        outside = labelled["reason"] == "outside the window"
+        assert outside.to_list() == [not 20 < s <= 160 for s in frame["uptime_s"]]
+        assert (labelled.loc[outside, "period"] == "excluded").all()
+
+    def test_table_counts_every_row_once(self):
+        table = period_table(label_periods(boot(lab_boot())))[0]
+        assert table["rows"] == table["steady_rows"] + table["transient_rows"] + table["excluded_rows"] == 70
+        assert table["transient_s"] == 2 * table["transient_rows"]
+        assert table["reasons"] == {"start-up": table["transient_rows"]}
+
+    def test_mistakes_get_a_sentence(self):
+        frame = boot(lab_boot())
+        with pytest.raises(DataError, match="column 'replicate' is missing"):
+            label_periods(frame.drop(columns="replicate"))
+        with pytest.raises(DataError, match="replicate boot-01: times must increase"):
+            label_periods(frame.iloc[::-1])

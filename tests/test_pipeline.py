@@ -1,0 +1,136 @@
+"""The pipeline with real kernels: failures are named, what needs them is skipped, only what changed runs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import NOTEBOOKS, THREE, make_recording, write_notebook
+from virtio_study import recording
+from virtio_study.errors import DataError, PipelineError, StudyError
+from virtio_study.pipeline import Outcome, run
+from virtio_study.study import Study
+from virtio_study.tasks import plan
+
+ALL = 2 * 2 * 3 + 2 + 1
+
+
+def go(study: Study, **options: object) -> Outcome:
+    return run(study, workers=2, say=lambda line: None, **options)  # type: ignore[arg-type]
+
+
+def root(study: Study) -> Path:
+    return study.reports.parent.parent
+
+
+def test_plan_puts_every_task_after_those_it_needs(small: Study) -> None:
+    seen: set[str] = set()
+    for task in plan(small):
+        assert set(task.needs) <= seen
+        seen.add(task.name)
+    assert len(seen) == ALL
+
+
+def test_unknown_server_names_the_nearest(small: Study) -> None:
+    with pytest.raises(StudyError, match=r"unknown server 'alfa' \(did you mean 'alpha'\?\); known: alpha, beta"):
+        go(small, servers=["alfa"])
+
+
+def test_only_what_changed_runs(small: Study) -> None:
+    assert len(go(small).ran) == ALL
+    executed = sorted((small.reports / "notebooks").iterdir())
+    before = [path.read_bytes() for path in executed]
+    assert len(executed) == ALL
+    assert not any(str(root(small)).encode() in text for text in before)
+
+    again = go(small)
+    assert (again.ran, len(again.current)) == ([], ALL)
+
+    (small.work / "beta-virtio.levels.json").unlink()
+    assert go(small).ran == ["3_describe-beta-virtio"]  # its output is as before, so nothing after it runs
+
+    recording.write(make_recording(small.folder, "alpha", "virtio", 3), small.folder)
+    # 2_clean of the small notebooks writes the same whatever it reads, so the change ends there
+    assert set(go(small).ran) == {"1_collect-alpha-virtio", "2_clean-alpha-virtio", "5_report-en"}
+
+    parameters, code = NOTEBOOKS["4_compare"]
+    write_notebook(root(small) / "notebooks" / "4_compare.ipynb", parameters, code.replace("{}'", "{ }'"))
+    assert set(go(small).ran) == {"4_compare-alpha", "4_compare-beta", "5_report-en"}
+
+    for path in executed:
+        path.unlink()
+    assert len(go(small).ran) == ALL
+    unchanged = [path.read_bytes() == old for path, old in zip(executed, before, strict=True)]
+    assert unchanged.count(False) == 2  # the two copies of 4_compare, whose source changed
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("1 / 0", r"cell 2: ZeroDivisionError: division by zero"),
+        ("import os\nos.kill(os.getpid(), 9)", r"DeadKernelError: Kernel died"),
+        ("raise SystemExit(0)", r"cell 2: SystemExit: 0 ended the notebook"),
+        ("import sys\nsys.exit()", r"SystemExit"),
+        ("pass", r"ran to its end but did not write data/small/work/alpha-virtio.clean.parquet"),
+    ],
+)
+def test_a_failed_notebook_is_named_while_the_others_finish(small: Study, code: str, reason: str) -> None:
+    clean, write = NOTEBOOKS["2_clean"]
+    body = "\n".join(f"    {line}" for line in code.split("\n"))
+    bad = f"if (server, driver_config) == ('alpha', 'virtio'):\n{body}\nelse:\n"
+    bad += "\n".join(f"    {line}" for line in write.split("\n"))
+    write_notebook(root(small) / "notebooks" / "2_clean.ipynb", clean, bad, "last = True")
+    outcome = go(small)
+    assert list(outcome.error) == ["2_clean-alpha-virtio"]
+
+    assert re.search(reason, outcome.error["2_clean-alpha-virtio"])
+    assert set(outcome.skipped) == {"3_describe-alpha-virtio", "4_compare-alpha", "5_report-en"}
+    assert outcome.skipped["4_compare-alpha"] == "needs 2_clean-alpha-virtio, which failed"
+    assert len(outcome.ran) == ALL - 4
+    assert not (small.reports / "notebooks" / "2_clean-alpha-virtio.ipynb").exists()
+    record = json.loads((small.reports / ".run" / "manifest.json").read_text())["tasks"]
+    assert record["2_clean-alpha-virtio"]["status"] == "error"
+    assert record["5_report-en"]["status"] == "skipped"
+
+    write_notebook(root(small) / "notebooks" / "2_clean.ipynb", clean, write)
+    assert go(small).ok
+
+
+def test_an_undeclared_parameter_is_refused_before_a_kernel_starts(small: Study) -> None:
+    write_notebook(root(small) / "notebooks" / "1_collect.ipynb", THREE.replace("driver_config", "driver"), "1 / 0")
+    outcome = go(small, servers=["alpha"])
+    reason = "parameter 'driver_config' is not declared in 1_collect.ipynb; it has: study, server, driver"
+    assert set(outcome.error.values()) == {reason}
+
+
+def test_a_parameter_of_another_type_is_refused(small: Study) -> None:
+    write_notebook(root(small) / "notebooks" / "1_collect.ipynb", THREE.replace('str = "virtio"', "int = 3"), "1 / 0")
+    outcome = go(small, servers=["alpha"])
+    assert "parameter 'driver_config' is 'virtio'; 1_collect.ipynb declares int" in outcome.error.values()
+
+
+def test_a_changed_recording_stops_the_run_before_anything_runs(small: Study) -> None:
+    path = small.folder / "recordings" / "alpha" / "virtio" / "boot-01.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match=r"boot-01\.parquet: changed since it was recorded"):
+        go(small)
+    assert not small.reports.exists()
+
+
+def test_two_runs_at_once_are_refused(small: Study) -> None:
+    import fcntl
+
+    folder = small.reports / ".run"
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(PipelineError, match="another run of this study is under way"):
+            go(small)
+
+
+def test_a_damaged_run_manifest_costs_a_run_only(small: Study) -> None:
+    folder = small.reports / ".run"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{")
+    assert go(small, servers=["alpha"]).ok

@@ -1,0 +1,82 @@
+"""The protocol: what is wrong is named by file, line, key and value, with what was expected and the nearest key."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import PROTOCOL
+from virtio_study.errors import StudyError
+from virtio_study.study import Study, load_study
+
+BUNDLED = Path(__file__).parents[1] / "data"
+
+
+@pytest.mark.parametrize("name", ["lab-qemu", "published"])
+def test_bundled_studies_are_valid(name: str) -> None:
+    study = load_study(BUNDLED / name)
+    assert study.name == name
+    assert study.reports == BUNDLED.parent / "reports" / name
+
+
+def test_driver_configurations_keep_the_order_of_the_file(small: Study) -> None:
+    assert list(small.driver_configs) == ["emulated", "virtio"]
+    assert small.servers["alpha"].memory_bytes == 512 * 2**20
+    assert (small.confidence, small.seed) == (0.95, 1)
+
+
+def test_found_by_folder_file_and_name_from_a_folder_below(
+    small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "notebooks")
+    for given in ("small", small.folder, small.folder / "study.yaml", "../data/small"):
+        assert load_study(given) == small
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("seed: 1", "sead: 1", r"study.yaml:14: unknown key 'sead' \(did you mean 'seed'\?\); valid: title, source"),
+        ("seed: 1\n", "", r"study.yaml:1: missing key 'seed'; add it"),
+        ("seed: 1", "seed: -1", r"study.yaml:14: seed is -1: input should be greater than or equal to 0"),
+        ("seed: 1", "seed: many", r"study.yaml:14: seed is 'many': input should be a valid integer"),
+        ("vmid: 101", "vmidd: 101", r"study.yaml:6: unknown key 'servers.beta.vmidd' \(did you mean 'vmid'\?\)"),
+        (
+            "vcpus: 1, memory_bytes: 512 MiB",
+            "vcpus: 0, memory_bytes: 512 MiB",
+            r"study.yaml:5: servers.alpha.vcpus is 0",
+        ),
+        ("memory_bytes: 4 GiB", "memory_bytes: lots", r"study.yaml:3: host.memory_bytes is 'lots'"),
+        (
+            "after: virtio",
+            "after: virtoi",
+            r"unknown driver configuration 'virtoi' \(did you mean 'virtio'\?\); known: em",
+        ),
+        ("[cpu, mem_displayed]", "[cpu, ram]", r"study.yaml:13: metrics.1 is 'ram': .*'cpu', 'mem_displayed'"),
+        ("source: recordings", "source: lab", r"source: lab needs the key lab"),
+        ("  alpha:", "  Alpha!:", r"study.yaml:5: servers.Alpha! is 'Alpha!': string should match pattern"),
+        ("title: {en", "title: {{en", r"study.yaml:\d+: not valid YAML"),
+        ("seed: 1", "seed: 1\nload: {gamma: []}", r"load: unknown server 'gamma'; known: alpha, beta"),
+    ],
+)
+def test_what_is_wrong_is_named(small: Study, old: str, new: str, expected: str) -> None:
+    path = small.folder / "study.yaml"
+    assert old in PROTOCOL
+    path.write_text(PROTOCOL.replace(old, new, 1))
+    with pytest.raises(StudyError, match=expected) as caught:
+        load_study(small.folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [(b"", "found NoneType"), (b"- a", "found list"), (b"\xff\xfe\x00", "")]
+)
+def test_a_file_that_is_no_protocol(small: Study, content: bytes, expected: str) -> None:
+    (small.folder / "study.yaml").write_bytes(content)
+    with pytest.raises(StudyError, match=expected):
+        load_study(small.folder)
+
+
+def test_no_such_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match=r"no study 'lab-kemu': looked for lab-kemu/study.yaml and for data/lab-kemu"):
+        load_study("lab-kemu")
