@@ -118,6 +118,22 @@ class TestLabels:
         assert labelled.index[labelled["reason"] == "gap"].to_list() == [60]
         assert labelled.loc[60, "period"] == "excluded"
 
+    def test_rows_before_the_load_are_not_steady(self):
+        frame = boot(lab_boot())
+        labelled = label_periods(frame, load_started={"boot-01": 100.0})
+        late = labelled["reason"] == "before the load"
+        assert late.any()
+        assert labelled.loc[late, "period"].eq("transient").all()
+        assert labelled.loc[labelled["period"] == "steady", "uptime_s"].min() == 102
+        early = label_periods(frame, load_started={"boot-01": 1.0, "boot-99": 100.0})
+        pd.testing.assert_frame_equal(early, label_periods(frame))
+
+    def test_a_row_of_a_longer_step_is_excluded(self):
+        frame = boot(lab_boot())
+        frame.loc[60:, "time"] += pd.Timedelta(seconds=6)
+        frame.loc[60, "step_s"] = 8.0
+        assert label_periods(frame).loc[60, "reason"] == "gap"
+
     def test_windows(self):
         frame = boot(lab_boot(rows=90))
         window = (START + timedelta(seconds=20), START + timedelta(seconds=160))

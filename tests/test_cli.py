@@ -60,7 +60,7 @@ def _damage_the_manifest(study: Study) -> None:
 @pytest.mark.parametrize(
     ("mistake", "expected"),
     [
-        (_break_yaml, "study.yaml:15: not valid YAML"),
+        (_break_yaml, "study.yaml:14: not valid YAML"),
         (_misspell_a_key, "unknown key 'sead' (did you mean 'seed'?)"),
         (_truncate, "boot-01.parquet: changed since it was recorded"),
         (_change_a_byte, "boot-01.parquet: changed since it was recorded"),

@@ -35,10 +35,10 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("seed: 1", "sead: 1", r"study.yaml:14: unknown key 'sead' \(did you mean 'seed'\?\); valid: title, source"),
+        ("seed: 1", "sead: 1", r"study.yaml:13: unknown key 'sead' \(did you mean 'seed'\?\); valid: title, source"),
         ("seed: 1\n", "", r"study.yaml:1: missing key 'seed'; add it"),
-        ("seed: 1", "seed: -1", r"study.yaml:14: seed is -1: input should be greater than or equal to 0"),
-        ("seed: 1", "seed: many", r"study.yaml:14: seed is 'many': input should be a valid integer"),
+        ("seed: 1", "seed: -1", r"study.yaml:13: seed is -1: input should be greater than or equal to 0"),
+        ("seed: 1", "seed: many", r"study.yaml:13: seed is 'many': input should be a valid integer"),
         ("vmid: 101", "vmidd: 101", r"study.yaml:6: unknown key 'servers.beta.vmidd' \(did you mean 'vmid'\?\)"),
         (
             "vcpus: 1, memory_bytes: 512 MiB",
@@ -51,7 +51,7 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
             "after: virtoi",
             r"unknown driver configuration 'virtoi' \(did you mean 'virtio'\?\); known: em",
         ),
-        ("[cpu, mem_displayed]", "[cpu, ram]", r"study.yaml:13: metrics.1 is 'ram': .*'cpu', 'mem_displayed'"),
+        ("[cpu, mem_displayed]", "[cpu, ram]", r"study.yaml:12: metrics.1 is 'ram': .*'cpu', 'mem_displayed'"),
         ("source: recordings", "source: lab", r"source: lab needs the key lab"),
         ("  alpha:", "  Alpha!:", r"study.yaml:5: servers.Alpha! is 'Alpha!': string should match pattern"),
         ("title: {en", "title: {{en", r"study.yaml:\d+: not valid YAML"),
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_named(small: Study, old: str, new: str, expected: str)
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"), [(b"", "found NoneType"), (b"- a", "found list"), (b"\xff\xfe\x00", "")]
+    ("content", "expected"), [(b"", "found NoneType"), (b"- a", "found list"), (b"\xff\xfe\x00", "not UTF-8 text")]
 )
 def test_a_file_that_is_no_protocol(small: Study, content: bytes, expected: str) -> None:
     (small.folder / "study.yaml").write_bytes(content)

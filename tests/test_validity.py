@@ -124,11 +124,16 @@ class TestLoad:
         noisy = replace(SIDE, load={"disk_reads_per_s": (10.0, 30.0, 20.0)})
         assert check_same_load(SIDE, noisy, MARGINS, 0.95).status == "warn"
 
-    @pytest.mark.parametrize("load", [{}, {"disk_reads_per_s": None}, {"disk_reads_per_s": (20.0,)}])
+    @pytest.mark.parametrize("load", [{}, {"disk_reads_per_s": None}])
     def test_not_recorded(self, load):
         found = check_same_load(SIDE, replace(SIDE, load=load), MARGINS, 0.95)
         assert found.status == "not_assessable"
         assert "No load was recorded" in found.sentence
+
+    def test_recorded_in_one_boot(self):
+        found = check_same_load(SIDE, replace(SIDE, load={"disk_reads_per_s": (20.0,)}), MARGINS, 0.95)
+        assert found.status == "not_assessable"
+        assert "too few boots" in found.sentence
 
     def test_study_without_load(self):
         assert check_same_load(SIDE, SIDE, {}, 0.95).status == "not_assessable"

@@ -101,7 +101,7 @@ def side_from_clean(
         replicates=len(levels),
         rows=int(levels["rows"].min()),
         seconds=float(rows.groupby("replicate")["step_s"].sum().min()),
-        quantum=TICK_S / float(rows["step_s"].min()) if metric == "cpu" else None,
+        quantum=TICK_S / float(rows["step_s"].median()) if metric == "cpu" else None,
         accelerator=accelerator,
         place=f"recordings/{server}/{driver_config}",
         shown_unit="MiB" if bytes_shown else "cores",

@@ -82,7 +82,7 @@ def _instruments(clean: pd.DataFrame, study: Study) -> dict[str, str]:
 
 def _boots(clean: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
     boots = {entry["replicate"]: {**entry, "levels": {}} for entry in period_table(clean)}
-    start_up = clean[clean["reason"].isin(["start-up", "restart"])]
+    start_up = clean[clean["period"] == "transient"]
     for metric in study.metrics:
         column = METRICS[metric]
         if column not in clean.columns or clean[column].isna().all():

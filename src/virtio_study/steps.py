@@ -110,8 +110,10 @@ def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
     study.server(server)
     study.driver_config(driver_config)
     collected = _read_table(work_file(study, server, driver_config, "collected.parquet"), "1_collect")
+    provenances = read_provenance(study, server, driver_config)
     windows = [(w.start, w.end) for w in study.windows if (w.server, w.driver_config) == (server, driver_config)]
-    labelled = label_periods(collected, windows=windows)
+    marks = {p.replicate: p.events["load_started"] for p in provenances if "load_started" in p.events}
+    labelled = label_periods(collected, windows=windows, load_started=marks)
     write_table(work_file(study, server, driver_config, "clean.parquet"), labelled)
     write_json(work_file(study, server, driver_config, "periods.json"), period_table(labelled))
     return labelled

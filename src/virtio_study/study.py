@@ -227,10 +227,12 @@ def load_study(study: str | Path) -> Study:
         expects. The message names file, line, key, value, expectation and the nearest valid key.
     """
     path = _find(Path(study))
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -209,6 +209,8 @@ def check_same_load(before: Side, after: Side, margins: Mapping[str, float], con
     numbers: dict[str, float | int | str | None] = {"columns": ", ".join(margins), "recorded": 0}
     if not any(answers.values()):
         message = "No load was recorded, so nothing shows that the server had the same work to do on both sides."
+        if any(before.load.get(column) and after.load.get(column) for column in margins):
+            message = "The load was recorded in too few boots to be compared; at least two a side are needed."
         return Check("same_load", "not_assessable", message, numbers)
     for column, answer in answers.items():
         for key in ("before", "after", "ratio", "low", "high", "margin", "p"):

@@ -1,6 +1,6 @@
 """Start-up transients found by measurement (MSER-5), restarts and gaps, as labels on every row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -16,9 +16,10 @@ __all__ = ["LONG_TRANSIENT", "PERIODS", "REASONS", "label_periods", "period_tabl
 PERIODS = ("transient", "steady", "excluded")
 REASONS = {
     "start-up": "start-up, found by MSER-5 on the CPU series",
+    "before the load": "steady already, but before the load of the protocol began",
     "restart": "start-up after a restart inside the recording (the uptime fell)",
     "no steady state": "the start-up would take more than half of the recording",
-    "gap": "the interval before this row is not one step long",
+    "gap": "the interval of this row is not one step long",
     "outside the window": "outside the study's windows",
     "": "steady: may be analysed",
 }
@@ -86,7 +87,10 @@ def steady_start(values: NDArray[np.float64], batch: int = 5) -> int | None:
 
 
 def label_periods(
-    frame: pd.DataFrame, column: str = "cpu_cores", windows: Sequence[tuple[datetime, datetime]] = ()
+    frame: pd.DataFrame,
+    column: str = "cpu_cores",
+    windows: Sequence[tuple[datetime, datetime]] = (),
+    load_started: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Label every row with the period that it belongs to, and why; nothing is dropped.
 
@@ -98,6 +102,8 @@ def label_periods(
         The series in which the start-up is looked for, boot by boot.
     windows : sequence of (start, end)
         Stretches with time zone to which the study is restricted; none means that every row belongs.
+    load_started : mapping of replicate to seconds, optional
+        Uptime at which the load of the protocol began. It only ever shortens the steady stretch that the rule found.
 
     Returns
     -------
@@ -117,7 +123,7 @@ def label_periods(
     for replicate, boot in frame.groupby("replicate", sort=True):
         if (boot["time"].diff().dropna() <= pd.Timedelta(0)).any():
             raise DataError(f"replicate {replicate}: times must increase; collect its recording again")
-        labelled.loc[boot.index, "reason"] = _reasons(boot, column, windows)
+        labelled.loc[boot.index, "reason"] = _reasons(boot, column, windows, (load_started or {}).get(str(replicate)))
     labelled["period"] = labelled["reason"].map(_PERIOD_OF)
     # the schema's columns first, then period and its reason
     return labelled[[*frame.columns.drop(["period", "reason"], errors="ignore"), "period", "reason"]]
@@ -126,6 +132,7 @@ def label_periods(
 _PERIOD_OF = {
     "": "steady",
     "start-up": "transient",
+    "before the load": "transient",
     "restart": "transient",
     "no steady state": "transient",
     "gap": "excluded",
@@ -133,8 +140,10 @@ _PERIOD_OF = {
 }
 
 
-def _reasons(boot: pd.DataFrame, column: str, windows: Sequence[tuple[datetime, datetime]]) -> NDArray[np.object_]:
-    """Reason of each row of one replicate; a row's first reason in the order window, start-up, gap wins."""
+def _reasons(
+    boot: pd.DataFrame, column: str, windows: Sequence[tuple[datetime, datetime]], load_started: float | None
+) -> NDArray[np.object_]:
+    """Reason of each row of one replicate; its first in the order window, start-up, before the load, gap wins."""
     reasons: NDArray[np.object_] = np.full(len(boot), "", dtype=object)
     inside = np.ones(len(boot), dtype=bool)
     if windows:
@@ -142,7 +151,7 @@ def _reasons(boot: pd.DataFrame, column: str, windows: Sequence[tuple[datetime, 
         for start, end in windows:
             inside |= ((boot["time"] > start) & (boot["time"] <= end)).to_numpy()
     reasons[~inside] = "outside the window"
-    values, gaps = boot[column].to_numpy(dtype=np.float64), _after_gap(boot)
+    values = boot[column].to_numpy(dtype=np.float64)
     edges = [0, *np.flatnonzero(_restarted(boot)), len(boot)]
     for number, (first, last) in enumerate(pairwise(edges)):
         rows = np.arange(first, last)[inside[first:last]]
@@ -151,7 +160,10 @@ def _reasons(boot: pd.DataFrame, column: str, windows: Sequence[tuple[datetime, 
             reasons[rows] = "no steady state"
         else:
             reasons[rows[:start_up]] = "restart" if number else "start-up"
-    reasons[gaps & (reasons == "")] = "gap"
+    if load_started is not None and "uptime_s" in boot.columns:
+        early = np.asarray(boot["uptime_s"] - boot["step_s"] < load_started, dtype=bool)
+        reasons[early & (reasons == "")] = "before the load"
+    reasons[_irregular(boot) & (reasons == "")] = "gap"
     return reasons
 
 
@@ -162,10 +174,12 @@ def _restarted(boot: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(boot["uptime_s"].ffill().diff() < 0, dtype=bool)
 
 
-def _after_gap(boot: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows whose distance in time to the row before is more than half a step off."""
-    distance = boot["time"].diff().dt.total_seconds()
-    return np.asarray((distance - boot["step_s"]).abs() > boot["step_s"] / 2, dtype=bool)
+def _irregular(boot: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows whose step, or distance in time to the row before, is more than half a usual step off the usual step."""
+    usual = float(boot["step_s"].median())
+    distance = boot["time"].diff().dt.total_seconds().fillna(usual)
+    off = np.maximum((distance - usual).abs(), (boot["step_s"] - usual).abs())
+    return np.asarray(off > usual / 2, dtype=bool)
 
 
 def period_table(clean: pd.DataFrame) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from virtio_study.lab.sampling import rows_from_samples, sample
 from virtio_study.recording import Provenance, Recording, add_file, manifest, write, write_atomically
 from virtio_study.study import LabPlan, Study, load_study
 
-__all__ = ["Boot", "open_boots", "plan", "record"]
+__all__ = ["Boot", "open_boots", "plan", "qemu_version", "record"]
 
 SETTLE_S = 12.0
 """Seconds beyond the steady stretch, so that it keeps its length when the start-up transient is cut off."""
@@ -179,7 +179,6 @@ def _store(study: Study, run: Run, provenance: Provenance) -> None:
 
 
 def _provenance(study: Study, run: Run, guest: Guest, accelerator: Accelerator, started_at: str) -> Provenance:
-    shown = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout
     config = [word.replace(str(run.up.folder), "RUN").replace(str(study.folder), "STUDY") for word in run.up.command]
     machine = run.machine
     return Provenance(
@@ -194,7 +193,7 @@ def _provenance(study: Study, run: Run, guest: Guest, accelerator: Accelerator, 
         accelerator=accelerator.name,
         kernel_module=accelerator.kernel_module,
         versions={
-            "qemu": shown.splitlines()[0].removeprefix("QEMU emulator version "),
+            "qemu": qemu_version(),
             "host_kernel": Path("/proc/sys/kernel/osrelease").read_text().strip(),
             **{f"debian:{name}": version for name, version in guest.packages.items()},
         },
@@ -210,6 +209,12 @@ def _provenance(study: Study, run: Run, guest: Guest, accelerator: Accelerator, 
         events={**run.events, "end": run.samples[-1]["uptime_s"]},
         notes=[f"accelerator {accelerator.name}: {accelerator.reason}"],
     )
+
+
+def qemu_version() -> str:
+    """QEMU's version as it prints it, with the packager's."""
+    shown = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout
+    return shown.splitlines()[0].removeprefix("QEMU emulator version ")
 
 
 def _name(server: str, boot: Boot) -> str:

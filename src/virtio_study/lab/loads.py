@@ -53,7 +53,8 @@ def requests(folder: Path, mac: str) -> Iterator[Requests]:
     """Play the guest's network partner on the machine's datagram sockets until left.
 
     Yields the counters; setting `per_s` starts, changes or (with 0) stops the requests. Echo replies are counted,
-    ARP is answered, every other frame is dropped. What the guest does not answer in time is not sent again: the loop is open.
+    ARP is answered, every other frame is dropped. What the guest does not answer in time is not sent again: the loop
+    is open.
     """
     partner = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     partner.bind(str(folder / "net-host"))

@@ -128,9 +128,9 @@ class Running:
     folder: Path
     command: list[str]
     started: float
-    qmp_socket: socket.socket
-    serial: socket.socket
     cgroup: Path | None
+    qmp_socket: socket.socket = field(init=False)
+    serial: socket.socket = field(init=False)
     _buffers: dict[int, bytes] = field(default_factory=dict)
 
     def qmp(self, execute: str, **arguments: Any) -> Any:
@@ -297,7 +297,7 @@ def running(
                 start_new_session=True,
             )
         started = time.monotonic()
-        machine_up = Running(process, folder, command, started, socket.socket(), socket.socket(), cgroup)
+        machine_up = Running(process, folder, command, started, cgroup)
         machine_up.qmp_socket = _connect(machine_up, folder / "qmp", deadline_s)
         machine_up.serial = _connect(machine_up, folder / "agent", deadline_s)
         machine_up._line(machine_up.qmp_socket, time.monotonic() + deadline_s)
@@ -307,8 +307,9 @@ def running(
         yield machine_up
     finally:
         if machine_up is not None:
-            machine_up.qmp_socket.close()
-            machine_up.serial.close()
+            for name in ("qmp_socket", "serial"):
+                if hasattr(machine_up, name):
+                    getattr(machine_up, name).close()
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -102,8 +102,9 @@ def rows_from_samples(samples: list[dict[str, Any]], machine: Machine) -> pd.Dat
     Returns
     -------
     DataFrame, shape (n - 1, columns of the schema)
-        `cpu_cores` is the process' ticks a second: Proxmox VE's `cpu` times its vCPUs. The displayed memory follows qemu-server
-        9.1.4 and later: the host's figure, overridden by `total - free` as soon as the balloon driver reports.
+        `cpu_cores` is the process' ticks a second: Proxmox VE's `cpu` times its vCPUs. The displayed memory follows
+        qemu-server 9.1.4 and later: the host's figure, overridden by `total - free` as soon as the balloon driver
+        reports.
     """
     raw = pd.DataFrame(samples)
     seconds = raw["time_unix_s"].diff()

@@ -42,7 +42,7 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
     before, after : array-like of float64, shape (boots,)
         One value a boot, at least two a side; NaN is refused.
     margin_relative : float
-        Between 0 and 1, such as 0.05, declared in the study before recording.
+        Such as 0.05, declared before recording.
     confidence : float
         Such as 0.95: each one-sided test at level `1 - confidence`.
 
@@ -65,8 +65,7 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
     References
     ----------
     Schuirmann, D. J. (1987). J. Pharmacokinet. Biopharm. 15, 657-680.
-    Hauschke, D., Kieser, M., Diletti, E. & Burke, M. (1999). Sample size determination for proving equivalence based on
-    the ratio of two means for normally distributed data. Stat. Med. 18, 93-105.
+    Hauschke, D., Kieser, M., Diletti, E. & Burke, M. (1999). Stat. Med. 18, 93-105.
     """
     if not 0 < margin_relative < 1:
         raise DataError(f"the margin is {margin_relative:g}; expected a share between 0 and 1, such as 0.05")

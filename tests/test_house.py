@@ -1,0 +1,138 @@
+"""The house: the rules that hold for every file of the repository, and the files that must agree with one another."""
+
+import ast
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked() -> set[str]:
+    return {normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE)}
+
+
+def test_every_locked_package_has_hashes_and_no_address() -> None:
+    requirements = re.split(r"(?<!\\)\n", re.sub(r"^#.*\n", "", LOCK, flags=re.MULTILINE).strip())
+    assert len(requirements) > 100
+    for requirement in requirements:
+        assert re.match(r"[A-Za-z0-9._-]+==\S+", requirement), requirement[:80]
+        assert "--hash=sha256:" in requirement, requirement[:80]
+    assert "://" not in LOCK
+    assert not re.search(r"^\s*--(?!hash)", LOCK, re.MULTILINE)
+
+
+def test_the_lock_has_every_dependency_and_the_build_backend() -> None:
+    declared = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"], "hatchling", "editables"]
+    names = {normal(re.match(r"[A-Za-z0-9._-]+", item).group()) for item in declared}  # type: ignore[union-attr]
+    assert names <= locked()
+
+
+def test_environment_yml_agrees_with_pyproject() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["name"] == PROJECT["name"]
+    conda = [item for item in environment["dependencies"] if isinstance(item, str)]
+    pip = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
+    assert pip == [["-r requirements.lock"]]
+    versions = [c.rsplit(" ", 1)[1] for c in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", c)]
+    after = f"3.{int(versions[-1].split('.')[1]) + 1}"
+    assert conda[0] == f"python {PROJECT['requires-python']},<{after}"
+    assert [item.split()[0] for item in conda] == ["python", "pip"]
+
+
+def test_versions_agree() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_modules_and_functions_are_short_and_have_a_public_list(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 400
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 60, node.name
+    if tree.body and path.name != "__init__.py":
+        assigned = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+        assert "__all__" in assigned
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if "lab" not in p.parts and "sources" not in p.parts], ids=relative
+)
+def test_recordings_do_not_know_where_they_come_from(path: Path) -> None:
+    outside = re.compile(r"virtio_study\.(lab|sources|fleet)\b")
+    assert not [name for name in imports(path) if outside.match(name)]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src" / "virtio_study" / "stats").glob("*.py")), ids=relative)
+def test_statistics_know_arrays_and_frames_alone(path: Path) -> None:
+    own = {name for name in imports(path) if name.startswith("virtio_study")}
+    assert all(name.startswith(("virtio_study.stats", "virtio_study.errors")) for name in own), own
+
+
+def test_there_are_five_notebooks() -> None:
+    assert [path.stem for path in NOTEBOOKS] == ["1_collect", "2_clean", "3_describe", "4_compare", "5_report"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
+def test_notebooks_hold_prose_and_calls(path: Path) -> None:
+    cells = json.loads(path.read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert cells[0]["cell_type"] == "markdown"
+    assert len(code) <= 12
+    assert [cell for cell in code if "parameters" in cell["metadata"].get("tags", [])]
+    for cell in code:
+        source = "".join(cell["source"])
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+        assert source.count("\n") < 15
+        assert not re.search(r"^\s*(def|class|for|while|if) ", source, re.MULTILINE), source
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    # In pieces, so that this file does not match itself.
+    hosts = ["pypi" + r"\.org", "python" + "hosted", r"deb\.debian" + r"\.org", "registry" + r"\.npmjs"]
+    wrong = re.compile("|".join([r"(?<![\w.])/(?:" + r"work|farm)/\w", r"\.\./" + "shared", *hosts]).encode())
+    named = {}
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.suffix != ".parquet" and (found := wrong.search(path.read_bytes())):
+            named[name] = found.group()
+    assert named == {}
