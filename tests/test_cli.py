@@ -118,6 +118,7 @@ def test_run_then_nothing_to_do_within_a_second(small: Study) -> None:
     assert seconds < 2  # 0.6 s on an idle machine; this bound leaves room for a busy one
 
 
+@pytest.mark.slow
 def test_a_failed_notebook_is_exit_code_1(small: Study) -> None:
     write_notebook(small.folder.parents[1] / "notebooks" / "3_describe.ipynb", THREE, "raise ValueError('no\\nlevels')")
     done = call("run", small.folder, "--server", "alpha")

@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import NOTEBOOKS, THREE, make_recording, write_notebook
+from conftest import NOTEBOOKS, make_recording, write_notebook
 from virtio_study import recording
 from virtio_study.errors import DataError, PipelineError, StudyError
+from virtio_study.execution import Job, Pool
 from virtio_study.pipeline import Outcome, run
 from virtio_study.study import Study
 from virtio_study.tasks import plan
@@ -37,6 +39,7 @@ def test_unknown_server_names_the_nearest(small: Study) -> None:
         go(small, servers=["alfa"])
 
 
+@pytest.mark.slow
 def test_only_what_changed_runs(small: Study) -> None:
     assert len(go(small).ran) == ALL
     executed = sorted((small.reports / "notebooks").iterdir())
@@ -65,49 +68,77 @@ def test_only_what_changed_runs(small: Study) -> None:
     assert unchanged.count(False) == 2  # the two copies of 4_compare, whose source changed
 
 
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    scratch = tmp_path_factory.mktemp("s")
+    with Pool(1, scratch, scratch / "log") as pool:
+        yield pool
+
+
+def attempt(pool: Pool, folder: Path, *cells: str, parameters: str = "x: int = 1", **given: str) -> Job:
+    """Run one notebook in a worker process, with a product that it should write."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    write_notebook(folder / "n.ipynb", parameters, *cells)
+    job = Job(folder / "n.ipynb", given, folder, folder / "out" / "n.ipynb", (folder / "product",), scratch)
+    pool.submit(job).result()
+    return job
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("1 / 0", r"cell 2: ZeroDivisionError: division by zero"),
-        ("import os\nos.kill(os.getpid(), 9)", r"DeadKernelError: Kernel died"),
-        ("raise SystemExit(0)", r"cell 2: SystemExit: 0 ended the notebook"),
-        ("import sys\nsys.exit()", r"SystemExit"),
-        ("pass", r"ran to its end but did not write data/small/work/alpha-virtio.clean.parquet"),
+        ("1 / 0", r"^cell 1: ZeroDivisionError: division by zero$"),
+        ("raise ValueError('two\\nlines')", r"^cell 1: ValueError: two lines$"),
+        ("import os\nos.kill(os.getpid(), 9)", r"^DeadKernelError: Kernel died$"),
+        ("raise SystemExit(0)", r"^cell 1: SystemExit: 0 ended the notebook$"),
+        ("pass", r"^ran to its end but did not write product$"),
     ],
 )
-def test_a_failed_notebook_is_named_while_the_others_finish(small: Study, code: str, reason: str) -> None:
-    clean, write = NOTEBOOKS["2_clean"]
-    body = "\n".join(f"    {line}" for line in code.split("\n"))
-    bad = f"if (server, driver_config) == ('alpha', 'virtio'):\n{body}\nelse:\n"
-    bad += "\n".join(f"    {line}" for line in write.split("\n"))
-    write_notebook(root(small) / "notebooks" / "2_clean.ipynb", clean, bad, "last = True")
-    outcome = go(small)
-    assert list(outcome.error) == ["2_clean-alpha-virtio"]
+def test_a_notebook_that_did_not_do_its_work_leaves_no_copy(pool: Pool, tmp_path: Path, code: str, reason: str) -> None:
+    with pytest.raises(PipelineError, match=reason):
+        attempt(pool, tmp_path, code, "after = True")
+    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "scratch").glob("*.ipynb")) == []
 
-    assert re.search(reason, outcome.error["2_clean-alpha-virtio"])
+
+def test_the_executed_copy_has_no_path_of_the_machine_and_no_time(pool: Pool, tmp_path: Path) -> None:
+    job = attempt(pool, tmp_path, "from pathlib import Path\nprint(Path.cwd())\n_ = Path('product').write_text('')")
+    text = job.output.read_text()
+    assert str(tmp_path) not in text
+    assert not re.search("start_time|iopub|papermill", text)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ('other: str = ""', "parameter 'server' is not declared in n.ipynb; it has: other"),
+        ("server: int = 1", "parameter 'server' is 'alpha'; n.ipynb declares int"),
+    ],
+)
+def test_parameters_are_checked_before_a_kernel_starts(
+    pool: Pool, tmp_path: Path, parameters: str, reason: str
+) -> None:
+    with pytest.raises(PipelineError, match=reason):
+        attempt(pool, tmp_path, "open('started', 'w')", parameters=parameters, server="alpha")
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.slow
+def test_a_failed_notebook_is_named_while_the_others_finish(small: Study) -> None:
+    clean, write = NOTEBOOKS["2_clean"]
+    path = root(small) / "notebooks" / "2_clean.ipynb"
+    write_notebook(path, clean, "_ = 1 / ((server, driver_config) != ('alpha', 'virtio'))", write)
+    outcome = go(small)
+    assert outcome.error == {"2_clean-alpha-virtio": "cell 2: ZeroDivisionError: division by zero"}
     assert set(outcome.skipped) == {"3_describe-alpha-virtio", "4_compare-alpha", "5_report-en"}
     assert outcome.skipped["4_compare-alpha"] == "needs 2_clean-alpha-virtio, which failed"
     assert len(outcome.ran) == ALL - 4
-    assert not (small.reports / "notebooks" / "2_clean-alpha-virtio.ipynb").exists()
     record = json.loads((small.reports / ".run" / "manifest.json").read_text())["tasks"]
     assert record["2_clean-alpha-virtio"]["status"] == "error"
     assert record["5_report-en"]["status"] == "skipped"
-
-    write_notebook(root(small) / "notebooks" / "2_clean.ipynb", clean, write)
+    write_notebook(path, clean, write)
     assert go(small).ok
-
-
-def test_an_undeclared_parameter_is_refused_before_a_kernel_starts(small: Study) -> None:
-    write_notebook(root(small) / "notebooks" / "1_collect.ipynb", THREE.replace("driver_config", "driver"), "1 / 0")
-    outcome = go(small, servers=["alpha"])
-    reason = "parameter 'driver_config' is not declared in 1_collect.ipynb; it has: study, server, driver"
-    assert set(outcome.error.values()) == {reason}
-
-
-def test_a_parameter_of_another_type_is_refused(small: Study) -> None:
-    write_notebook(root(small) / "notebooks" / "1_collect.ipynb", THREE.replace('str = "virtio"', "int = 3"), "1 / 0")
-    outcome = go(small, servers=["alpha"])
-    assert "parameter 'driver_config' is 'virtio'; 1_collect.ipynb declares int" in outcome.error.values()
 
 
 def test_a_changed_recording_stops_the_run_before_anything_runs(small: Study) -> None:
@@ -129,6 +160,7 @@ def test_two_runs_at_once_are_refused(small: Study) -> None:
             go(small)
 
 
+@pytest.mark.slow
 def test_a_damaged_run_manifest_costs_a_run_only(small: Study) -> None:
     folder = small.reports / ".run"
     folder.mkdir(parents=True)

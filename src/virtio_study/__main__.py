@@ -2,4 +2,6 @@
 
 from virtio_study.cli import main
 
+__all__: list[str] = []
+
 main()
