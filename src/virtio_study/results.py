@@ -133,6 +133,7 @@ def collect_results(study: Study) -> dict[str, Any]:
     return {
         "schema": SCHEMA_VERSION,
         "study": study.model_dump(mode="json") | {"name": study.name},
+        "order": {key: list(getattr(study, key)) for key in ("servers", "driver_configs", "comparisons", "metrics")},
         "servers": servers,
         "counts": json.loads(counts.read_text(encoding="utf-8")) if counts.exists() else None,
         "published": audit,
