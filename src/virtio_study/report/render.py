@@ -90,7 +90,7 @@ def _alt(described: dict[str, Any], translate: Any) -> str:
     words = {"cpu": translate("CPU"), "mem_displayed": translate("displayed memory")}
     words |= {"mem_host": translate("host memory"), "mem_guest": translate("guest memory")}
     parts = [f"{word} {_level_text(described, metric)}" for metric, word in words.items()]
-    return translate("Sustained levels: {levels}.").format(levels=", ".join(parts))
+    return str(translate("Sustained levels: {levels}.").format(levels=", ".join(parts)))
 
 
 def _level_text(described: dict[str, Any], metric: str) -> str:
