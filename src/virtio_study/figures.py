@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["accesses", "boot_levels", "over_time", "ram_by_instrument", "svg", "time_table"]
+__all__ = ["accesses", "boot_levels", "over_time", "ram_by_instrument", "show", "svg", "time_table"]
 
 Translate = Callable[[str], str]
 MIB = 2**20
@@ -143,7 +143,7 @@ def boot_levels(
     )
     with _style():
         figure, (axes,) = _figure(height_in=2.6)
-        sns.stripplot(long, x="level", y="configuration", color=BLUE, alpha=0.55, size=5, jitter=0.18, ax=axes)
+        sns.swarmplot(long, x="level", y="configuration", color=BLUE, alpha=0.6, size=4.5, ax=axes)
         for place, described in enumerate(levels.values()):
             level = described["levels"][metric]["sustained"]
             if level is None:
@@ -219,3 +219,10 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     labels = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
     head, _, body = text.partition(">")
     return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
+
+
+def show(figure: "Figure", description: str) -> Any:
+    """A figure for a notebook's output: SVG with the description as its alternative text."""
+    from IPython.display import SVG
+
+    return SVG(data=svg(figure, "figure", description, description))  # type: ignore[no-untyped-call]

@@ -149,6 +149,15 @@ class Running:
         self._send(self.serial, line + "\n")
         return self.wait_for(reply, deadline_s)
 
+    def greet(self, deadline_s: float) -> None:
+        """Open the QMP conversation and have the balloon polled as Proxmox VE does at every start.
+
+        Source: qemu-server `QemuServer.pm`, `guest-stats-polling-interval` of 2 s since 2013.
+        """
+        self._line(self.qmp_socket, time.monotonic() + deadline_s)
+        self.qmp("qmp_capabilities")
+        self.qmp("qom-set", path="/machine/peripheral/balloon0", property="guest-stats-polling-interval", value=2)
+
     def tell(self, line: str) -> None:
         """Send a line to the guest without waiting for its answer."""
         self._send(self.serial, line + "\n")
@@ -266,58 +275,55 @@ def running(
     for program in (QEMU, "setpriv"):
         if shutil.which(program) is None:
             raise LabError(f"{program} not found; install it (Debian: apt-get install qemu-system-x86 util-linux)")
-    folder = Path(tempfile.mkdtemp(prefix=f"virtio-study-{machine.name}-"))
-    cgroup = _make_cgroup(folder.name)
-    janitor = subprocess.Popen(
-        [
-            "sh",
-            "-c",
-            'read _; sleep 0.2; rm -rf -- "$1"; [ -z "$2" ] || rmdir -- "$2"',
-            "janitor",
-            folder,
-            cgroup or "",
-        ],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    process: subprocess.Popen[bytes] | None = None
-    machine_up: Running | None = None
-    try:
+    with contextlib.ExitStack() as stack:
+        folder, cgroup = stack.enter_context(_run_folder(machine.name))
         with (folder / "disk.raw").open("wb") as image:
             image.truncate(machine.disk_bytes)
         command = command_line(machine, guest, accelerator, folder)
         logged = [*command, "-D", str(folder / "trace.log")] if trace else command
-        enter = 'test -z "$1" || echo $$ > "$1/cgroup.procs"; shift; exec setpriv --pdeathsig KILL "$@"'
-        with (folder / "stderr").open("wb") as stderr:
-            process = subprocess.Popen(
-                ["sh", "-c", enter, "start", str(cgroup or ""), *logged],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        started = time.monotonic()
-        machine_up = Running(process, folder, command, started, cgroup)
-        machine_up.qmp_socket = _connect(machine_up, folder / "qmp", deadline_s)
-        machine_up.serial = _connect(machine_up, folder / "agent", deadline_s)
-        machine_up._line(machine_up.qmp_socket, time.monotonic() + deadline_s)
-        machine_up.qmp("qmp_capabilities")
-        # Proxmox VE sets this at every start (qemu-server QemuServer.pm, 2 s since 2013)
-        machine_up.qmp("qom-set", path="/machine/peripheral/balloon0", property="guest-stats-polling-interval", value=2)
-        yield machine_up
+        process = stack.enter_context(_process(logged, folder, cgroup))
+        up = Running(process, folder, command, time.monotonic(), cgroup)
+        up.qmp_socket = stack.enter_context(_connect(up, folder / "qmp", deadline_s))
+        up.serial = stack.enter_context(_connect(up, folder / "agent", deadline_s))
+        up.greet(deadline_s)
+        yield up
+
+
+@contextlib.contextmanager
+def _run_folder(name: str) -> Iterator[tuple[Path, Path | None]]:
+    """A folder and a control group for one machine; a shell removes both as soon as this process lets go or dies."""
+    folder = Path(tempfile.mkdtemp(prefix=f"virtio-study-{name}-"))
+    cgroup = _make_cgroup(folder.name)
+    clean_up = 'read _; sleep 0.2; rm -rf -- "$1"; [ -z "$2" ] || rmdir -- "$2"'
+    janitor = subprocess.Popen(
+        ["sh", "-c", clean_up, "janitor", folder, cgroup or ""], stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield folder, cgroup
     finally:
-        if machine_up is not None:
-            for name in ("qmp_socket", "serial"):
-                if hasattr(machine_up, name):
-                    getattr(machine_up, name).close()
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
         assert janitor.stdin is not None
         janitor.stdin.close()
         janitor.wait()
+
+
+@contextlib.contextmanager
+def _process(command: list[str], folder: Path, cgroup: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+    """QEMU in its control group, ended by the kernel if this process dies and by us when left."""
+    enter = 'test -z "$1" || echo $$ > "$1/cgroup.procs"; shift; exec setpriv --pdeathsig KILL "$@"'
+    with (folder / "stderr").open("wb") as stderr:
+        process = subprocess.Popen(
+            ["sh", "-c", enter, "start", str(cgroup or ""), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _connect(machine: Running, path: Path, deadline_s: float) -> socket.socket:

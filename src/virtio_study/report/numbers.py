@@ -53,8 +53,8 @@ def interval(entry: dict[str, Any] | None, language: str = "en", sign: bool = Fa
 
 
 def published_side(side: dict[str, Any], language: str = "en") -> Markup:
-    """A published value in the unit that the paper prints."""
-    text = number_text(side["value"] / side["shown_scale"], language)
+    """A published value in the unit that the paper prints, with its decimals."""
+    text = format_decimal(side["value"] / side["shown_scale"], format="#,##0.##", locale=language)
     return Markup('<data value="{}">{}</data>\N{NO-BREAK SPACE}{}').format(
         repr(side["value"]), text, side["shown_unit"]
     )

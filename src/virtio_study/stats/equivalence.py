@@ -69,16 +69,13 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
     """
     if not 0 < margin_relative < 1:
         raise DataError(f"the margin is {margin_relative:g}; expected a share between 0 and 1, such as 0.05")
-    side_before, side_after = sample(before, "before"), sample(after, "after")
-    limits = None
+    side_before, side_after, limits = sample(before, "before"), sample(after, "after"), None
     if side_before.constant and side_after.constant:
         inside = abs(side_after.mean - side_before.mean) <= margin_relative * side_before.mean
         p, method = float(not inside), "both sides constant over boots: compared directly"
     else:
-        p = max(
-            _one_sided(side_before, side_after, 1 - margin_relative, 1.0),
-            _one_sided(side_before, side_after, 1 + margin_relative, -1.0),
-        )
+        sides = ((1 - margin_relative, 1.0), (1 + margin_relative, -1.0))
+        p = max(_one_sided(side_before, side_after, factor, sign) for factor, sign in sides)
         inside, method = p <= 1 - confidence, "two one-sided Welch t tests over boots"
         limits = ratio_limits(side_before, side_after, 2 * confidence - 1) if confidence > 0.75 else None
     return Equivalence(
