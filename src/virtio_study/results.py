@@ -35,7 +35,7 @@ def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If 1_collect or 2_clean has not run.
+        If there is no recording, or a recording or artefact is damaged.
     """
     clean, provenances = read_clean(study, server, driver_config), read_provenance(study, server, driver_config)
     config = study.driver_config(driver_config)
@@ -105,7 +105,7 @@ def compare(study: Study, server: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If 1_collect or 2_clean has not run for one of the comparisons' driver configurations.
+        If there is no recording of one of the comparisons' driver configurations, or one is damaged.
     """
     study.server(server)
     needed = sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
@@ -125,7 +125,7 @@ def collect_results(study: Study) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If a step has not run; the message names it.
+        If there is no recording, or a recording or artefact is damaged.
     """
     servers = {} if study.source == "published" else {name: _server(study, name) for name in study.servers}
     audit = _published(study)
@@ -160,7 +160,8 @@ def write_results(study: Study) -> dict[str, Any]:
 
 def _server(study: Study, name: str) -> dict[str, Any]:
     server = study.server(name)
-    comparisons = read_json(work_file(study, name, None, "effects.json"), "4_compare")
+    effects = work_file(study, name, None, "effects.json")
+    comparisons = read_json(effects, "4_compare") if effects.exists() else compare(study, name)
     return {
         "role": server.role.model_dump(),
         "allocation": {
@@ -169,8 +170,9 @@ def _server(study: Study, name: str) -> dict[str, Any]:
             "disk_bytes": int(server.disk_bytes),
         },
         "configurations": {
-            config: read_json(work_file(study, name, config, "levels.json"), "3_describe")
+            config: read_json(path, "3_describe") if path.exists() else describe(study, name, config)
             for config in study.driver_configs
+            for path in [work_file(study, name, config, "levels.json")]
         },
         "comparisons": {key: comparisons[key] for key in study.comparisons if key in comparisons},
     }

@@ -28,9 +28,7 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path, step: str) -> Any:
-    """Read an artefact; `DataError` names the notebook that makes it."""
-    if not path.exists():
-        raise DataError(f"{path}: missing; run {step} first")
+    """Read an artefact; `DataError` names the notebook that makes it if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -50,8 +48,6 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 def _read_table(path: Path, step: str) -> pd.DataFrame:
     import pyarrow as pa
 
-    if not path.exists():
-        raise DataError(f"{path}: missing; run {step} first")
     try:
         return pd.read_parquet(path)
     except (pa.ArrowException, OSError) as error:
@@ -95,7 +91,7 @@ def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
 
 
 def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
-    """Label the periods of the collected rows.
+    """Label the periods of the collected rows; the recordings are collected first if they were not yet.
 
     Returns
     -------
@@ -104,12 +100,13 @@ def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
 
     Raises
     ------
-    DataError
-        If the recordings were not collected yet.
+    StudyError, DataError
+        As `collect`, or if what it wrote is damaged.
     """
     study.server(server)
     study.driver_config(driver_config)
-    collected = _read_table(work_file(study, server, driver_config, "collected.parquet"), "1_collect")
+    path = work_file(study, server, driver_config, "collected.parquet")
+    collected = _read_table(path, "1_collect") if path.exists() else collect(study, server, driver_config)
     provenances = read_provenance(study, server, driver_config)
     windows = [(w.start, w.end) for w in study.windows if (w.server, w.driver_config) == (server, driver_config)]
     marks = {p.replicate: p.events["load_started"] for p in provenances if "load_started" in p.events}
@@ -120,13 +117,16 @@ def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
 
 
 def read_clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
-    """Read what `clean` wrote; `DataError` if it has not run."""
+    """Read what `clean` wrote; it is run first if it was not yet, so that every notebook can be run by itself."""
     study.server(server)
     study.driver_config(driver_config)
-    return _read_table(work_file(study, server, driver_config, "clean.parquet"), "2_clean")
+    path = work_file(study, server, driver_config, "clean.parquet")
+    return _read_table(path, "2_clean") if path.exists() else clean(study, server, driver_config)
 
 
 def read_provenance(study: Study, server: str, driver_config: str) -> list[Provenance]:
     """Provenance of every collected recording, in order of replicate."""
     path = work_file(study, server, driver_config, "provenance.json")
+    if not path.exists():
+        collect(study, server, driver_config)
     return [Provenance.model_validate(item) for item in read_json(path, "1_collect")]

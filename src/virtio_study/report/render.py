@@ -151,7 +151,7 @@ def write_report(study: Study, language: str = "en") -> dict[str, Any]:
     Raises
     ------
     DataError
-        If a step before it has not run; the message names it.
+        If there is no recording, or a recording or artefact is damaged.
     """
     write_results(study)
     results: dict[str, Any] = read_json(study.reports / "results.json", "5_report")
