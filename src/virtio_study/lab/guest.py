@@ -93,7 +93,7 @@ def build_guest(folder: Path) -> Guest:
     path = folder / f"initramfs-{hashlib.sha256(image).hexdigest()[:12]}.gz"
     if not path.exists():
         write_atomically(path, image)
-    versions = {name: root.name.split("_")[1] for name, root in packages.items()}
+    versions = {name: re.sub(r"^(\d+)~", r"\1:", root.name.split("_")[1]) for name, root in packages.items()}
     return Guest(kernel_root / f"boot/vmlinuz-{release}", path, release, versions, dependencies)
 
 
