@@ -110,16 +110,8 @@ def every_number_is_a_result(page: str, found: Any) -> None:
         assert any(shown == pytest.approx(float(value) / scale, rel=6e-3, abs=6e-4) for scale in scales), (value, text)
     texts = " ".join(str(leaf) for leaf in all_leaves)
     known = set(re.findall(r"\d[\d.,]*\d|\d", texts)) | {"256"}  # SHA-256
-    prose = {
-        "4",
-        "53C895A",
-        "8139",
-        "1000",
-        "9",
-        "500",
-        "1",
-        "6.4",
-    }  # names of devices, operations, versions and the table
+    # names of devices, operations and versions, an issue, and the paper's table
+    prose = {"4", "53", "895", "8139", "1000", "9", "500", "1", "6.4", "899"}
     for word in words.words:
         for token in re.findall(r"\d[\d.,]*\d|\d", word):
             assert token in known or token in prose, (token, word.strip())

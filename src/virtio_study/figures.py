@@ -143,7 +143,7 @@ def boot_levels(
     )
     with _style():
         figure, (axes,) = _figure(height_in=2.6)
-        sns.swarmplot(long, x="level", y="configuration", color=BLUE, alpha=0.6, size=4.5, ax=axes)
+        sns.swarmplot(long, x="level", y="configuration", color=BLUE, alpha=0.6, size=3.4, ax=axes)
         for place, described in enumerate(levels.values()):
             level = described["levels"][metric]["sustained"]
             if level is None:

@@ -148,7 +148,7 @@ def count(
     result = {
         "method": METHOD,
         "qemu": qemu_version(),
-        "guest": {"kernel": guest.kernel_release, **guest.digests()},
+        "guest": {"release": guest.kernel_release, **guest.digests()},
         "rows": rows,
     }
     write_atomically(study.folder / "counts.json", (json.dumps(result, indent=1) + "\n").encode())
