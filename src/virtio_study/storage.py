@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # whatever ended the writing, no half file stays; raised again below
         Path(name).unlink(missing_ok=True)
         raise
 
