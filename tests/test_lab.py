@@ -202,8 +202,9 @@ def test_disk_accesses_per_request_are_exact(guest: Guest, nothing_left: None, d
 @pytest.mark.lab
 def test_network_accesses_per_round_trip(guest: Guest, nothing_left: None):
     by_nic = {item.nic: count_operation(item, guest)["per_operation"] for item in OPERATIONS if item.nic}
-    # a busy host batches packets and lowers the count, so only the lower bounds are wide
-    assert 5 < by_nic["e1000"] < 12
+    # a busy host batches packets and lowers the count, so the lower bounds are wide; the driver's watchdog reads the
+    # card's statistics every 2 s whatever the traffic, which adds up to a tenth of an access to the 12 of a round trip
+    assert 5 < by_nic["e1000"] < 12.5
     assert 0.5 < by_nic["virtio-net"] <= 1.05
 
 
