@@ -14,7 +14,8 @@ __all__ = ["Interval", "Sample", "sample", "t_quantile"]
 class Interval:
     """An estimate with a two-sided interval.
 
-    `n` counts replicates (boots), never rows; a difference also has them by side.
+    `n` counts replicates (boots, or batches of one series), never rows; a difference also has them by side.
+    `df` is None where the interval is made of a mixture of distributions.
     """
 
     estimate: float
@@ -22,7 +23,7 @@ class Interval:
     high: float
     confidence: float
     n: int
-    df: float
+    df: float | None
     method: str
     n_before: int | None = None
     n_after: int | None = None

@@ -1,0 +1,101 @@
+"""Servers have days: what two stretches must cover to be compared, and the daily cycle taken out of both alike."""
+
+import numpy as np
+
+from virtio_study.errors import DataError
+from virtio_study.stats.stretch import Array, Stretch
+
+__all__ = ["FEWEST_DAYS", "same_hours", "whole_days", "without_daily_cycle"]
+
+DAY_S = 86_400.0
+HOUR_S = 3_600.0
+FEWEST_DAYS = 2
+
+
+def whole_days(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
+    """Cut two sides so that both cover the same hours, next to the change: whole weeks, else whole days.
+
+    Parameters
+    ----------
+    before, after : Stretch
+        Rows of a server whose days differ (any server that people work with), before and after the change.
+
+    Returns
+    -------
+    tuple of Stretch
+        The last days of before and the first of after: whole weeks of both if each has a week, else whole days.
+
+    Raises
+    ------
+    DataError
+        "not enough data" if a side has less than two whole days: nothing in one day a side tells a change from the
+        difference between two days (in simulation the best of all methods then covers 18 % instead of 95 %).
+    """
+    days = [int((side.end_s - side.start_s) / DAY_S * (1 + 1e-9)) for side in (before, after)]
+    if min(days) < FEWEST_DAYS:
+        shown = " and ".join(f"{(side.end_s - side.start_s) / DAY_S:.1f}" for side in (before, after))
+        raise DataError(
+            f"not enough data: {shown} days before and after; at least {FEWEST_DAYS} whole days a side are needed, "
+            "because nothing in one day tells a change from the difference between two days"
+        )
+    if min(days) >= 7:
+        days = [day - day % 7 for day in days]
+    rows = [round(day * DAY_S / side.step_s) for day, side in zip(days, (before, after), strict=True)]
+    kept = before.values[-rows[0] :]
+    start = before.end_s - before.step_s * len(kept)
+    return Stretch(kept, start, before.step_s), Stretch(after.values[: rows[1]], after.start_s, after.step_s)
+
+
+def without_daily_cycle(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
+    """Take the daily cycle that both sides share out of both; the level of each side stays what it was.
+
+    The cycle is the mean deviation of each hour of the day (UTC) from its own side's mean, over both sides together.
+
+    Parameters
+    ----------
+    before, after : Stretch
+        Whole days, as `whole_days` returns them.
+
+    Notes
+    -----
+    With D days in all, the cycle takes a share of 1/D of the variance at its own frequencies with it; the deviations
+    are stretched by sqrt(D / (D - 1)) to give it back.
+    """
+    slot_s = max(HOUR_S, before.step_s, after.step_s)
+    sides = (before, after)
+    slots = [_slots(side, slot_s) for side in sides]
+    deviations = [side.values - np.nanmean(side.values) for side in sides]
+    where, what = np.concatenate(slots), np.concatenate(deviations)
+    known = ~np.isnan(what)
+    count = int(np.ceil(DAY_S / slot_s))
+    totals = np.bincount(where[known], what[known], count)
+    cycle = totals / np.maximum(np.bincount(where[known], minlength=count), 1)
+    days = sum(side.end_s - side.start_s for side in sides) / DAY_S
+    stretched = np.sqrt(days / (days - 1))
+    first, second = (
+        Stretch(_flat(side, deviation, cycle[slot], stretched), side.start_s, side.step_s)
+        for side, deviation, slot in zip(sides, deviations, slots, strict=True)
+    )
+    return first, second
+
+
+def same_hours(before: Stretch, after: Stretch, daily_cycle: bool) -> tuple[Stretch, Stretch]:
+    """Both sides made ready for a difference: whole days without their common cycle, or as they are in a lab.
+
+    Raises
+    ------
+    DataError
+        As `whole_days`, if the servers' work follows the day (`daily_cycle`).
+    """
+    return without_daily_cycle(*whole_days(before, after)) if daily_cycle else (before, after)
+
+
+def _flat(side: Stretch, deviation: Array, cycle: Array, stretched: float) -> Array:
+    flat: Array = np.nanmean(side.values) + (deviation - cycle) * stretched
+    # with gaps the cycle's own mean over the rows is not exactly zero
+    return flat + (np.nanmean(side.values) - np.nanmean(flat))
+
+
+def _slots(side: Stretch, slot_s: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    middle = side.start_s + side.step_s * (np.arange(len(side.values)) + 0.5)
+    return ((middle % DAY_S) // slot_s).astype(np.int64)

@@ -1,0 +1,139 @@
+"""One stretch of one series on a regular grid, and what may be asked of it."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virtio_study.errors import DataError
+
+__all__ = [
+    "BATCHES",
+    "FEWEST_ROWS",
+    "PEAK_QUANTILE",
+    "Array",
+    "Statistic",
+    "Stretch",
+    "batch",
+    "present",
+    "refuse_overlap",
+    "statistic_of",
+    "stretch",
+]
+
+Array = NDArray[np.float64]
+Statistic = Literal["mean", "median", "peak"]
+
+BATCHES = 12
+FEWEST_ROWS = 2 * BATCHES
+MOST_MISSING = 0.05
+PEAK_QUANTILE = 0.95
+"""The peak is this quantile of the rows, not the maximum of unequal lengths."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Values on a regular grid of time; a gap is NaN.
+
+    `start_s` is the beginning of the first row's interval in Unix seconds (UTC); `step_s` the length of a row.
+    """
+
+    values: Array
+    start_s: float
+    step_s: float
+
+    @property
+    def end_s(self) -> float:
+        """End of the last row's interval, Unix seconds."""
+        return self.start_s + self.step_s * len(self.values)
+
+    @property
+    def missing(self) -> float:
+        """Share of rows without a value."""
+        return float(np.isnan(self.values).mean())
+
+
+def stretch(end_s: ArrayLike, values: ArrayLike, step_s: ArrayLike, name: str = "series") -> Stretch:
+    """Put the rows of one series on a regular grid; missing rows become NaN.
+
+    Parameters
+    ----------
+    end_s : array-like of float64, shape (rows,)
+        End of each row's interval, Unix seconds, increasing.
+    values : array-like of float64, shape (rows,)
+        One value a row, at least 0; NaN where it was not measured.
+    step_s : array-like of float64, shape () or (rows,)
+        Seconds a row stands for; all rows of a series must have the same.
+    name : str
+        What to call the series in an error.
+
+    Raises
+    ------
+    DataError
+        If there are no rows, steps are mixed, times do not increase, no row has a value, or a value is negative or
+        infinite.
+    """
+    times, numbers = np.asarray(end_s, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    steps = np.unique(np.asarray(step_s, dtype=np.float64))
+    if times.shape != numbers.shape or times.ndim != 1:
+        raise DataError(f"{name}: {times.shape} times and {numbers.shape} values; expected as many of each, in a row")
+    if not len(times):
+        raise DataError(f"{name}: no rows; record first")
+    if len(steps) != 1 or not steps[0] > 0:
+        shown = ", ".join(f"{step:g} s" for step in steps[:4])
+        raise DataError(f"{name}: rows of different steps ({shown}); analyse each resolution by itself")
+    step = float(steps[0])
+    if np.isnan(numbers).all():
+        raise DataError(f"{name}: no row has a value; was it measured?")
+    wrong = np.flatnonzero(np.isinf(numbers) | (numbers < 0))
+    if len(wrong):
+        raise DataError(f"{name}: row {wrong[0]} is {numbers[wrong[0]]:g}; CPU, RAM and load are finite and at least 0")
+    place = np.rint((times - times[0]) / step).astype(np.int64)
+    if (np.diff(times) <= 0).any() or (np.diff(place) <= 0).any():
+        row = int(np.flatnonzero((np.diff(times) <= 0) | (np.diff(place) <= 0))[0]) + 1
+        raise DataError(f"{name}: row {row} does not come a whole step ({step:g} s) after the row before it")
+    grid = np.full(int(place[-1]) + 1, np.nan)
+    grid[place] = numbers
+    return Stretch(grid, float(times[0]) - step, step)
+
+
+def batch(values: Array, statistic: Statistic = "mean", batches: int = BATCHES) -> Array:
+    """Statistic of each of `batches` equal stretches of consecutive rows (lengths differ by one row at most)."""
+    edges = np.rint(np.linspace(0, len(values), batches + 1)).astype(np.int64)
+    if statistic == "mean":
+        means: Array = np.add.reduceat(values, edges[:-1]) / np.diff(edges)
+        return means
+    return np.array([statistic_of(values[a:b], statistic) for a, b in itertools.pairwise(edges)])
+
+
+def statistic_of(values: Array, statistic: Statistic) -> float:
+    """Mean, median or peak of the values."""
+    if statistic == "mean":
+        return float(values.mean())
+    return float(np.quantile(values, 0.5 if statistic == "median" else PEAK_QUANTILE))
+
+
+def present(side: Stretch, name: str) -> Array:
+    """Values without gaps, after the checks that every answer needs."""
+    values = side.values[~np.isnan(side.values)]
+    if len(values) < FEWEST_ROWS:
+        raise DataError(
+            f"not enough data: {name} has {len(values)} rows with a value; at least {FEWEST_ROWS} are needed"
+        )
+    if side.missing > MOST_MISSING:
+        raise DataError(
+            f"not enough data: {side.missing:.1%} of the rows of {name} are missing, more than {MOST_MISSING:.0%}; "
+            "choose a stretch without gaps"
+        )
+    return values
+
+
+def refuse_overlap(before: Stretch, after: Stretch) -> None:
+    """Raise `DataError` if two sides share a moment."""
+    if before.start_s < after.end_s and after.start_s < before.end_s:
+        shared = min(before.end_s, after.end_s) - max(before.start_s, after.start_s)
+        raise DataError(
+            f"the sides overlap by {shared:g} s; a row belongs to one side only: mend the windows of the study"
+        )
