@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 from virtio_study.errors import DataError
 from virtio_study.stats.effects import ratio_limits, satterthwaite
 from virtio_study.stats.interval import Sample, sample
+from virtio_study.stats.series import ratio_of_series, share_below
+from virtio_study.stats.stretch import BATCHES, Stretch, present
 
-__all__ = ["Equivalence", "equivalent"]
+__all__ = ["Equivalence", "equivalent", "equivalent_series"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
     Schuirmann, D. J. (1987). J. Pharmacokinet. Biopharm. 15, 657-680.
     Hauschke, D., Kieser, M., Diletti, E. & Burke, M. (1999). Stat. Med. 18, 93-105.
     """
-    if not 0 < margin_relative < 1:
-        raise DataError(f"the margin is {margin_relative:g}; expected a share between 0 and 1, such as 0.05")
+    _check_margin(margin_relative)
     side_before, side_after, limits = sample(before, "before"), sample(after, "after"), None
     if side_before.constant and side_after.constant:
         inside = abs(side_after.mean - side_before.mean) <= margin_relative * side_before.mean
@@ -92,6 +93,57 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
         side_after.n,
         method,
     )
+
+
+def equivalent_series(before: Stretch, after: Stretch, margin_relative: float, confidence: float) -> Equivalence:
+    """Test that `after / before` lies inside `1 - margin .. 1 + margin`, of one recording a side.
+
+    Parameters
+    ----------
+    before, after : Stretch
+        Rows of one load in one unit.
+    margin_relative, confidence : float
+        As for `equivalent`.
+
+    Returns
+    -------
+    Equivalence
+        `n_before` and `n_after` are numbers of batches. Sides that are both constant are compared directly.
+
+    Raises
+    ------
+    DataError
+        If the margin is not between 0 and 1, or as `series.difference_of_series`.
+    """
+    _check_margin(margin_relative)
+    first, second = present(before, "the side before"), present(after, "the side after")
+    base, value, limits = float(first.mean()), float(second.mean()), None
+    if np.ptp(first) == 0 and np.ptp(second) == 0:
+        inside = abs(value - base) <= margin_relative * base
+        p, method = float(not inside), "both sides constant: compared directly"
+    else:
+        p = max(share_below(before, after, 1 - margin_relative), 1 - share_below(before, after, 1 + margin_relative))
+        inside, method = p <= 1 - confidence, "two one-sided tests, AR(1) over 12 batches a side"
+        limits = ratio_of_series(before, after, 2 * confidence - 1) if confidence > 0.75 else None
+    return Equivalence(
+        bool(inside),
+        p,
+        base,
+        value,
+        value / base if base else None,
+        1 + limits.low if limits else None,
+        1 + limits.high if limits else None,
+        margin_relative,
+        confidence,
+        BATCHES,
+        BATCHES,
+        method,
+    )
+
+
+def _check_margin(margin_relative: float) -> None:
+    if not 0 < margin_relative < 1:
+        raise DataError(f"the margin is {margin_relative:g}; expected a share between 0 and 1, such as 0.05")
 
 
 def _one_sided(before: Sample, after: Sample, ratio: float, sign: float) -> float:

@@ -6,11 +6,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from virtio_study.errors import DataError
 from virtio_study.stats.interval import Interval, sample, t_quantile
+from virtio_study.stats.stretch import PEAK_QUANTILE, Stretch, stretch
 
-__all__ = ["PEAK_QUANTILE", "boot_levels", "level_over_boots"]
-
-PEAK_QUANTILE = 0.99
-"""The peak is this quantile of a boot's steady rows (always an observed row), not the maximum of unequal lengths."""
+__all__ = ["PEAK_QUANTILE", "boot_levels", "level_over_boots", "steady_stretch"]
 
 
 def boot_levels(clean: pd.DataFrame, column: str, peak_quantile: float = PEAK_QUANTILE) -> pd.DataFrame:
@@ -23,8 +21,7 @@ def boot_levels(clean: pd.DataFrame, column: str, peak_quantile: float = PEAK_QU
     column : str
         A number column, in its own unit, which the result keeps.
     peak_quantile : float
-        Quantile of the steady rows, by numpy's method `higher`: always an observed row. With at most 100 rows the 0.99
-        quantile is the largest row.
+        Quantile of the steady rows, by numpy's method `higher`: always an observed row.
 
     Returns
     -------
@@ -88,3 +85,27 @@ def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
     half = critical * float(np.sqrt(side.variance_of_mean))
     method = "constant over boots: no spread to make an interval of" if side.constant else "Student t over boots"
     return Interval(side.mean, side.mean - half, side.mean + half, confidence, side.n, float(side.n - 1), method)
+
+
+def steady_stretch(clean: pd.DataFrame, column: str, name: str) -> Stretch:
+    """Steady rows of one recording on their regular grid; rows between them that may not be analysed are NaN.
+
+    Parameters
+    ----------
+    clean : DataFrame, shape (rows, columns)
+        Rows of one replicate, with `time`, `step_s`, `period` and `column`.
+    column : str
+        A number column.
+    name : str
+        What to call the series in an error.
+
+    Raises
+    ------
+    DataError
+        If there is no steady row, or as `stretch.stretch`.
+    """
+    steady = clean[clean["period"] == "steady"]
+    if steady.empty:
+        raise DataError(f"{name}: no steady state was reached; nothing may be averaged")
+    ends = (steady["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    return stretch(ends.to_numpy(), steady[column].to_numpy(dtype=np.float64), steady["step_s"].to_numpy(), name)
