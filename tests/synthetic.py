@@ -27,7 +27,13 @@ seed: 1
 """
 
 
-def boot(rng: np.random.Generator, cpu: float = 0.3, host: float = 400.0, displayed: str = "host_pss") -> pd.DataFrame:
+def boot(
+    rng: np.random.Generator,
+    cpu: float = 0.3,
+    host: float = 400.0,
+    displayed: str = "host_pss",
+    day: str = "2026-01-01",
+) -> pd.DataFrame:
     """One boot: 10 rows of start-up near one core, then 60 steady rows at 2 s; memory in MiB."""
     rows = 70
     level = cpu + rng.normal(0, 0.01)
@@ -36,7 +42,7 @@ def boot(rng: np.random.Generator, cpu: float = 0.3, host: float = 400.0, displa
     guest_bytes = (60 + rng.normal(0, 1) + rng.normal(0, 1, rows)) * MIB
     return pd.DataFrame(
         {
-            "time": pd.date_range("2026-01-01", periods=rows, freq="2s", tz="UTC").astype("datetime64[us, UTC]"),
+            "time": pd.date_range(day, periods=rows, freq="2s", tz="UTC").astype("datetime64[us, UTC]"),
             "step_s": 2.0,
             "cpu_cores": np.clip(series, 0, None),
             "cpu_allocated_cores": 1.0,
@@ -54,14 +60,17 @@ def boot(rng: np.random.Generator, cpu: float = 0.3, host: float = 400.0, displa
     )
 
 
-def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg") -> Study:
+def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg", daily_cycle: bool = True) -> Study:
     """Write a study of one server, two driver configurations and `boots` boots each under `folder/data/made-up`."""
     home = folder / "data" / "made-up"
     home.mkdir(parents=True)
-    (home / "study.yaml").write_text(STUDY)
+    (home / "study.yaml").write_text(STUDY + f"daily_cycle: {str(daily_cycle).lower()}\n")
     rng = np.random.default_rng(7)
-    sides = {"emulated": (0.30, 400.0, "host_pss"), "virtio": (0.25, 220.0, "guest_stats")}
-    for config, (cpu, host, displayed) in sides.items():
+    sides = {
+        "emulated": (0.30, 400.0, "host_pss", "2026-01-01"),
+        "virtio": (0.25, 220.0, "guest_stats", "2026-01-02"),
+    }
+    for config, (cpu, host, displayed, day) in sides.items():
         for number in range(1, boots + 1):
             name = f"boot-{number:02d}"
             provenance = Provenance(
@@ -78,5 +87,5 @@ def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg") -> Study:
                 devices={"disk": "ide"},
             )
             path = home / "recordings" / "versat" / config / f"{name}.parquet"
-            write(Recording(boot(rng, cpu, host, displayed), provenance, path), home)
+            write(Recording(boot(rng, cpu, host, displayed, day), provenance, path), home)
     return load_study(home)

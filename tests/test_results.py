@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synthetic import make_study
+from synthetic import MIB, make_study
 from virtio_study import results, steps
 from virtio_study.errors import DataError, StudyError
 from virtio_study.study import load_study
@@ -127,12 +127,29 @@ def test_counts_are_passed_on(tmp_path):
     assert run(study)["counts"]["rows"][0]["device"] == "ide"
 
 
-def test_one_boot_is_not_estimable(tmp_path):
+def test_one_short_recording_a_side_of_a_server_with_days_is_refused(tmp_path):
     study = make_study(tmp_path, boots=1)
     total = run(study)["servers"]["versat"]["comparisons"]["total"]
     assert total["effects"]["mem_host"]["status"] == "not_estimable"
-    assert "at least 2 are needed" in total["effects"]["mem_host"]["sentence"]
+    assert "at least 2 whole days a side are needed" in total["effects"]["mem_host"]["sentence"]
     assert total["verdicts"]["mem_host"]["status"] == "not_believable"
+
+
+def test_one_recording_a_side_under_a_constant_load_has_an_interval_and_a_robust_bound(tmp_path):
+    study = make_study(tmp_path, boots=1, daily_cycle=False)
+    server = run(study)["servers"]["versat"]
+    level = server["configurations"]["virtio"]["levels"]["mem_host"]["sustained"]
+    assert level["low"] < level["estimate"] < level["high"] < level["low"] + 5 * MIB
+    total = server["comparisons"]["total"]
+    effect = total["effects"]["mem_host"]
+    assert (effect["status"], effect["replication"], effect["robust"]) == ("estimated", "batches", True)
+    assert effect["difference"]["estimate"] == pytest.approx(-180 * MIB, abs=15 * MIB)
+    assert effect["difference"]["high"] < effect["bound"]["high"] < 0
+    assert "one recording a side" in effect["sentence"]
+    assert "the robust bound excludes zero too" in effect["sentence"]
+    # an interval is no replicate: the verdict says so
+    assert total["verdicts"]["mem_host"]["status"] == "not_believable"
+    assert total["effects"]["mem_displayed"]["status"] == "instrument_switch"
 
 
 class TestMistakes:

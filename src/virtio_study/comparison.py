@@ -1,8 +1,8 @@
 """One comparison of a server: effects with intervals where there may be one, load, checks and verdicts."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -10,14 +10,21 @@ from virtio_study.errors import DataError
 from virtio_study.evidence import UNITS, Side, side_from_clean
 from virtio_study.instruments import comparable, instrument
 from virtio_study.sentences import Numbers, render
+from virtio_study.stats.calendar import same_hours, whole_days
 from virtio_study.stats.effects import difference, relative_difference
-from virtio_study.stats.equivalence import equivalent
+from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
 from virtio_study.stats.interval import Interval
-from virtio_study.stats.levels import boot_levels, level_over_boots
+from virtio_study.stats.levels import boot_levels, level_over_boots, steady_stretch
+from virtio_study.stats.planning import detectable
+from virtio_study.stats.series import difference_of_series, level_of_series, ratio_of_series
+from virtio_study.stats.stretch import Statistic, Stretch
 from virtio_study.study import METRICS, Comparison, Metric, Study
 from virtio_study.validity import checks, compare_load, emulator_only, verdict
 
 __all__ = ["EFFECT_STATUSES", "compare_sides", "interval_dict", "level_dict", "metric_levels"]
+
+STATISTICS: dict[str, Statistic] = {"sustained": "mean", "median": "median", "peak": "peak"}
+"""Name in the results -> statistic of a boot or of a recording."""
 
 EFFECT_STATUSES = ("estimated", "instrument_switch", "emulator_only", "not_estimable")
 
@@ -37,17 +44,30 @@ def metric_levels(clean: pd.DataFrame, metric: Metric) -> pd.DataFrame | None:
 
 
 def level_dict(clean: pd.DataFrame, metric: Metric, confidence: float) -> dict[str, Any]:
-    """Sustained level, median and peak over boots as plain values; each None, with a note, where it cannot be had."""
+    """Sustained level, median and peak as plain values; each None, with a note, where it cannot be had.
+
+    Over boots where there are two or more, within the recording where there is one.
+    """
     unit, levels = UNITS[metric], metric_levels(clean, metric)
     found: dict[str, Any] = {"unit": unit, "sustained": None, "median": None, "peak": None, "note": None}
     if levels is None:
         return found | {"note": "not measured"}
     try:
-        for name, column in (("sustained", "mean"), ("median", "median"), ("peak", "peak")):
-            found[name] = interval_dict(level_over_boots(levels[column].to_numpy(), confidence), unit)
+        for name, column in STATISTICS.items():
+            if len(levels) == 1:
+                side = _stretch(clean, metric, levels)
+                level = level_of_series(side, confidence, column)
+            else:
+                level = level_over_boots(levels[column].to_numpy(), confidence)
+            found[name] = interval_dict(level, unit)
     except DataError as error:
         found["note"] = str(error)
     return found
+
+
+def _stretch(clean: pd.DataFrame, metric: Metric, levels: pd.DataFrame) -> Stretch:
+    boot = clean[clean["replicate"] == levels["replicate"].iloc[0]]
+    return steady_stretch(boot, METRICS[metric], metric)
 
 
 def compare_sides(
@@ -109,53 +129,142 @@ def _load(before: Side, after: Side, margins: Mapping[str, float], confidence: f
     ]
 
 
+_EMPTY = (
+    "before",
+    "after",
+    "difference",
+    "relative",
+    "median",
+    "peak",
+    "practical",
+    "bound",
+    "robust",
+    "detectable",
+    "method",
+)
+
+
 def _not_estimable(unit: str, sentence: str) -> dict[str, Any]:
-    empty = dict.fromkeys(("before", "after", "difference", "relative", "median", "peak", "practical", "method"))
     text = {"sentence": sentence, "messages": [sentence], "numbers": {}}
-    return {**empty, "status": "not_estimable", "unit": unit, **text}
+    return {**dict.fromkeys(_EMPTY), "status": "not_estimable", "unit": unit, "replication": None, **text}
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What either design says of a metric: over boots, or within one recording a side."""
+
+    replication: str
+    before: Interval
+    after: Interval
+    difference: Interval
+    relative: Interval | None
+    median: Interval | None
+    peak: Interval | None
+    same: Equivalence
+    bound: Interval | None
+    detectable: float | None
 
 
 def _effect(
     study: Study, before: Side, after: Side, metric: Metric, frames: Mapping[str, pd.DataFrame]
 ) -> dict[str, Any]:
-    unit, confidence = UNITS[metric], study.confidence
-    first, second = (metric_levels(frames[side.driver_config], metric) for side in (before, after))
+    unit = UNITS[metric]
+    sides = [frames[side.driver_config] for side in (before, after)]
+    first, second = (metric_levels(side, metric) for side in sides)
     if first is None or second is None:
         return _not_estimable(unit, "Not measured on both sides.")
     try:
-        levels = [
-            interval_dict(level_over_boots(side["mean"].to_numpy(), confidence), unit) for side in (first, second)
-        ]
-        sustained = difference(first["mean"].to_numpy(), second["mean"].to_numpy(), confidence)
+        if len(first) == len(second) == 1:
+            answer = _within(study, _stretch(sides[0], metric, first), _stretch(sides[1], metric, second))
+        else:
+            answer = _over_boots(study, first, second)
     except DataError as error:
         return _not_estimable(unit, str(error))
-    effect = {"before": levels[0], "after": levels[1], "unit": unit, "method": sustained.method}
+    effect = {
+        **dict.fromkeys(_EMPTY),
+        "before": interval_dict(answer.before, unit),
+        "after": interval_dict(answer.after, unit),
+        "unit": unit,
+        "replication": answer.replication,
+    }
     if not comparable(before.instrument or "unknown", after.instrument or "unknown"):
-        empty = dict.fromkeys(("difference", "relative", "median", "peak", "practical"))
-        return {**effect, **empty, "status": "instrument_switch", "method": "none", **_switch(before, after)}
-    relative = relative_difference(first["mean"].to_numpy(), second["mean"].to_numpy(), confidence)
-    same = equivalent(first["mean"].to_numpy(), second["mean"].to_numpy(), study.practical_margin, confidence)
-    status: Literal["estimated", "emulator_only"] = (
-        "emulator_only" if emulator_only(metric, before.accelerator, after.accelerator) else "estimated"
-    )
+        return {**effect, "status": "instrument_switch", "method": "none", **_switch(before, after)}
+    status = "emulator_only" if emulator_only(metric, before.accelerator, after.accelerator) else "estimated"
+    same = answer.same
     return {
         **effect,
         "status": status,
-        "difference": interval_dict(sustained, unit),
-        "relative": interval_dict(relative, "share"),
-        "median": _safe_difference(first, second, "median", confidence, unit),
-        "peak": _safe_difference(first, second, "peak", confidence, unit),
+        "method": answer.difference.method,
+        "difference": interval_dict(answer.difference, unit),
+        "relative": interval_dict(answer.relative, "share"),
+        "median": interval_dict(answer.median, unit),
+        "peak": interval_dict(answer.peak, unit),
+        "bound": interval_dict(answer.bound, unit),
+        "robust": _robust(answer),
+        "detectable": answer.detectable,
         "practical": {"margin": same.margin, "equivalent": same.equivalent, "p": same.p},
-        **_estimate(status, before, sustained, relative, same.equivalent, study),
+        **_estimate(status, before, answer, study),
     }
 
 
-def _safe_difference(
-    first: pd.DataFrame, second: pd.DataFrame, column: str, confidence: float, unit: str
-) -> dict[str, Any] | None:
+def _robust(answer: _Answer) -> bool | None:
+    """Whether interval and robust bound both exclude zero on one side; None where boots make a bound needless."""
+    if answer.bound is None:
+        return None
+    both = answer.difference.excludes(0.0) and answer.bound.excludes(0.0)
+    return both and (answer.difference.low > 0) == (answer.bound.low > 0)
+
+
+def _over_boots(study: Study, first: pd.DataFrame, second: pd.DataFrame) -> _Answer:
+    confidence = study.confidence
+    before, after = first["mean"].to_numpy(), second["mean"].to_numpy()
+    return _Answer(
+        "boots",
+        level_over_boots(before, confidence),
+        level_over_boots(after, confidence),
+        difference(before, after, confidence),
+        relative_difference(before, after, confidence),
+        _safe_difference(first, second, "median", confidence),
+        _safe_difference(first, second, "peak", confidence),
+        equivalent(before, after, study.practical_margin, confidence),
+        None,
+        detectable(before, after, confidence),
+    )
+
+
+def _within(study: Study, before: Stretch, after: Stretch) -> _Answer:
+    """One recording a side: the series' own autocorrelation is all there is to judge by."""
+    confidence = study.confidence
+    # the cycle stays in for quantiles, which it belongs to; the hours are the same on both sides
+    raw = whole_days(before, after) if study.daily_cycle else (before, after)
+    before, after = same_hours(before, after, study.daily_cycle)
+    found = difference_of_series(before, after, confidence)
+    return _Answer(
+        "batches",
+        level_of_series(before, confidence),
+        level_of_series(after, confidence),
+        found.interval,
+        ratio_of_series(before, after, confidence),
+        _safe_series(*raw, "median", confidence),
+        _safe_series(*raw, "peak", confidence),
+        equivalent_series(before, after, study.practical_margin, confidence),
+        found.bound,
+        None,
+    )
+
+
+def _safe_difference(first: pd.DataFrame, second: pd.DataFrame, column: str, confidence: float) -> Interval | None:
     """Difference of another statistic; None where it is constant on both sides (a peak can be)."""
     try:
-        return interval_dict(difference(first[column].to_numpy(), second[column].to_numpy(), confidence), unit)
+        return difference(first[column].to_numpy(), second[column].to_numpy(), confidence)
+    except DataError:
+        return None
+
+
+def _safe_series(before: Stretch, after: Stretch, statistic: Statistic, confidence: float) -> Interval | None:
+    """As `_safe_difference`; None also for peaks of rows of different steps."""
+    try:
+        return difference_of_series(before, after, confidence, statistic).interval
     except DataError:
         return None
 
@@ -172,27 +281,32 @@ def _switch(before: Side, after: Side) -> dict[str, Any]:
     return _text([_SWITCH], numbers)
 
 
-def _estimate(
-    status: str, before: Side, sustained: Interval, relative: Interval | None, same: bool, study: Study
-) -> dict[str, Any]:
+def _estimate(status: str, before: Side, answer: _Answer, study: Study) -> dict[str, Any]:
+    found, relative, bound = answer.difference, answer.relative, answer.bound
     numbers: dict[str, float | int | str | None] = {
-        "difference": sustained.estimate,
-        "low": sustained.low,
-        "high": sustained.high,
+        "difference": found.estimate,
+        "low": found.low,
+        "high": found.high,
         "relative": relative.estimate if relative else None,
         "relative_low": relative.low if relative else None,
         "relative_high": relative.high if relative else None,
-        "confidence": sustained.confidence,
+        "bound_low": bound.low if bound else None,
+        "bound_high": bound.high if bound else None,
+        "confidence": found.confidence,
         "margin": study.practical_margin,
-        "n_before": sustained.n_before,
-        "n_after": sustained.n_after,
+        "n_before": found.n_before,
+        "n_after": found.n_after,
         "unit": before.shown_unit,
         "scale": before.shown_scale,
     }
-    parts = [_CHANGED if sustained.excludes(0.0) else _UNCHANGED]
+    changed = found.excludes(0.0)
+    if bound is None:
+        parts = [_CHANGED if changed else _UNCHANGED]
+    else:
+        parts = [_SERIES_UNCHANGED if not changed else _SERIES_ROBUST if _robust(answer) else _SERIES_CHANGED]
     if relative is not None:
         parts.append(_RELATIVE)
-    if same:
+    if answer.same.equivalent:
         parts.append(_SAME)
     if status == "emulator_only":
         parts.insert(0, _EMULATOR)
@@ -213,6 +327,20 @@ _CHANGED = (
 _UNCHANGED = (
     "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; {n_before} and {n_after} boots)."
+)
+_SERIES_ROBUST = (
+    "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
+    "{high:quantity}; one recording a side), and the robust bound excludes zero too ({bound_low:quantity} to "
+    "{bound_high:quantity})."
+)
+_SERIES_CHANGED = (
+    "The sustained level differs by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
+    "{high:quantity}; one recording a side), but that is not robust: the bound that trusts no model includes zero "
+    "({bound_low:quantity} to {bound_high:quantity})."
+)
+_SERIES_UNCHANGED = (
+    "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
+    "{high:quantity}; one recording a side)."
 )
 _RELATIVE = "Relative to before that is {relative:percent} ({relative_low:percent} to {relative_high:percent})."
 _SAME = "Both sides are the same within {margin:percent}."

@@ -137,7 +137,8 @@ class LabPlan(_Strict):
 class Study(_Strict):
     """A validated protocol with the folder that holds it.
 
-    `driver_configs` keeps the order of the file: before to after.
+    `driver_configs` keeps the order of the file: before to after. `daily_cycle` says that the servers' work follows the
+    day, so that single recordings are compared over whole days, two or more a side.
     """
 
     title: Text
@@ -149,6 +150,7 @@ class Study(_Strict):
     metrics: list[Metric] = Field(min_length=1)
     load: dict[Name, list[LoadMetric]] = Field(default_factory=dict)
     windows: list[Window] = Field(default_factory=list)
+    daily_cycle: bool = True
     lab: LabPlan | None = None
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     practical_margin: float = Field(default=0.05, gt=0, lt=1)
