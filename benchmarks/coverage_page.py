@@ -132,7 +132,7 @@ def page(found: dict[str, Any], speed: dict[str, float]) -> str:
         parts += [
             "False alarms (the interval excludes zero though nothing was done) on 500 production servers, GWA-T-12 "
             "trace Rnd (Shen, van Beek & Iosup, CCGRID 2015; five-minute rows; not part of this repository), "
-            "each cut at two random places a month; real changes inside a month count as false alarms, so the numbers "
+            "each cut at four random places a month; real changes inside a month count as false alarms, so the numbers "
             "are upper bounds. One day a side is refused by the rule; its row shows what the intervals would have "
             "said. Widening: the factor that negative controls such as these would put on our interval.\n",
             placebo(found["placebo"]),

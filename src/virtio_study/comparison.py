@@ -1,6 +1,7 @@
 """One comparison of a server: effects with intervals where there may be one, load, checks and verdicts."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,15 +10,17 @@ import pandas as pd
 from virtio_study.errors import DataError
 from virtio_study.evidence import UNITS, Side, side_from_clean
 from virtio_study.instruments import comparable, instrument
+from virtio_study.sensitivity import agreement, specifications
 from virtio_study.sentences import Numbers, render
-from virtio_study.stats.calendar import same_hours, whole_days
+from virtio_study.stats.calendar import DAY_S, FEWEST_DAYS, same_hours, whole_days
+from virtio_study.stats.controls import Controls, controls, cuts, widened
 from virtio_study.stats.effects import difference, relative_difference
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import boot_levels, level_over_boots, steady_stretch
 from virtio_study.stats.planning import detectable
 from virtio_study.stats.series import difference_of_series, level_of_series, ratio_of_series
-from virtio_study.stats.stretch import Statistic, Stretch
+from virtio_study.stats.stretch import FEWEST_ROWS, Statistic, Stretch
 from virtio_study.study import METRICS, Comparison, Metric, Study
 from virtio_study.validity import checks, compare_load, emulator_only, verdict
 
@@ -140,6 +143,8 @@ _EMPTY = (
     "bound",
     "robust",
     "detectable",
+    "controls",
+    "sensitivity",
     "method",
 )
 
@@ -163,6 +168,7 @@ class _Answer:
     same: Equivalence
     bound: Interval | None
     detectable: float | None
+    controls: Controls | None
 
 
 def _effect(
@@ -202,6 +208,10 @@ def _effect(
         "bound": interval_dict(answer.bound, unit),
         "robust": _robust(answer),
         "detectable": answer.detectable,
+        "controls": None if answer.controls is None else asdict(answer.controls),
+        "sensitivity": agreement(
+            specifications(sides[0], sides[1], METRICS[metric], study.confidence, study.daily_cycle), answer.difference
+        ),
         "practical": {"margin": same.margin, "equivalent": same.equivalent, "p": same.p},
         **_estimate(status, before, answer, study),
     }
@@ -229,6 +239,7 @@ def _over_boots(study: Study, first: pd.DataFrame, second: pd.DataFrame) -> _Ans
         equivalent(before, after, study.practical_margin, confidence),
         None,
         detectable(before, after, confidence),
+        None,
     )
 
 
@@ -239,18 +250,32 @@ def _within(study: Study, before: Stretch, after: Stretch) -> _Answer:
     raw = whole_days(before, after) if study.daily_cycle else (before, after)
     before, after = same_hours(before, after, study.daily_cycle)
     found = difference_of_series(before, after, confidence)
+    unchanged = _controls(raw, study)
     return _Answer(
         "batches",
         level_of_series(before, confidence),
         level_of_series(after, confidence),
-        found.interval,
+        widened(found.interval, unchanged),
         ratio_of_series(before, after, confidence),
         _safe_series(*raw, "median", confidence),
         _safe_series(*raw, "peak", confidence),
         equivalent_series(before, after, study.practical_margin, confidence),
         found.bound,
         None,
+        unchanged,
     )
+
+
+def _controls(sides: tuple[Stretch, Stretch], study: Study) -> Controls | None:
+    """The same estimator inside each side, where no driver changed; None if a side is too short to be cut."""
+    found = []
+    for side in sides:
+        rows = round(FEWEST_DAYS * DAY_S / side.step_s) if study.daily_cycle else FEWEST_ROWS
+        for pair in cuts(side, max(rows, FEWEST_ROWS)):
+            with suppress(DataError):
+                ready = same_hours(*pair, study.daily_cycle)
+                found.append(difference_of_series(*ready, study.confidence).interval)
+    return controls(found) if found else None
 
 
 def _safe_difference(first: pd.DataFrame, second: pd.DataFrame, column: str, confidence: float) -> Interval | None:

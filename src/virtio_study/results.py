@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib import resources
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +17,8 @@ from virtio_study.comparison import compare_sides, level_dict
 from virtio_study.errors import DataError
 from virtio_study.evidence import INSTRUMENT_COLUMNS
 from virtio_study.recording import Provenance
+from virtio_study.stats.controls import controls
+from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import PEAK_QUANTILE, boot_levels
 from virtio_study.steps import read_clean, read_json, read_provenance, work_file, write_json
 from virtio_study.storage import sha256
@@ -138,6 +141,8 @@ def collect_results(study: Study) -> dict[str, Any]:
         "counts": json.loads(counts.read_text(encoding="utf-8")) if counts.exists() else None,
         "published": audit,
         "capacity": _capacity(study, servers),
+        "controls": _controls(study, servers),
+        "calibration": json.loads(resources.files("virtio_study.stats").joinpath("calibration.json").read_text()),
         "methods": {
             "confidence": study.confidence,
             "peak_quantile": PEAK_QUANTILE,
@@ -146,6 +151,7 @@ def collect_results(study: Study) -> dict[str, Any]:
             "difference": "Welch t over boots, Satterthwaite df",
             "relative": "Fieller over boots, Satterthwaite df",
             "equivalence": "two one-sided Welch t tests over boots on the ratio",
+            "series": "AR(1) over 12 batches a side, phi averaged over; robust bound: Welch t over half sides",
         },
         "provenance": _provenance(study, servers),
     }
@@ -205,6 +211,19 @@ def _capacity(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
         allocation = fits(study.host, server.vcpus, int(server.memory_bytes))
         found["servers"][name] = {"allocation": asdict(allocation), "measured": measured}
     return found
+
+
+def _controls(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
+    """The comparisons of a restart alone, in which no driver changed: how many of them show a change."""
+    intervals = [
+        Interval(**{key: value for key, value in effect["difference"].items() if key != "unit"})
+        for server in servers.values()
+        for name, comparison in study.comparisons.items()
+        if comparison.purpose == "restart"
+        for effect in server["comparisons"][name]["effects"].values()
+        if effect["difference"]
+    ]
+    return asdict(controls(intervals)) if intervals else None
 
 
 def _provenance(study: Study, servers: dict[str, Any]) -> dict[str, Any]:

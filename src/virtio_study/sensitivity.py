@@ -114,11 +114,11 @@ def _boots(clean: pd.DataFrame, column: str, start_up: str, averaged: int) -> di
         rows = rows[rows[column].notna()]
         if rows.empty:
             continue
-        ends: Array = (rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64)
+        ends = np.asarray((rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
         values = rows[column].to_numpy(dtype=np.float64)
         count = len(values) // averaged
         if count:
-            averages: Array = values[: count * averaged].reshape(count, averaged).mean(axis=1)
+            averages = values[: count * averaged].reshape(count, averaged).mean(axis=1)
             found[str(replicate)] = (
                 ends[averaged - 1 : count * averaged : averaged],
                 averages,

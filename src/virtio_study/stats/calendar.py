@@ -5,7 +5,7 @@ import numpy as np
 from virtio_study.errors import DataError
 from virtio_study.stats.stretch import Array, Stretch
 
-__all__ = ["FEWEST_DAYS", "same_hours", "whole_days", "without_daily_cycle"]
+__all__ = ["DAY_S", "FEWEST_DAYS", "same_hours", "whole_days", "without_daily_cycle"]
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0

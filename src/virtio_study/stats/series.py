@@ -5,8 +5,8 @@ The rule, in six lines (`docs/calibration.md` shows what it covers, beside what 
 1. Each side is averaged into 12 batches of consecutive rows (of a week: 14 hours each).
 2. Batch means are the level plus first-order autoregressive noise, with one coefficient phi for both sides and a
    variance for each.
-3. phi is not estimated but averaged over: every phi from -0.9 to 0.995 counts with its likelihood (flat prior on the
-   levels and on phi, 1/sigma on each sigma; closed form, no random numbers).
+3. phi is not estimated but averaged over: every phi from -0.9 to 0.995 counts with its likelihood, and persistent ones
+   a little more (prior (1 - phi^2)^(-1/8); flat on levels, 1/sigma on each sigma; closed form, no random numbers).
 4. Under each phi the error of a side's mean is known up to Student's t with 11 degrees of freedom, and that of their
    difference is Welch's t.
 5. The interval is the difference of the plain means, plus and minus the quantile of the mixture of those t.
@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 _PHI = np.linspace(-0.9, 0.995, 80)
+# between a flat prior and the reference prior, whose exponent is -1/2; the measurements behind it: docs/calibration.md
+_LOG_PRIOR = -0.125 * np.log1p(-(_PHI**2))
 _LAGS = np.arange(1, BATCHES)
 # variance of the mean of 12 values of an AR(1) whose innovations have variance 1, for every phi
 _MEAN_VARIANCE = (BATCHES + 2 * (_PHI[:, None] ** _LAGS) @ (BATCHES - _LAGS)) / (1 - _PHI**2) / BATCHES**2
@@ -88,7 +90,7 @@ def _side(batched: Array) -> _Side:
 
 
 def _weights(*sides: _Side) -> Array:
-    total = np.zeros_like(_PHI)
+    total = _LOG_PRIOR
     for side in sides:
         if side.likelihood is not None:
             total = total + side.likelihood
