@@ -115,7 +115,9 @@ def _power_of_t(noncentrality: float, df: float, confidence: float) -> float:
     from scipy.special import nctdtr
 
     critical = t_quantile(df, confidence)
-    return float(1 - nctdtr(df, noncentrality, critical) + nctdtr(df, noncentrality, -critical))
+    # far from zero scipy gives NaN for probabilities that are 0
+    below, far_below = np.nan_to_num([nctdtr(df, noncentrality, x) for x in (critical, -critical)])
+    return float(1 - below + far_below)
 
 
 def plan_days(pilot: Stretch, days: Sequence[int], drop: float, confidence: float) -> list[Plan]:
