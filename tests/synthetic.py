@@ -14,7 +14,7 @@ title: {en: made up, es: inventado}
 source: recordings
 host: {name: lab, cpu_model: none, logical_cpus: 2, memory_bytes: 8 GiB, hypervisor: QEMU}
 servers:
-  versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 512 MiB, disk_bytes: 1 GiB}
+  versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 512 MiB, disk_bytes: 1 GiB, guest_os: linux}
 driver_configs:
   emulated: {label: {en: emulated, es: emulada}}
   virtio: {label: {en: VirtIO, es: VirtIO}}
@@ -53,6 +53,7 @@ def boot(
             "mem_guest_bytes": guest_bytes,
             "mem_guest_instrument": "guest_agent",
             "mem_allocated_bytes": 512 * MIB,
+            "node_cpu_cores": 0.8 + rng.normal(0, 0.01, rows),
             "disk_reads_per_s": 20 + rng.normal(0, 0.1, rows),
             "uptime_s": np.arange(rows) * 2.0 + 2,
             "consolidation": "AVERAGE",
@@ -60,7 +61,7 @@ def boot(
     )
 
 
-def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg", daily_cycle: bool = True) -> Study:
+def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg", daily_cycle: bool = False) -> Study:
     """Write a study of one server, two driver configurations and `boots` boots each under `folder/data/made-up`."""
     home = folder / "data" / "made-up"
     home.mkdir(parents=True)
@@ -83,7 +84,7 @@ def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg", daily_cyc
                 collector_version="0",
                 started_at="2026-01-01T00:00:00+00:00",
                 accelerator=accelerator,
-                versions={"qemu": "0"},
+                versions={"qemu": "0", "host_kernel": "6.8.12-4-pve"},
                 devices={"disk": "ide"},
             )
             path = home / "recordings" / "versat" / config / f"{name}.parquet"

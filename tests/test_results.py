@@ -103,7 +103,7 @@ def test_no_path_and_no_nan_in_results(study, found):
 def test_provenance(study, found):
     provenance = found["provenance"]
     assert provenance["seed"] == 1
-    assert provenance["recordings"] == {"qemu": "0"}
+    assert provenance["recordings"] == {"qemu": "0", "host_kernel": "6.8.12-4-pve"}
     assert set(provenance["inputs"]) == {"study.yaml", "manifest.json"}
 
 
@@ -128,7 +128,7 @@ def test_counts_are_passed_on(tmp_path):
 
 
 def test_one_short_recording_a_side_of_a_server_with_days_is_refused(tmp_path):
-    study = make_study(tmp_path, boots=1)
+    study = make_study(tmp_path, boots=1, daily_cycle=True)
     total = run(study)["servers"]["versat"]["comparisons"]["total"]
     assert total["effects"]["mem_host"]["status"] == "not_estimable"
     assert "at least 2 whole days a side are needed" in total["effects"]["mem_host"]["sentence"]
@@ -136,7 +136,7 @@ def test_one_short_recording_a_side_of_a_server_with_days_is_refused(tmp_path):
 
 
 def test_one_recording_a_side_under_a_constant_load_has_an_interval_and_a_robust_bound(tmp_path):
-    study = make_study(tmp_path, boots=1, daily_cycle=False)
+    study = make_study(tmp_path, boots=1)
     server = run(study)["servers"]["versat"]
     level = server["configurations"]["virtio"]["levels"]["mem_host"]["sustained"]
     assert level["low"] < level["estimate"] < level["high"] < level["low"] + 5 * MIB

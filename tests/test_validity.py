@@ -10,17 +10,26 @@ from virtio_study.evidence import Side
 from virtio_study.instruments import INSTRUMENTS, comparable, instrument, why_not_comparable
 from virtio_study.recording import INSTRUMENTS as MEMORY_INSTRUMENTS
 from virtio_study.sentences import render
+from virtio_study.stats.interval import Interval
 from virtio_study.validity import (
     Check,
     check_accelerator,
+    check_co_interventions,
+    check_contention,
+    check_drift,
     check_enough_replicates,
     check_enough_rows,
+    check_guest_memory,
+    check_interruptions,
+    check_plausible_floor,
     check_possible_values,
     check_quantum,
     check_same_allocation,
+    check_same_hours,
     check_same_instrument,
     check_same_load,
     check_same_statistic,
+    check_vhost,
     checks,
     emulator_only,
     verdict,
@@ -44,6 +53,14 @@ SIDE = Side(
     quantum=0.005,
     accelerator="kvm",
     shown_unit="cores",
+    hours=frozenset({9, 10}),
+    host_busy=0.4,
+    host_full=0.0,
+    drift=Interval(0.001, -0.01, 0.012, 0.95, 8, 7.0, "m"),
+    interruptions={},
+    conditions={"machine": "pc", "qemu": "10.0"},
+    host_kernel=(6, 14),
+    guest_os="linux",
 )
 MARGINS = {"disk_reads_per_s": 0.05}
 
@@ -52,8 +69,9 @@ def test_a_good_pair_is_believable():
     done = checks(SIDE, SIDE, MARGINS, 0.95)
     assert {c.status for c in done} == {"pass"}
     assert [c.name for c in done] == [
-        *("same_instrument", "possible_values", "same_statistic", "same_allocation", "same_load"),
-        *("enough_replicates", "enough_rows", "quantum", "accelerator"),
+        *("same_instrument", "possible_values", "same_statistic", "same_allocation", "same_load", "same_hours"),
+        *("enough_replicates", "enough_rows", "drift", "contention", "interruptions", "co_interventions"),
+        *("quantum", "vhost", "accelerator"),
     ]
     assert verdict(done).status == "believable"
     assert verdict(done).reasons == ()
@@ -62,6 +80,58 @@ def test_a_good_pair_is_believable():
 @pytest.mark.parametrize(
     ("check", "before", "after", "status"),
     [
+        (check_same_hours, {}, {}, "pass"),
+        (check_same_hours, {"hours": None}, {}, "not_assessable"),
+        (check_same_hours, {"hours": frozenset({9, 10})}, {"hours": frozenset({33, 34})}, "warn"),
+        (check_same_hours, {"hours": frozenset({9, 10})}, {"hours": frozenset({11, 12})}, "fail"),
+        (
+            check_same_hours,
+            {"hours": frozenset({9}), "randomised": True},
+            {"hours": frozenset({11}), "randomised": True},
+            "pass",
+        ),
+        (
+            check_same_hours,
+            {"hours": frozenset({9}), "follows_day": False},
+            {"hours": frozenset({11}), "follows_day": False},
+            "pass",
+        ),
+        (check_contention, {}, {}, "pass"),
+        (check_contention, {"host_busy": None}, {}, "not_assessable"),
+        (check_contention, {}, {"host_busy": 0.6}, "warn"),
+        (check_contention, {}, {"host_full": 0.2}, "warn"),
+        (check_drift, {}, {"drift": None}, "not_assessable"),
+        (check_drift, {}, {"drift": Interval(-0.1, -0.12, -0.08, 0.95, 8, 7.0, "m")}, "warn"),
+        (check_drift, {}, {"drift": Interval(-0.01, -0.012, -0.008, 0.95, 8, 7.0, "m")}, "pass"),
+        (
+            check_drift,
+            {"value": 0.6},
+            {"drift": Interval(-0.1, -0.12, -0.08, 0.95, 8, 7.0, "m")},
+            "pass",
+        ),
+        (check_interruptions, {}, {}, "pass"),
+        (check_interruptions, {}, {"interruptions": {"restart": 12}}, "warn"),
+        (check_interruptions, {"interruptions": None}, {}, "not_assessable"),
+        (check_co_interventions, {}, {}, "pass"),
+        (check_co_interventions, {}, {"conditions": {"machine": "q35", "qemu": "10.0"}}, "fail"),
+        (check_co_interventions, {}, {"conditions": {"machine": "pc"}}, "fail"),
+        (check_co_interventions, {"conditions": None}, {}, "not_assessable"),
+        (
+            check_co_interventions,
+            {"conditions": {"qemu": "9.2, 10.0"}},
+            {"conditions": {"qemu": "9.2, 10.0"}},
+            "warn",
+        ),
+        (check_vhost, {}, {}, "pass"),
+        (check_vhost, {}, {"host_kernel": (6, 2)}, "warn"),
+        (check_vhost, {}, {"host_kernel": None}, "not_assessable"),
+        (check_guest_memory, {}, {}, "pass"),
+        (check_guest_memory, {"guest_os": None}, {}, "not_assessable"),
+        (check_guest_memory, {}, {"guest_os": "windows"}, "fail"),
+        (check_plausible_floor, {"value": 2.0**30}, {"value": 2.0**31}, "pass"),
+        (check_plausible_floor, {"value": 2.0**28}, {"value": 2.0**31}, "pass"),
+        (check_plausible_floor, {"value": 2.0**28, "guest_os": None}, {"value": 2.0**31}, "warn"),
+        (check_plausible_floor, {"value": 2.0**28, "guest_os": "windows"}, {"value": 2.0**31}, "fail"),
         (check_same_instrument, {"instrument": "host_pss"}, {"instrument": "host_pss"}, "pass"),
         (check_same_instrument, {"instrument": "host_pss"}, {"instrument": "guest_stats"}, "fail"),
         (check_same_instrument, {"instrument": "host_pss"}, {"instrument": "host_cgroup"}, "fail"),

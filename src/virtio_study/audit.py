@@ -45,7 +45,7 @@ def audit_published(study: Study) -> dict[str, Any]:
     servers: dict[str, dict[str, Any]] = {name: {} for name in study.servers}
     for row in table_rows(study, values):
         before, after = evidence[row.server, row.metric]
-        done = checks(before, after, margins[row.server], study.confidence)
+        done = checks(before, after, margins[row.server], study.confidence, study.practical_margin)
         servers[row.server][row.metric] = {
             "before": _side_dict(before),
             "after": _side_dict(after),

@@ -1,6 +1,6 @@
 """One comparison of a server: effects with intervals where there may be one, load, checks and verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 from virtio_study.errors import DataError
 from virtio_study.evidence import UNITS, Side, side_from_clean
 from virtio_study.instruments import comparable, instrument
+from virtio_study.recording import Provenance
 from virtio_study.sensitivity import agreement, specifications
 from virtio_study.sentences import Numbers, render
 from virtio_study.stats.calendar import DAY_S, FEWEST_DAYS, same_hours, whole_days
@@ -78,7 +79,7 @@ def compare_sides(
     server: str,
     comparison: Comparison,
     frames: Mapping[str, pd.DataFrame],
-    accelerators: Mapping[str, str | None],
+    provenances: Mapping[str, Sequence[Provenance]],
 ) -> dict[str, Any]:
     """Everything about one comparison of one server, as plain values.
 
@@ -86,8 +87,8 @@ def compare_sides(
     ----------
     frames : mapping of driver configuration to DataFrame
         Cleaned rows.
-    accelerators : mapping of driver configuration to str or None
-        What ran the guest.
+    provenances : mapping of driver configuration to sequence of Provenance
+        Of the recordings.
 
     Returns
     -------
@@ -107,13 +108,13 @@ def compare_sides(
     for metric in study.metrics:
         try:
             before, after = (
-                side_from_clean(frames[name], study, server, name, metric, accelerators[name])
+                side_from_clean(frames[name], study, server, name, metric, provenances[name])
                 for name in (comparison.before, comparison.after)
             )
         except DataError as error:
             result["effects"][metric] = _not_estimable(UNITS[metric], str(error))
             continue
-        done = checks(before, after, margins, study.confidence)
+        done = checks(before, after, margins, study.confidence, study.practical_margin)
         result["effects"][metric] = _effect(study, before, after, metric, frames)
         result["checks"][metric] = [check.as_dict() for check in done]
         result["verdicts"][metric] = verdict(done).as_dict()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from virtio_study.errors import DataError
 from virtio_study.evidence import TICK_S, UNITS, Side
+from virtio_study.settings import proxmox_kernel
 from virtio_study.study import Study
 
 __all__ = [
@@ -214,6 +215,8 @@ def _side(study: Study, values: dict[str, PublishedValue], cell: PublishedValue)
         shown_unit=cell.unit,
         shown_scale=scale,
         prefix_factor=PREFIX_FACTOR.get(cell.unit, 1.0),
+        host_kernel=proxmox_kernel(study.host.hypervisor),
+        guest_os=server.guest_os,
     )
 
 

@@ -113,9 +113,9 @@ def compare(study: Study, server: str) -> dict[str, Any]:
     study.server(server)
     needed = sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
     frames = {name: read_clean(study, server, name) for name in needed}
-    accelerators = {name: _common(p.accelerator for p in read_provenance(study, server, name)) for name in needed}
+    provenances = {name: read_provenance(study, server, name) for name in needed}
     compared = {
-        name: {**compare_sides(study, server, item, frames, accelerators), "question": item.question.model_dump()}
+        name: {**compare_sides(study, server, item, frames, provenances), "question": item.question.model_dump()}
         for name, item in study.comparisons.items()
     }
     write_json(work_file(study, server, None, "effects.json"), compared)

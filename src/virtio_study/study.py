@@ -67,6 +67,7 @@ class Server(_Strict):
     vcpus: int = Field(gt=0)
     memory_bytes: ByteSize = Field(gt=0)
     disk_bytes: ByteSize = Field(gt=0)
+    guest_os: Literal["linux", "windows", "other"] | None = None
 
 
 class DriverConfiguration(_Strict):

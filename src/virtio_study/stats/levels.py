@@ -8,7 +8,7 @@ from virtio_study.errors import DataError
 from virtio_study.stats.interval import Interval, sample, t_quantile
 from virtio_study.stats.stretch import PEAK_QUANTILE, Stretch, stretch
 
-__all__ = ["PEAK_QUANTILE", "boot_levels", "level_over_boots", "steady_stretch"]
+__all__ = ["PEAK_QUANTILE", "boot_levels", "level_over_boots", "mean_change", "steady_stretch"]
 
 
 def boot_levels(clean: pd.DataFrame, column: str, peak_quantile: float = PEAK_QUANTILE) -> pd.DataFrame:
@@ -85,6 +85,24 @@ def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
     half = critical * float(np.sqrt(side.variance_of_mean))
     method = "constant over boots: no spread to make an interval of" if side.constant else "Student t over boots"
     return Interval(side.mean, side.mean - half, side.mean + half, confidence, side.n, float(side.n - 1), method)
+
+
+def mean_change(changes: ArrayLike, confidence: float) -> Interval:
+    """Mean of changes, one a boot and of either sign, with Student's t interval.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two.
+    """
+    values = np.asarray(changes, dtype=np.float64)
+    if len(values) < 2:
+        raise DataError(f"{len(values)} boots with a change; at least two are needed for an interval")
+    half = t_quantile(len(values) - 1, confidence) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+    mean = float(values.mean())
+    return Interval(
+        mean, mean - half, mean + half, confidence, len(values), float(len(values) - 1), "Student t over boots"
+    )
 
 
 def steady_stretch(clean: pd.DataFrame, column: str, name: str) -> Stretch:

@@ -1,23 +1,15 @@
-"""Can a difference be believed? One small function a check, and a verdict with its reasons.
+"""Checks of the measurement itself: instrument, values, statistic, allocation, load, replicates, rows, quantum."""
 
-Every check takes the evidence of both sides and returns a status with its arithmetic: `pass`, `warn`, `fail`, or
-`not_assessable` where the evidence says nothing. No check knows where the evidence comes from, so recordings and
-published numbers meet the same ones.
-"""
+from collections.abc import Mapping
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
+from virtio_study.errors import DataError
 from virtio_study.evidence import Side
 from virtio_study.instruments import instrument, why_not_comparable
-from virtio_study.sentences import Numbers, render
-from virtio_study.stats.equivalence import Equivalence, equivalent
+from virtio_study.stats.calendar import same_hours
+from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
+from virtio_study.validity.check import Check, Status
 
 __all__ = [
-    "Check",
-    "Status",
-    "Verdict",
     "check_accelerator",
     "check_enough_replicates",
     "check_enough_rows",
@@ -27,13 +19,9 @@ __all__ = [
     "check_same_instrument",
     "check_same_load",
     "check_same_statistic",
-    "checks",
     "compare_load",
     "emulator_only",
-    "verdict",
 ]
-
-Status = Literal["pass", "warn", "fail", "not_assessable"]
 
 FEW_REPLICATES = 5
 """Below this number of boots a side an interval exists but is very wide."""
@@ -41,46 +29,6 @@ ENOUGH_ROWS = 30
 FEWEST_ROWS = 10
 COARSE_QUANTA = 10
 """A reading of fewer quanta than this moves in steps of more than a tenth of itself."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """The result of one check: `message` is a template with named fields, `numbers` fills it."""
-
-    name: str
-    status: Status
-    message: str
-    numbers: Numbers
-
-    @property
-    def sentence(self) -> str:
-        """The message with its numbers, in English."""
-        return render(self.message, self.numbers)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for `results.json`."""
-        return {
-            "name": self.name,
-            "status": self.status,
-            "sentence": self.sentence,
-            "message": self.message,
-            "numbers": dict(self.numbers),
-        }
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The conclusion from all checks; `reasons` names those that decided it."""
-
-    status: Literal["believable", "with_reservations", "not_believable", "not_an_effect"]
-    reasons: tuple[Check, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for `results.json`."""
-        return {
-            "status": self.status,
-            "reasons": [{"name": check.name, "sentence": check.sentence} for check in self.reasons],
-        }
 
 
 def check_same_instrument(before: Side, after: Side) -> Check:
@@ -194,9 +142,16 @@ def check_same_allocation(before: Side, after: Side) -> Check:
 def compare_load(
     before: Side, after: Side, margins: Mapping[str, float], confidence: float
 ) -> dict[str, Equivalence | None]:
-    """Equivalence of every load column over boots; None where a side has fewer than two boots with a value."""
+    """Equivalence of every load column: over boots, or within one recording a side; None where neither can be had."""
     answers: dict[str, Equivalence | None] = {}
     for column, margin in margins.items():
+        one, other = before.load_series.get(column), after.load_series.get(column)
+        if one is not None and other is not None:
+            try:
+                answers[column] = equivalent_series(*same_hours(one, other, before.follows_day), margin, confidence)
+            except DataError:
+                answers[column] = None
+            continue
         first, second = before.load.get(column), after.load.get(column)
         usable = first is not None and second is not None and min(len(first), len(second)) >= 2
         answers[column] = equivalent(first or (), second or (), margin, confidence) if usable else None
@@ -326,37 +281,3 @@ def check_accelerator(before: Side, after: Side) -> Check:
     if before.accelerator is None:
         return Check("accelerator", "not_assessable", "What ran the guest is not known.", numbers)
     return Check("accelerator", "pass", "Both sides ran under {before}.", numbers)
-
-
-def checks(before: Side, after: Side, margins: Mapping[str, float], confidence: float) -> list[Check]:
-    """Every check that applies to the metric, in the order of the report."""
-    both: list[Callable[[Side, Side], Check]] = [
-        check_same_instrument,
-        check_possible_values,
-        check_same_statistic,
-        check_same_allocation,
-    ]
-    done = [check(before, after) for check in both]
-    done.append(check_same_load(before, after, margins, confidence))
-    done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
-    if before.metric == "cpu":
-        done.append(check_quantum(before, after))
-    if before.metric == "cpu" and (before.accelerator or after.accelerator):
-        done.append(check_accelerator(before, after))
-    return done
-
-
-def verdict(done: Sequence[Check]) -> Verdict:
-    """Conclude from the checks.
-
-    "not_an_effect" if the instrument switched or the emulator was measured; else "not_believable" if any check failed;
-    else "with_reservations" if any warned or could not be assessed; else "believable".
-    """
-    other_thing = [c for c in done if c.status == "fail" and c.name in ("same_instrument", "accelerator")]
-    if other_thing:
-        return Verdict("not_an_effect", tuple(other_thing))
-    failed = [c for c in done if c.status == "fail"]
-    if failed:
-        return Verdict("not_believable", tuple(failed))
-    doubtful = [c for c in done if c.status in ("warn", "not_assessable")]
-    return Verdict("with_reservations" if doubtful else "believable", tuple(doubtful))

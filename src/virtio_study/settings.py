@@ -1,0 +1,110 @@
+"""Settings and versions of a virtual machine besides the devices under study: from its configuration or command."""
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from virtio_study.recording import Provenance
+
+__all__ = ["conditions", "kernel_version", "proxmox_kernel", "settings"]
+
+COMMAND_OPTIONS = ("-cpu", "-smp", "-m", "-machine", "-accel")
+CONFIG_KEYS = (
+    "agent",
+    "args",
+    "bios",
+    "cores",
+    "cpu",
+    "cpulimit",
+    "cpuunits",
+    "hotplug",
+    "kvm",
+    "localtime",
+    "machine",
+    "memory",
+    "numa",
+    "ostype",
+    "sockets",
+    "tablet",
+    "vcpus",
+    "vga",
+)
+"""Keys of a Proxmox VE configuration that change what a server costs, other than the devices and their drivers."""
+
+DISK_OPTIONS = ("aio", "cache", "iothread")
+DISK_KEY = re.compile(r"^(?:ide|sata|scsi|virtio)\d+$")
+
+KERNELS: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = (
+    ((4, 0), (4, 2)),
+    ((4, 2), (4, 4)),
+    ((5, 0), (4, 10)),
+    ((5, 2), (4, 15)),
+    ((6, 0), (5, 0)),
+    ((6, 2), (5, 4)),
+    ((7, 0), (5, 11)),
+    ((7, 2), (5, 15)),
+    ((8, 0), (6, 2)),
+    ((8, 1), (6, 5)),
+    ((9, 0), (6, 14)),
+)
+"""Proxmox VE since -> the kernel that it came with (Proxmox VE wiki, "Roadmap")."""
+
+
+def conditions(provenances: Sequence[Provenance]) -> dict[str, str]:
+    """Name -> value of every setting and version that the recordings of a side know; several values are joined."""
+    found: dict[str, set[str]] = {}
+    for item in provenances:
+        for name, value in {**item.versions, **settings(item.vm_config)}.items():
+            found.setdefault(name, set()).add(value)
+    return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
+
+
+def settings(vm_config: Sequence[str]) -> dict[str, str]:
+    """Settings of a QEMU command line (a word an item) or of a Proxmox VE configuration (`key: value` items).
+
+    Parameters
+    ----------
+    vm_config : sequence of str
+        As `Provenance.vm_config` keeps it.
+    """
+    if any(word.startswith("-") for word in vm_config):
+        return _of_command(vm_config)
+    pairs = dict(item.split(": ", 1) for item in vm_config if ": " in item)
+    found = {key: pairs[key] for key in CONFIG_KEYS if key in pairs}
+    disks = [value for key, value in sorted(pairs.items()) if DISK_KEY.match(key) and "media=cdrom" not in value]
+    for number, disk in enumerate(disks):
+        found |= {f"disk {number} {name}": value for name, value in _options(disk, DISK_OPTIONS).items()}
+    return found
+
+
+def _of_command(words: Sequence[str]) -> dict[str, str]:
+    found = {option.removeprefix("-"): value for option, value in pairwise(words) if option in COMMAND_OPTIONS}
+    drives = [value for option, value in pairwise(words) if option == "-drive"]
+    for number, drive in enumerate(drives):
+        found |= {f"disk {number} {name}": value for name, value in _options(drive, DISK_OPTIONS).items()}
+    found["tablet"] = "1" if any(word.startswith("usb-tablet") for word in words) else "0"
+    return found
+
+
+def _options(text: str, wanted: Sequence[str]) -> Mapping[str, str]:
+    pairs = (part.split("=", 1) for part in text.split(",") if "=" in part)
+    return {key: value for key, value in pairs if key in wanted}
+
+
+def kernel_version(provenances: Sequence[Provenance]) -> tuple[int, int] | None:
+    """Least host kernel among the recordings, as (major, minor); None where one does not say."""
+    found = [_version(item.versions.get("host_kernel", "")) for item in provenances]
+    known = [version for version in found if version is not None]
+    return min(known) if known and len(known) == len(found) else None
+
+
+def proxmox_kernel(hypervisor: str) -> tuple[int, int] | None:
+    """Kernel that a version of Proxmox VE came with, such as "Proxmox VE 4.2"; None if the text names no version."""
+    match = re.search(r"Proxmox VE (\d+)\.(\d+)", hypervisor)
+    known = [kernel for since, kernel in KERNELS if match and since <= (int(match[1]), int(match[2]))]
+    return known[-1] if known else None
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
