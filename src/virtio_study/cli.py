@@ -19,7 +19,12 @@ BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 class _LazyGroup(click.Group):
     """A group that imports a group of commands only when one of them is called."""
 
-    lazy = {"lab": ("virtio_study.lab.cli", "Record real QEMU guests.")}  # noqa: RUF012
+    lazy = {  # noqa: RUF012
+        "files": ("virtio_study.sources.files_cli", "Record servers from files, without the API."),
+        "lab": ("virtio_study.lab.cli", "Record real QEMU guests."),
+        "plausible": ("virtio_study.plausibility_cli", "Whether a CPU change is possible at all."),
+        "plan": ("virtio_study.planning_cli", "How many boots or days a side a study needs."),
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*self.commands, *self.lazy])

@@ -16,6 +16,7 @@ from virtio_study.cleaning.transients import LATE_GAIN, period_table
 from virtio_study.comparison import compare_sides, level_dict
 from virtio_study.errors import DataError
 from virtio_study.evidence import INSTRUMENT_COLUMNS
+from virtio_study.plausibility import accesses, plausibility
 from virtio_study.recording import Provenance
 from virtio_study.stats.controls import controls
 from virtio_study.stats.interval import Interval
@@ -28,6 +29,9 @@ __all__ = ["SCHEMA_VERSION", "audit_published", "collect_results", "compare", "d
 
 SCHEMA_VERSION = 1
 """1 - first version."""
+
+OPERATIONS = {"disk": ("disk_reads_per_s", "disk_writes_per_s"), "network": ("requests_answered_per_s",)}
+"""Kind of device -> load columns that count its operations."""
 
 PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "scipy", "virtio-study")
 
@@ -132,13 +136,14 @@ def collect_results(study: Study) -> dict[str, Any]:
     """
     servers = {} if study.source == "published" else {name: _server(study, name) for name in study.servers}
     audit = _published(study)
-    counts = study.folder / "counts.json"
+    counts = _counts(study)
     return {
         "schema": SCHEMA_VERSION,
         "study": study.model_dump(mode="json") | {"name": study.name},
         "order": {key: list(getattr(study, key)) for key in ("servers", "driver_configs", "comparisons", "metrics")},
         "servers": servers,
-        "counts": json.loads(counts.read_text(encoding="utf-8")) if counts.exists() else None,
+        "counts": counts,
+        "plausibility": _plausibility(study, servers, audit, counts),
         "published": audit,
         "capacity": _capacity(study, servers),
         "controls": _controls(study, servers),
@@ -211,6 +216,38 @@ def _capacity(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
         allocation = fits(study.host, server.vcpus, int(server.memory_bytes))
         found["servers"][name] = {"allocation": asdict(allocation), "measured": measured}
     return found
+
+
+def _counts(study: Study) -> dict[str, Any] | None:
+    """The study's own counts of device accesses; a published study borrows those of a study beside it."""
+    here = [study.folder / "counts.json"]
+    beside = sorted(study.folder.parent.glob("*/counts.json")) if study.source == "published" else []
+    found = next((path for path in [*here, *beside] if path.exists()), None)
+    return None if found is None else dict(read_json(found, "virtio-study lab count"))
+
+
+def _plausibility(
+    study: Study, servers: dict[str, Any], audit: dict[str, Any] | None, counts: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The bridge from counted accesses to CPU: forwards with the recorded rates, backwards with the published falls."""
+    try:
+        accesses(counts or {"rows": []})
+    except DataError:
+        return None
+    totals = [name for name, item in study.comparisons.items() if item.purpose == "total"]
+    rates: dict[str, dict[str, float]] = {}
+    for name, server in servers.items():
+        load = {item["column"]: item["before"] for item in server["comparisons"][totals[0]]["load"] if item["recorded"]}
+        kinds = {
+            kind: sum(load[column] for column in columns if column in load) for kind, columns in OPERATIONS.items()
+        }
+        rates[name] = {kind: rate for kind, rate in kinds.items() if rate > 0}
+    falls = {
+        name: metrics["cpu"]["before"]["value"] - metrics["cpu"]["after"]["value"]
+        for name, metrics in (audit or {"servers": {}})["servers"].items()
+        if "cpu" in metrics
+    }
+    return plausibility(counts or {}, falls, rates)
 
 
 def _controls(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:

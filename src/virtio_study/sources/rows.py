@@ -1,0 +1,231 @@
+"""Rows and samples in the keys of Proxmox VE's API -> frames of the schema.
+
+What files can tell: the API's rows and the exporters' samples without the answers around them, so that an instrument
+that nothing tells stays unknown.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from virtio_study.errors import DataError
+from virtio_study.recording import SCHEMA
+from virtio_study.study import Server
+
+__all__ = ["RRD_COLUMNS", "add_node_cpu", "host_instrument", "rrd_frame", "sample_frame"]
+
+RRD_COLUMNS: dict[str, str] = {
+    "maxcpu": "cpu_allocated_cores",
+    "mem": "mem_displayed_bytes",
+    "memhost": "mem_host_bytes",
+    "maxmem": "mem_allocated_bytes",
+    "diskread": "disk_read_bytes_per_s",
+    "diskwrite": "disk_write_bytes_per_s",
+    "netin": "net_in_bytes_per_s",
+    "netout": "net_out_bytes_per_s",
+    "pressurecpusome": "pressure_cpu_some_percent",
+    "pressureiosome": "pressure_io_some_percent",
+    "pressurememorysome": "pressure_memory_some_percent",
+}
+"""Key of an rrddata row -> column of the schema in the same unit; `cpu` is a share of `maxcpu` and becomes cores."""
+
+COUNTERS = ("diskread", "diskwrite", "netin", "netout")
+
+STALE_S = 60
+"""Balloon statistics older than this are of a guest that no longer sends them; Proxmox VE asks for them every 2 s."""
+
+GAP = 2.5
+"""A sample that comes later than so many usual steps after the one before it begins anew."""
+
+
+def host_instrument(qemu_server: str | None) -> str:
+    """Name of the instrument that a version of qemu-server uses for the host's view of memory.
+
+    Parameters
+    ----------
+    qemu_server : str or None
+        A version such as 9.0.23; None or anything else gives `unknown`.
+
+    References
+    ----------
+    qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`: commits b14ae0d9 (9.0.11, PSS) and 551c0078 (9.1.4, cgroup).
+    """
+    try:
+        parts = tuple(int(part) for part in (qemu_server or "").split("-")[0].split("."))
+    except ValueError:
+        parts = ()
+    if len(parts) < 2:
+        return "unknown"
+    return "host_rss_scaled" if parts < (9, 0, 11) else "host_pss" if parts < (9, 1, 4) else "host_cgroup"
+
+
+def rrd_frame(
+    rows: Sequence[Mapping[str, Any]], step_s: int, consolidation: str, where: str, qemu_server: str | None = None
+) -> pd.DataFrame:
+    """Frame of the schema from rrddata rows of one step.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As the API gives them: `time` (Unix seconds, END of the interval); a value that is not known has no key. Numbers
+        may be texts (old versions). Rows with a time alone are left out; of rows of the same time the last is kept.
+    step_s : int
+        Seconds between rows.
+    consolidation : str
+        AVERAGE or MAX.
+    where : str
+        What to call the rows in an error.
+    qemu_server : str, optional
+        The version of qemu-server that made them.
+
+    Returns
+    -------
+    DataFrame, shape (rows, columns of the schema that the rows can fill)
+        `mem_instrument` is the host's where `mem` equals `memhost`, `guest_stats` where it differs, and unknown where
+        there is no `memhost` (until Proxmox VE 8, nothing in a row tells).
+
+    Raises
+    ------
+    DataError
+        If a value is no number, naming row and key; or if no row has a value.
+    """
+    numbers = _numbers(rows, ["time", "cpu", *RRD_COLUMNS], where)
+    numbers = numbers[numbers.drop(columns="time").notna().any(axis=1)]
+    if numbers.empty:
+        raise DataError(f"{where}: no row with a value in it")
+    frame = _common(numbers, consolidation)
+    frame["step_s"] = float(step_s)
+    return _ordered(frame, _differs(numbers), qemu_server)
+
+
+def sample_frame(
+    samples: Sequence[Mapping[str, Any]], server: Server, where: str, qemu_server: str | None = None
+) -> pd.DataFrame:
+    """Frame of the schema from samples of a server's status, taken at moments.
+
+    Parameters
+    ----------
+    samples : sequence of dict
+        `time` (Unix seconds) and keys of `status/current` or `/cluster/resources`: cpu as a share of `cpus` or
+        `maxcpu`, counters since the server's start, and `ballooninfo` where the source has it.
+    server : Server
+        Gives the allocation where the samples do not.
+    where, qemu_server
+        As in `rrd_frame`.
+
+    Returns
+    -------
+    DataFrame, shape (rows, columns of the schema that the samples can fill)
+        A row ends at its sample, and its step is the time since the sample before it. A sample that repeats the one
+        before it (the same uptime and values: the dump was read more often than Proxmox VE measured) is left out, and
+        so is the first sample and the first after a gap: nothing says what their interval is. Rates are NaN where a
+        counter fell (a restart), and so is the CPU of 0 that Proxmox VE gives to a process that it sees for the first
+        time; everything is NaN while the server is off.
+
+    Raises
+    ------
+    DataError
+        If a value is no number, naming sample and key; or if fewer than two samples are left.
+    """
+    rows = [
+        {**sample, "maxcpu": sample.get("maxcpu", sample.get("cpus")), "stats": _statistics(sample)}
+        for sample in samples
+    ]
+    numbers = _numbers(rows, ["time", "cpu", "uptime", "stats", *RRD_COLUMNS], where)
+    values = ["cpu", "mem", "uptime", *COUNTERS]
+    repeated = (numbers[values].eq(numbers[values].shift()) | numbers[values].isna()).all(axis=1)
+    numbers = numbers[~(repeated & numbers["uptime"].gt(0))].reset_index(drop=True)
+    numbers.loc[numbers["uptime"].eq(0), ["cpu", "mem", "memhost", *COUNTERS]] = np.nan
+    started = numbers["uptime"].diff().lt(0)
+    numbers.loc[started & numbers["cpu"].eq(0), "cpu"] = np.nan  # nothing to compare the process' first ticks with
+    steps = numbers["time"].diff()
+    if len(numbers) < 2:
+        raise DataError(f"{where}: {len(numbers)} samples with a value; rates need two")
+    rates = numbers[list(COUNTERS)].diff().div(steps, axis=0)
+    numbers[list(COUNTERS)] = rates.where(rates >= 0)
+    numbers["maxcpu"] = numbers["maxcpu"].fillna(server.vcpus)
+    numbers["maxmem"] = numbers["maxmem"].fillna(int(server.memory_bytes))
+    frame = _common(numbers, "AVERAGE")
+    frame["step_s"], frame["uptime_s"] = steps, numbers["uptime"]
+    frame = frame.drop(
+        columns=[name for name in frame if str(name).startswith("pressure") and frame[name].isna().all()]
+    )
+    stats = numbers["stats"].fillna(_differs(numbers))
+    follows = steps <= GAP * steps.median()
+    return _ordered(frame[follows], stats[follows], qemu_server)
+
+
+def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:
+    """Add the node's own CPU, in cores, as a control: rows of the same time, or the nearest within half a step.
+
+    Parameters
+    ----------
+    frame, node : DataFrame
+        Frames of `rrd_frame` or `sample_frame`, of a server and of its node, in order of time.
+    """
+    control = node[["time", "cpu_cores"]].rename(columns={"cpu_cores": "node_cpu_cores"})
+    half = pd.Timedelta(seconds=float(frame["step_s"].median()) / 2)
+    return pd.merge_asof(frame, control, on="time", direction="nearest", tolerance=half)
+
+
+def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
+    frame = numbers.rename(columns=RRD_COLUMNS)[list(RRD_COLUMNS.values())]
+    frame.insert(0, "time", pd.to_datetime((numbers["time"] * 1e6).round().astype("int64"), unit="us", utc=True))
+    frame["cpu_cores"] = numbers["cpu"] * numbers["maxcpu"]
+    frame["consolidation"] = consolidation
+    return frame
+
+
+def _ordered(frame: pd.DataFrame, stats: "pd.Series[Any]", qemu_server: str | None) -> pd.DataFrame:
+    """The frame in order of time without repetitions, with the instruments of its memory columns."""
+    host = host_instrument(qemu_server)
+    frame = frame.assign(
+        mem_instrument=np.select([stats.eq(1), stats.eq(0)], ["guest_stats", host], "unknown"),
+        mem_host_instrument=host if frame["mem_host_bytes"].notna().any() else "unknown",
+    )
+    guest = frame["mem_instrument"].eq("guest_stats")
+    frame["mem_guest_bytes"] = frame["mem_displayed_bytes"].where(guest)
+    frame["mem_guest_instrument"] = np.where(guest, "guest_stats", "unknown")
+    frame = frame.drop_duplicates("time", keep="last").sort_values("time", ignore_index=True)
+    return frame[[name for name in SCHEMA if name in frame]]
+
+
+def _differs(numbers: pd.DataFrame) -> "pd.Series[float]":
+    """1 where `mem` is another number than `memhost`, 0 where it is the same, NaN where one of them is not known."""
+    both = numbers["memhost"].notna() & numbers["mem"].notna()
+    return numbers["mem"].ne(numbers["memhost"]).astype("float64").where(both)
+
+
+def _statistics(sample: Mapping[str, Any]) -> float | None:
+    """1 if balloon statistics made `mem`, -1 if they are stale, 0 without them, None without `ballooninfo`."""
+    info = sample.get("ballooninfo")
+    if not isinstance(info, Mapping):
+        return None
+    if "total_mem" not in info or "free_mem" not in info:
+        return 0.0
+    updated = info.get("last_update")
+    fresh = not isinstance(updated, int | float) or sample["time"] - updated <= STALE_S
+    return 1.0 if fresh else -1.0
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], keys: list[str], where: str) -> pd.DataFrame:
+    """Float columns of the given keys, in order of time; a key that a row has not is NaN."""
+    table: dict[str, list[float]] = {key: [] for key in keys}
+    for number, row in enumerate(rows):
+        for key in keys:
+            value = row.get(key)
+            try:
+                known = math.nan if value is None or value == "" else float(value)
+                if isinstance(value, bool):
+                    raise TypeError(value)
+            except (TypeError, ValueError, OverflowError):
+                raise DataError(f"{where}: row {number}, {key} is {str(value)[:40]!r}; expected a number") from None
+            table[key].append(known if math.isfinite(known) else math.nan)
+    frame = pd.DataFrame(table, dtype="float64")
+    wrong = np.flatnonzero(~frame["time"].between(1e9, 41e8))
+    if len(wrong):
+        raise DataError(f"{where}: row {wrong[0]}, time is {rows[wrong[0]].get('time')!r}; expected Unix seconds")
+    return frame.sort_values("time", kind="stable", ignore_index=True)

@@ -1,0 +1,15 @@
+"""A study with windows, for the tests of what is imported from files."""
+
+from pathlib import Path
+
+from conftest import PROTOCOL
+from virtio_study.study import Study, load_study
+
+
+def windowed(tmp_path: Path, *windows: tuple[str, str, str, str]) -> Study:
+    """A study without recordings, whose windows are (server, driver configuration, start, end)."""
+    folder = tmp_path / "data" / "small"
+    folder.mkdir(parents=True)
+    lines = [f"  - {{server: {s}, driver_config: {c}, start: {a}, end: {b}}}\n" for s, c, a, b in windows]
+    (folder / "study.yaml").write_text(PROTOCOL + ("windows:\n" + "".join(lines) if lines else ""))
+    return load_study(folder)
