@@ -1,0 +1,245 @@
+"""Where the variance lies: between boots, inside boots, between restarts; and crossovers of boots on one host."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virtio_study.errors import DataError
+from virtio_study.stats.interval import Interval, t_quantile
+from virtio_study.stats.stretch import BATCHES, batch
+
+__all__ = [
+    "TwoLevels",
+    "crossover_difference",
+    "mixed_model_difference",
+    "optimal_repetitions",
+    "restart_interval",
+    "two_levels",
+    "variance_components",
+]
+
+SINGULAR = 1e-10
+"""statsmodels' MixedLM silently returns zero effects below this variance of the random effect (statsmodels #10239)."""
+
+
+@dataclass(frozen=True)
+class TwoLevels:
+    """Variance of one boot's level between boots, its part that is error within the boot, and their ratio.
+
+    `within_share` near 1 says that longer boots would help, near 0 that only more boots would.
+    """
+
+    boots: int
+    between: float
+    within: float
+    within_share: float
+
+
+def two_levels(boots: Sequence[ArrayLike]) -> TwoLevels:
+    """Split the variance of boot levels into what differs between boots and what is error within them.
+
+    Parameters
+    ----------
+    boots : sequence of array-like of float64, each of shape (rows,)
+        Steady rows of each boot, at least two boots of 24 rows. The error within a boot is that of 12 batch means, so
+        that autocorrelation shorter than a batch counts.
+
+    Raises
+    ------
+    DataError
+        With fewer than two boots or 24 rows.
+    """
+    rows = [np.asarray(boot, dtype=np.float64) for boot in boots]
+    if len(rows) < 2 or min(len(boot) for boot in rows) < 2 * BATCHES:
+        raise DataError(f"{len(rows)} boots of {[len(boot) for boot in rows]} rows; two boots of 24 rows are needed")
+    total = float(np.var([boot.mean() for boot in rows], ddof=1))
+    within = float(np.mean([batch(boot).var(ddof=1) / BATCHES for boot in rows]))
+    share = min(1.0, within / total) if total > 0 else 0.0
+    return TwoLevels(len(rows), max(total - within, 0.0), within, share)
+
+
+def variance_components(values: ArrayLike) -> tuple[list[float], list[float]]:
+    """Kalibera and Jones' variances of nested repetitions, from the highest level down.
+
+    Parameters
+    ----------
+    values : array-like of float64
+        One axis a level, highest first, such as (builds, boots, runs); at least two repetitions at every level.
+
+    Returns
+    -------
+    tuple of list of float
+        `S2`, the biased variances of the levels, and `T2`, the unbiased ones (a T2 can be negative), highest first.
+
+    References
+    ----------
+    Kalibera, T. & Jones, R. (2013). Rigorous benchmarking in reasonable time. ISMM '13, 63-74, section 6.
+    """
+    nested = np.asarray(values, dtype=np.float64)
+    if min(nested.shape, default=0) < 2:
+        raise DataError(f"repetitions of shape {nested.shape}; at least two are needed at every level")
+    biased, means = [], nested
+    for _ in range(nested.ndim):
+        biased.append(float(np.mean(means.var(axis=-1, ddof=1))))
+        means = means.mean(axis=-1)
+    # lowest level first so far: every level's variance holds a share of that below it
+    counts = nested.shape[::-1]
+    unbiased = [biased[0], *(biased[i] - biased[i - 1] / counts[i - 1] for i in range(1, len(biased)))]
+    return biased[::-1], unbiased[::-1]
+
+
+def optimal_repetitions(costs: Sequence[float], unbiased: Sequence[float]) -> list[int]:
+    """Repetitions at every level but the highest that buy most precision for the time, highest of them first.
+
+    Parameters
+    ----------
+    costs : sequence of float
+        Time that one repetition adds, highest level first, as `unbiased`.
+    unbiased : sequence of float
+        T2 of `variance_components`, each above 0.
+
+    Raises
+    ------
+    DataError
+        If lengths differ or a T2 is not above 0: that level has no variance of its own and needs one repetition.
+
+    References
+    ----------
+    Kalibera & Jones (2013), section 7.
+    """
+    if len(costs) != len(unbiased) or min(unbiased) <= 0 or min(costs) <= 0:
+        raise DataError(f"costs {list(costs)} and variances {list(unbiased)}: expected as many, each above 0")
+    pairs = zip(costs[:-1], costs[1:], unbiased[:-1], unbiased[1:], strict=True)
+    return [int(np.ceil(np.sqrt(upper / lower * below / above))) for upper, lower, above, below in pairs]
+
+
+def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
+    """An effect's interval widened by what a restart alone was seen to change; never narrowed.
+
+    Parameters
+    ----------
+    effect : Interval
+        After minus before, over boots of one session of recording.
+    restarts : array-like of float64, shape (comparisons,)
+        Differences between boots of the same driver configuration (A/A), one a comparison.
+
+    Raises
+    ------
+    DataError
+        If there is none, or one is not finite.
+
+    Notes
+    -----
+    The mean square of the A/A differences, where it is greater than the effect's own squared standard error, takes its
+    place, with as many degrees of freedom as there are comparisons.
+    """
+    seen = np.asarray(restarts, dtype=np.float64)
+    if not len(seen) or not np.isfinite(seen).all():
+        raise DataError(f"{len(seen)} A/A differences: at least one finite number is needed")
+    half = t_quantile(len(seen), effect.confidence) * float(np.sqrt(np.mean(seen**2)))
+    half = max(half, effect.high - effect.estimate, effect.estimate - effect.low)
+    return Interval(
+        effect.estimate,
+        effect.estimate - half,
+        effect.estimate + half,
+        effect.confidence,
+        effect.n,
+        float(len(seen)),
+        f"{effect.method}; not narrower than {len(seen)} restarts alone",
+        effect.n_before,
+        effect.n_after,
+    )
+
+
+def _design(levels: ArrayLike, after: Sequence[bool]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values, treated = np.asarray(levels, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if values.shape != treated.shape or values.ndim != 1:
+        raise DataError(f"{values.shape} levels and {treated.shape} labels; expected one of each a boot")
+    if min(int(treated.sum()), int((1 - treated).sum())) < 2 or len(values) < 5:
+        raise DataError(
+            f"{len(values)} boots, {int(treated.sum())} of them after; two a side and five in all are needed"
+        )
+    if not np.isfinite(values).all():
+        raise DataError("a boot has no finite level; leave it out, and say why")
+    return values, treated
+
+
+def crossover_difference(levels: ArrayLike, after: Sequence[bool], confidence: float) -> Interval:
+    """Effect of switching back and forth on one host: least squares with a linear drift over the order of boots.
+
+    Parameters
+    ----------
+    levels : array-like of float64, shape (boots,)
+        One level a boot, in the order in which the boots ran.
+    after : sequence of bool, shape (boots,)
+        Whether the boot ran under the driver configuration after.
+    confidence : float
+        Such as 0.95.
+
+    Raises
+    ------
+    DataError
+        With fewer than two boots a side or five in all, or a level that is not finite.
+
+    References
+    ----------
+    Jones, B. & Kenward, M. G. (2014). Design and analysis of cross-over trials, 3rd ed.; statsmodels `OLS`.
+    """
+    from statsmodels.regression.linear_model import OLS
+
+    values, treated = _design(levels, after)
+    order = np.arange(len(values)) - (len(values) - 1) / 2
+    fit = OLS(values, np.column_stack([np.ones_like(values), treated, order])).fit()
+    low, high = fit.conf_int(alpha=1 - confidence)[1]
+    count = int(treated.sum())
+    return Interval(
+        float(fit.params[1]),
+        float(low),
+        float(high),
+        confidence,
+        len(values),
+        float(fit.df_resid),
+        "least squares over boots with a linear drift",
+        len(values) - count,
+        count,
+    )
+
+
+def mixed_model_difference(boots: Sequence[ArrayLike], after: Sequence[bool]) -> dict[str, Any]:
+    """The same effect by a mixed model on batch means, a random level for every boot; a cross-check, not the answer.
+
+    Parameters
+    ----------
+    boots : sequence of array-like of float64
+        Steady rows of each boot, at least 24.
+    after : sequence of bool
+        Whether the boot ran under the driver configuration after.
+
+    Returns
+    -------
+    dict
+        `estimate`, `standard_error` and `reason`; the first two are None and `reason` a sentence where the model does
+        not converge or is singular. Its Wald interval knows nothing of the small number of boots, so none is given.
+    """
+    import warnings
+
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    two_levels(boots)
+    means = np.concatenate([batch(np.asarray(boot, dtype=np.float64)) for boot in boots])
+    treated = np.repeat(np.asarray(after, dtype=np.float64), BATCHES)
+    groups = np.repeat(np.arange(len(boots)), BATCHES)
+    scale = float(means.std()) or 1.0
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fit = MixedLM(means / scale, np.column_stack([np.ones_like(treated), treated]), groups).fit(reml=True)
+    nothing = {"estimate": None, "standard_error": None}
+    if not fit.converged:
+        return nothing | {"reason": "the model did not converge"}
+    if float(np.asarray(fit.cov_re)[0, 0]) < SINGULAR:
+        return nothing | {"reason": "no variance between boots is left for the model to estimate"}
+    reason = "; ".join(sorted({str(item.message).split(".")[0] for item in said}))
+    return {"estimate": float(fit.params[1]) * scale, "standard_error": float(fit.bse[1]) * scale, "reason": reason}

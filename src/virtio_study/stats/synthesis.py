@@ -1,0 +1,136 @@
+"""One answer over several servers: random effects, how much the servers differ, and what a new server may expect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virtio_study.errors import DataError
+from virtio_study.stats.interval import Interval, t_quantile
+
+__all__ = ["Synthesis", "false_discoveries", "synthesise"]
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """The answer of `synthesise`.
+
+    `tau` is the standard deviation of the true effects, `q` Cochran's Q, `i2` the share of the variance between
+    servers. `prediction` is the interval for the effect in a further server of the same kind, None with two servers.
+    `without` holds the mean effect with each server left out in turn, in order; empty with two servers.
+    """
+
+    mean: Interval
+    tau: float
+    q: float
+    i2: float
+    prediction: Interval | None
+    without: tuple[float, ...]
+
+
+def synthesise(effects: ArrayLike, standard_errors: ArrayLike, confidence: float) -> Synthesis:
+    """Random-effects mean over servers, by Paule and Mandel, with Hartung and Knapp's interval.
+
+    Parameters
+    ----------
+    effects : array-like of float64, shape (servers,)
+        One effect a server, in one unit (relative effects, if the servers differ in size).
+    standard_errors : array-like of float64, shape (servers,)
+        Of each effect, above 0.
+    confidence : float
+        Such as 0.95.
+
+    Returns
+    -------
+    Synthesis
+        With two servers the interval has one degree of freedom: it is several times as wide as a fixed-effect interval
+        would be, and that is what two servers can say.
+
+    Raises
+    ------
+    DataError
+        With fewer than two servers, unequal lengths, a value that is not finite, or a standard error of 0 or less.
+
+    References
+    ----------
+    Paule, R. C. & Mandel, J. (1982). J. Res. Natl. Bur. Stand. 87, 377-385. Hartung, J. & Knapp, G. (2001). Stat. Med.
+    20, 3875-3889. Higgins, J. P. T., Thompson, S. G. & Spiegelhalter, D. J. (2009). J. R. Stat. Soc. A 172, 137-159
+    (prediction interval, k - 2 df). `statsmodels.stats.meta_analysis.combine_effects(method_re="iterated")`; its "chi2"
+    estimator is not used, since it can return a negative variance.
+    """
+    values, errors = _checked(effects, standard_errors)
+    tau2, mean, error, q = _random_effects(values, errors)
+    count = len(values)
+    half = t_quantile(count - 1, confidence) * error
+    method = "Paule-Mandel, Hartung-Knapp t over servers"
+    centre = Interval(mean, mean - half, mean + half, confidence, count, float(count - 1), method)
+    prediction = None
+    if count > 2:
+        reach = t_quantile(count - 2, confidence) * float(np.sqrt(tau2 + error**2))
+        prediction = Interval(
+            mean, mean - reach, mean + reach, confidence, count, float(count - 2), "prediction for a further server"
+        )
+    without = tuple(
+        _random_effects(np.delete(values, place), np.delete(errors, place))[1]
+        for place in range(count if count > 2 else 0)
+    )
+    i2 = max(0.0, (q - (count - 1)) / q) if q > 0 else 0.0
+    return Synthesis(centre, float(np.sqrt(tau2)), q, i2, prediction, without)
+
+
+def _checked(effects: ArrayLike, errors: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values, spreads = np.asarray(effects, dtype=np.float64), np.asarray(errors, dtype=np.float64)
+    if values.ndim != 1 or values.shape != spreads.shape:
+        raise DataError(f"{values.shape} effects and {spreads.shape} standard errors; expected one of each a server")
+    if len(values) < 2:
+        raise DataError(f"{len(values)} server: a synthesis needs at least two")
+    wrong = np.flatnonzero(~np.isfinite(values) | ~np.isfinite(spreads) | ~(spreads > 0))
+    if len(wrong):
+        place = int(wrong[0])
+        raise DataError(
+            f"server {place}: effect {values[place]:g} with standard error {spreads[place]:g}; expected finite numbers "
+            "and an error above 0"
+        )
+    return values, spreads
+
+
+def _random_effects(values: NDArray[np.float64], errors: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Variance between servers, mean, Hartung and Knapp's standard error of it, and Q."""
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    # in units of the errors, so that bytes squared do not spoil the iteration
+    scale = float(np.median(errors))
+    found = combine_effects(values / scale, (errors / scale) ** 2, method_re="iterated")
+    tau2 = max(float(found.tau2), 0.0)
+    weights = 1 / ((errors / scale) ** 2 + tau2)
+    mean = float(weights @ (values / scale) / weights.sum())
+    spread = float(weights @ (values / scale - mean) ** 2) / (len(values) - 1)
+    return tau2 * scale**2, mean * scale, float(np.sqrt(spread / weights.sum())) * scale, float(found.q)
+
+
+def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
+    """Which of many effects are shown, if the share of false ones among those shown may be `rate` at most.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        Two-sided, one an effect.
+    rate : float
+        Such as 0.05.
+
+    Raises
+    ------
+    DataError
+        If a p value is outside 0 to 1, or the rate is not between them.
+
+    References
+    ----------
+    Benjamini, Y. & Hochberg, Y. (1995). J. R. Stat. Soc. B 57, 289-300; `scipy.stats.false_discovery_control`.
+    """
+    from scipy.stats import false_discovery_control
+
+    wrong = [value for value in p_values if not 0 <= value <= 1]
+    if wrong or not 0 < rate < 1:
+        raise DataError(f"p value {wrong[0] if wrong else ''} or rate {rate:g}: expected numbers between 0 and 1")
+    return [bool(value <= rate) for value in false_discovery_control(list(p_values))] if p_values else []
