@@ -286,7 +286,7 @@ def test_the_calibration_on_untouched_servers_keeps_the_promise(calibration):
     for row in august:
         assert row["alarms"]["series"] <= (0.07 if row["metric"] == "cpu_percent" else 0.10), row
         assert row["alarms"]["series_and_halves"] <= 0.06
-        assert row["alarms"]["welch"] > 0.4
+        assert row["alarms"]["welch"] > 0.25
 
 
 def test_the_page_of_the_calibration_is_that_of_its_numbers(calibration):

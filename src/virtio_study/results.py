@@ -17,6 +17,7 @@ from virtio_study.comparison import compare_sides, level_dict
 from virtio_study.errors import DataError
 from virtio_study.evidence import INSTRUMENT_COLUMNS
 from virtio_study.plausibility import accesses, plausibility
+from virtio_study.pooling import pooled
 from virtio_study.recording import Provenance
 from virtio_study.stats.controls import controls
 from virtio_study.stats.interval import Interval
@@ -147,6 +148,7 @@ def collect_results(study: Study) -> dict[str, Any]:
         "published": audit,
         "capacity": _capacity(study, servers),
         "controls": _controls(study, servers),
+        "synthesis": pooled(servers, study.confidence),
         "calibration": json.loads(resources.files("virtio_study.stats").joinpath("calibration.json").read_text()),
         "methods": {
             "confidence": study.confidence,
