@@ -20,10 +20,13 @@ class _LazyGroup(click.Group):
     """A group that imports a group of commands only when one of them is called."""
 
     lazy = {  # noqa: RUF012
+        "diff": ("virtio_study.archive_cli", "Which values differ between two results, and why."),
+        "export": ("virtio_study.archive_cli", "Pack a study with all that its numbers were made from."),
         "files": ("virtio_study.sources.files_cli", "Record servers from files, without the API."),
         "lab": ("virtio_study.lab.cli", "Record real QEMU guests."),
         "plausible": ("virtio_study.plausibility_cli", "Whether a CPU change is possible at all."),
         "plan": ("virtio_study.planning_cli", "How many boots or days a side a study needs."),
+        "verify": ("virtio_study.archive_cli", "Whether an archive is whole, and every number comes out the same."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
