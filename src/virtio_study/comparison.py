@@ -112,7 +112,7 @@ def compare_sides(
                 for name in (comparison.before, comparison.after)
             )
         except DataError as error:
-            result["effects"][metric] = _not_estimable(UNITS[metric], str(error))
+            result["effects"][metric] = _not_estimable(UNITS[metric], error)
             continue
         done = checks(before, after, margins, study.confidence, study.practical_margin)
         result["effects"][metric] = _effect(study, before, after, metric, frames)
@@ -150,8 +150,8 @@ _EMPTY = (
 )
 
 
-def _not_estimable(unit: str, sentence: str) -> dict[str, Any]:
-    text = {"sentence": sentence, "messages": [sentence], "numbers": {}}
+def _not_estimable(unit: str, error: DataError) -> dict[str, Any]:
+    text = _text([error.message], error.numbers)
     return {**dict.fromkeys(_EMPTY), "status": "not_estimable", "unit": unit, "replication": None, **text}
 
 
@@ -179,14 +179,14 @@ def _effect(
     sides = [frames[side.driver_config] for side in (before, after)]
     first, second = (metric_levels(side, metric) for side in sides)
     if first is None or second is None:
-        return _not_estimable(unit, "Not measured on both sides.")
+        return _not_estimable(unit, DataError("Not measured on both sides."))
     try:
         if len(first) == len(second) == 1:
             answer = _within(study, _stretch(sides[0], metric, first), _stretch(sides[1], metric, second))
         else:
             answer = _over_boots(study, first, second)
     except DataError as error:
-        return _not_estimable(unit, str(error))
+        return _not_estimable(unit, error)
     effect = {
         **dict.fromkeys(_EMPTY),
         "before": interval_dict(answer.before, unit),

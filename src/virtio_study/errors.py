@@ -1,10 +1,20 @@
 """Errors whose message is one line for the user: what, where, what was expected, what to do next."""
 
+from virtio_study.sentences import Number, Numbers, render
+
 __all__ = ["DataError", "LabError", "PipelineError", "StudyError", "VirtioStudyError"]
 
 
 class VirtioStudyError(Exception):
-    """Base of every error that the user can act on; the command line prints its text alone."""
+    """Base of every error that the user can act on; the command line prints its text alone.
+
+    With numbers, the message is a template for `sentences.render`, so that a report can say it in its language.
+    """
+
+    def __init__(self, message: str = "", **numbers: Number) -> None:
+        super().__init__(render(message, numbers) if numbers else message)
+        self.message = message if numbers else "{reason}"
+        self.numbers: Numbers = numbers or {"reason": message}
 
 
 class StudyError(VirtioStudyError):

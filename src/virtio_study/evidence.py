@@ -108,7 +108,11 @@ def side_from_clean(
     levels = boot_levels(clean, column)
     levels = levels[levels["rows"] > 0]
     if levels.empty:
-        raise DataError(f"{server} under {driver_config}: no boot reached a steady state; record longer boots")
+        raise DataError(
+            "{server} under {driver_config}: no boot reached a steady state; record longer boots",
+            server=server,
+            driver_config=driver_config,
+        )
     rows = clean[(clean["period"] == "steady") & clean[column].notna()]
     allocated = rows[ALLOCATION_COLUMNS.get(metric, "mem_allocated_bytes")].dropna().unique()
     bytes_shown = UNITS[metric] == "bytes"

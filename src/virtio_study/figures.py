@@ -2,7 +2,9 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+import textwrap
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -10,15 +12,29 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pandas as pd
 
+from virtio_study.labels import harmless, shortened
+from virtio_study.report.language import ENGLISH, Words
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["accesses", "boot_levels", "over_time", "ram_by_instrument", "show", "svg", "time_table"]
+__all__ = [
+    "accesses",
+    "boot_levels",
+    "estimation",
+    "over_time",
+    "ram_by_instrument",
+    "show",
+    "specification_curve",
+    "svg",
+    "time_table",
+]
 
-Translate = Callable[[str], str]
 MIB = 2**20
 WIDTH_IN, HEIGHT_IN = 4.4, 3.1
+LONGEST, LINE = 32, 16
+"""Characters of a label in a figure, and of a line of it; the tables beside it have the whole."""
 # Okabe and Ito's colours, told apart with every form of colour blindness
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
 RAM = {
@@ -44,8 +60,11 @@ def _style() -> Iterator[None]:
         "axes.axisbelow": True,
         "legend.frameon": False,
         "figure.dpi": 100,
+        "text.parse_math": False,  # a label with dollar signs is a label, not a formula
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # The page's own font has what matplotlib's lacks: in these SVG files text is text.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
         yield
 
 
@@ -65,7 +84,9 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
         `uptime_s`, `cpu_cores` (with `cpu_low`, `cpu_high`: least and greatest of the boots), `mem_displayed_bytes`,
         `mem_host_bytes`, `mem_guest_bytes`, `steady_boots` (boots that are in their steady stretch).
     """
-    rows = clean.assign(row=clean.groupby("replicate").cumcount(), steady=clean["period"].eq("steady"))
+    rows = clean.assign(
+        row=clean.groupby("replicate").cumcount(), steady=clean["period"].eq("steady"), uptime_s=_elapsed(clean)
+    )
     by_row = rows.groupby("row")
     columns = ["uptime_s", "cpu_cores", "mem_displayed_bytes", "mem_host_bytes", "mem_guest_bytes"]
     table = by_row[columns].median()
@@ -75,7 +96,15 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
     return table[complete].reset_index(drop=True)
 
 
-def over_time(clean: pd.DataFrame, translate: Translate = str) -> "Figure":
+def _elapsed(clean: pd.DataFrame) -> pd.Series:
+    """Seconds since start: the uptime where the source has it, else since the recording's first row."""
+    since_first = clean["time"] - clean.groupby("replicate")["time"].transform("min")
+    if clean["uptime_s"].isna().any():
+        return since_first.dt.total_seconds()
+    return clean["uptime_s"]
+
+
+def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
     """CPU and RAM of one server under one driver configuration since start, the start-up transient shaded.
 
     Parameters
@@ -88,35 +117,55 @@ def over_time(clean: pd.DataFrame, translate: Translate = str) -> "Figure":
         figure, (cpu, ram) = _figure(2, 4.0)
         cpu.fill_between(table["uptime_s"], table["cpu_low"], table["cpu_high"], color=GREY, alpha=0.3, linewidth=0)
         cpu.plot(table["uptime_s"], table["cpu_cores"], color="#222222", linewidth=1.2)
-        cpu.set_ylabel(translate("CPU (cores)"))
+        cpu.set_ylabel(words.gettext("CPU (cores)"))
         for metric, (name, colour, line, _) in RAM.items():
+            if table[f"{metric}_bytes"].isna().all():
+                continue
             ram.plot(
-                table["uptime_s"], table[f"{metric}_bytes"] / MIB, color=colour, linestyle=line, label=translate(name)
+                table["uptime_s"],
+                table[f"{metric}_bytes"] / MIB,
+                color=colour,
+                linestyle=line,
+                label=words.gettext(name),
             )
-        ram.set_ylabel(translate("RAM (MiB)"))
-        ram.set_xlabel(translate("seconds since start"))
+        ram.set_ylabel(words.gettext("RAM (MiB)"))
+        ram.set_xlabel(words.gettext("seconds since start"))
         ram.set_ylim(0, float(clean["mem_allocated_bytes"].max()) / MIB)
         ram.legend(ncols=3, loc="upper center", handlelength=2.2, columnspacing=1.2)
         for axes in (cpu, ram):
-            _shade(axes, clean, translate if axes is cpu else None)
+            _shade(axes, clean, words if axes is cpu else None)
             axes.set_xlim(0, float(table["uptime_s"].iloc[-1]))
         cpu.set_ylim(bottom=0)
+        _localise(figure, words)
     return figure
 
 
-def _shade(axes: "Axes", clean: pd.DataFrame, translate: Translate | None) -> None:
+def _localise(figure: "Figure", words: Words) -> None:
+    """Numbers on the axes in the reader's language; axes of names keep theirs."""
+    from matplotlib.ticker import FuncFormatter, ScalarFormatter
+
+    if words.language == "en":
+        return
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), ScalarFormatter):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: words.number(float(value))))
+
+
+def _shade(axes: "Axes", clean: pd.DataFrame, words: Words | None) -> None:
     """Shade up to the median end of the boots' transients."""
-    ends = clean[clean["period"] != "steady"].groupby("replicate")["uptime_s"].max()
+    elapsed = clean.assign(elapsed=_elapsed(clean))
+    ends = elapsed[clean["period"] == "transient"].groupby("replicate")["elapsed"].max()
     if ends.empty:
         return
     end = float(ends.median())
     axes.axvspan(0, end, color="#f3d9b1", alpha=0.6, linewidth=0)
-    if translate is not None:
-        axes.text(end, 0.94, " " + translate("start-up, left out"), transform=axes.get_xaxis_transform(), va="top")
+    if words is not None:
+        axes.text(end, 0.94, " " + words.gettext("start-up, left out"), transform=axes.get_xaxis_transform(), va="top")
 
 
 def boot_levels(
-    levels: dict[str, dict[str, Any]], metric: str, labels: dict[str, str], translate: Translate = str
+    levels: dict[str, dict[str, Any]], metric: str, labels: dict[str, str], words: Words = ENGLISH
 ) -> "Figure":
     """Sustained level of every boot (dots) and its mean with interval, by driver configuration.
 
@@ -134,7 +183,7 @@ def boot_levels(
     scale = 1 if metric == "cpu" else MIB
     long = pd.DataFrame(
         [
-            (labels[config], boot["levels"][metric]["mean"] / scale)
+            (config, boot["levels"][metric]["mean"] / scale)
             for config, described in levels.items()
             for boot in described["boots"]
             if boot["levels"].get(metric, {}).get("mean") is not None
@@ -143,7 +192,9 @@ def boot_levels(
     )
     with _style():
         figure, (axes,) = _figure(height_in=2.6)
-        sns.swarmplot(long, x="level", y="configuration", color=BLUE, alpha=0.6, size=3.4, ax=axes)
+        # By name, not by label: two labels may be alike.
+        sns.swarmplot(long, x="level", y="configuration", order=list(levels), color=BLUE, alpha=0.6, size=3.4, ax=axes)
+        axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
         for place, described in enumerate(levels.values()):
             level = described["levels"][metric]["sustained"]
             if level is None:
@@ -151,31 +202,115 @@ def boot_levels(
             low, mid, high = (level[key] / scale for key in ("low", "estimate", "high"))
             axes.plot([low, high], [place + 0.32] * 2, color="#222222", linewidth=2)
             axes.plot([mid], [place + 0.32], "D", color="#222222", markersize=4)
-        axes.set_xlabel(translate("CPU (cores)") if metric == "cpu" else translate("RAM (MiB)"))
+        axes.set_xlabel(words.gettext("CPU (cores)") if metric == "cpu" else words.gettext("RAM (MiB)"))
         axes.set_ylabel("")
         axes.set_xlim(left=0)
+        _localise(figure, words)
     return figure
 
 
-def ram_by_instrument(
-    levels: dict[str, dict[str, Any]], labels: dict[str, str], translate: Translate = str
+def estimation(
+    levels: dict[str, dict[str, Any]],
+    metric: str,
+    effect: dict[str, Any],
+    sides: tuple[str, str],
+    labels: dict[str, str],
+    words: Words = ENGLISH,
 ) -> "Figure":
+    """Before, after and their difference with its interval: boots as dots, the difference on an axis of its own.
+
+    Parameters
+    ----------
+    levels : dict
+        Driver configuration -> what `describe` returns.
+    effect : dict
+        The effect of the comparison, with `difference` and `practical`.
+    sides : tuple of str
+        Driver configurations before and after.
+    """
+    scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
+    with _style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
+        top, bottom = figure.subplots(2, 1, height_ratios=[2, 1])
+        for place, (config, colour, marker) in enumerate(zip(sides, (ORANGE, GREEN), ("o", "s"), strict=True)):
+            means = [boot["levels"].get(metric, {}).get("mean") for boot in levels[config]["boots"]]
+            values = [mean / scale for mean in means if mean is not None]
+            spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
+            top.plot(values, place + spread, marker, color=colour, alpha=0.75, markersize=4, linestyle="")
+            level = levels[config]["levels"][metric]["sustained"]
+            if level:
+                top.plot(
+                    [level["low"] / scale, level["high"] / scale], [place + 0.34] * 2, color="#222222", linewidth=2
+                )
+                top.plot([level["estimate"] / scale], [place + 0.34], "D", color="#222222", markersize=4)
+        top.set_yticks([0, 1], [_wrapped(labels[config]) for config in sides])
+        top.set_ylim(1.6, -0.5)
+        top.set_xlim(left=0)
+        top.set_xlabel(words.gettext(unit))
+        found = effect["difference"]
+        margin = effect["practical"]["margin"] * effect["before"]["estimate"] / scale
+        bottom.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
+        bottom.axvline(0, color="#222222", linewidth=0.8)
+        bottom.plot([found["low"] / scale, found["high"] / scale], [0, 0], color=BLUE, linewidth=3)
+        bottom.plot([found["estimate"] / scale], [0], "D", color=BLUE, markersize=6)
+        bottom.locator_params(axis="x", nbins=5)
+        bottom.set_yticks([0], [words.gettext("after − before")])
+        bottom.set_ylim(-0.6, 0.6)
+        bottom.set_xlabel(words.gettext(unit))
+        _localise(figure, words)
+    return figure
+
+
+def specification_curve(effect: dict[str, Any], metric: str, words: Words = ENGLISH) -> "Figure":
+    """Estimates of every defensible way to calculate one effect, in order, with intervals; the main one marked."""
+    scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
+    found, main = effect["sensitivity"]["specifications"], effect["difference"]
+    with _style():
+        figure, (axes,) = _figure(height_in=2.6)
+        for place, item in enumerate(found):
+            if item["low"] is not None:
+                axes.plot([place] * 2, [item["low"] / scale, item["high"] / scale], color=GREY, linewidth=1.4)
+        estimates = [item["estimate"] / scale for item in found]
+        axes.plot(range(len(found)), estimates, "o", color=BLUE, markersize=3.2)
+        nearest = int(np.argmin([abs(item["estimate"] - main["estimate"]) for item in found]))
+        axes.plot([nearest], [main["estimate"] / scale], "D", color=ORANGE, markersize=8, fillstyle="none")
+        axes.axhline(0, color="#222222", linewidth=0.8)
+        axes.set_xlabel(words.gettext("ways to calculate it, by their result"))
+        axes.set_ylabel(words.gettext(unit))
+        _localise(figure, words)
+    return figure
+
+
+def ram_by_instrument(levels: dict[str, dict[str, Any]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
     """Displayed, host and guest memory side by side through the driver configurations."""
     with _style():
         figure, (axes,) = _figure()
         places = np.arange(len(levels))
         for metric, (name, colour, line, marker) in RAM.items():
-            values = [described["levels"][metric]["sustained"]["estimate"] / MIB for described in levels.values()]
-            axes.plot(places, values, color=colour, linestyle=line, marker=marker, markersize=7, label=translate(name))
-        axes.set_xticks(places, [labels[config].replace(" (", "\n(").replace(" + ", "\n+ ") for config in levels])
+            found = [described["levels"].get(metric, {}).get("sustained") for described in levels.values()]
+            values = [level["estimate"] / MIB if level else np.nan for level in found]
+            if np.isnan(values).all():
+                continue
+            axes.plot(
+                places, values, color=colour, linestyle=line, marker=marker, markersize=7, label=words.gettext(name)
+            )
+        axes.set_xticks(places, [_wrapped(labels[config]) for config in levels])
         axes.set_xlim(-0.3, len(levels) - 0.7)
         axes.set_ylim(bottom=0)
-        axes.set_ylabel(translate("RAM (MiB)"))
+        axes.set_ylabel(words.gettext("RAM (MiB)"))
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=2.4)
+        _localise(figure, words)
     return figure
 
 
-def accesses(counts: dict[str, Any], translate: Translate = str) -> "Figure":
+def _wrapped(label: str) -> str:
+    lines = shortened(label, LONGEST).replace(" (", "\n(").replace(" + ", "\n+ ").split("\n")
+    return "\n".join(textwrap.fill(line, LINE) for line in lines)
+
+
+def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
     """Device-register accesses per operation, device by device, on a logarithmic axis; mean over boots."""
     rows = [row for row in counts["rows"] if row["operation"] != "write_4k"]
     paravirtual = {"virtio-blk", "virtio-scsi", "virtio-net"}
@@ -186,16 +321,17 @@ def accesses(counts: dict[str, Any], translate: Translate = str) -> "Figure":
             new = row["device"] in paravirtual
             axes.plot([0.5, value], [place, place], color=GREY, linewidth=1)
             axes.plot([value], [place], "s" if new else "o", color=GREEN if new else ORANGE, markersize=8)
-            axes.text(value * 1.25, place, f"{value:.3g}", va="center")
+            axes.text(value * 1.25, place, words.number(value), va="center")
         axes.set_xscale("log")
         axes.set_xlim(0.5, 90)
         axes.set_xticks([1, 10], ["1", "10"])
         axes.minorticks_off()
-        kinds = {"read_4k": translate("4 KiB read")}
-        names = [f"{row['device']}, {kinds.get(row['operation'], translate('packet'))}" for row in rows]
+        kinds = {"read_4k": words.gettext("4 KiB read")}
+        packet = words.gettext("packet")
+        names = [f"{shortened(row['device'], 12)}, {kinds.get(row['operation'], packet)}" for row in rows]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
-        axes.set_xlabel(translate("device-register accesses per operation"))
+        axes.set_xlabel(words.gettext("device-register accesses per operation"))
     return figure
 
 
@@ -212,13 +348,27 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
         figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
     text = sink.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r'(url\(|xlink:href=")#', rf"\1#{name}-", text)
+    text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
+    text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name), text)  # a label may look like an attribute
     text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
-    labels = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(description)}</desc>'
+    title, description = escape(harmless(title)), escape(harmless(description))
+    labels = f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
     head, _, body = text.partition(">")
+    head += ' font-family="system-ui, sans-serif" stroke-linejoin="round"'
     return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
+
+
+def _plain(tag: str, name: str) -> str:
+    """A tag with names of its own, and without style attributes, which a strict page would not apply."""
+    tag = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', tag)
+    tag = re.sub(r'(url\(|xlink:href=")#', rf"\1#{name}-", tag)
+    return re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
+
+
+def _attributes(style: str) -> str:
+    pairs = (item.split(":", 1) for item in style.split(";") if ":" in item)
+    kept = [(key.strip(), value.strip()) for key, value in pairs if key.strip() != "font-family"]
+    return "".join(f' {key}="{value}"' for key, value in kept)
 
 
 def show(figure: "Figure", description: str) -> Any:

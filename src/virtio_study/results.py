@@ -22,6 +22,7 @@ from virtio_study.recording import Provenance
 from virtio_study.stats.controls import controls
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import PEAK_QUANTILE, boot_levels
+from virtio_study.stats.stretch import BATCHES
 from virtio_study.steps import read_clean, read_json, read_provenance, work_file, write_json
 from virtio_study.storage import sha256
 from virtio_study.study import METRICS, Study, load_study
@@ -153,6 +154,7 @@ def collect_results(study: Study) -> dict[str, Any]:
         "methods": {
             "confidence": study.confidence,
             "peak_quantile": PEAK_QUANTILE,
+            "batches": BATCHES,
             "transient": "MSER-5 on the CPU series",
             "transient_late_gain": LATE_GAIN,
             "difference": "Welch t over boots, Satterthwaite df",

@@ -4,9 +4,10 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["Numbers", "Plain", "render"]
+__all__ = ["Number", "Numbers", "Plain", "render"]
 
-Numbers = Mapping[str, float | int | str | None]
+Number = float | int | str | None
+Numbers = Mapping[str, Number]
 
 
 class Plain(string.Formatter):
@@ -15,6 +16,9 @@ class Plain(string.Formatter):
     `{x:quantity}` is in the shown unit (`unit` and `scale` among the numbers), `{x:percent}` is a share as a
     percentage, `{x}` a plain number of four digits or a text.
     """
+
+    space = " "
+    """What stands between a number and its unit."""
 
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
@@ -26,6 +30,14 @@ class Plain(string.Formatter):
         digits = f"{float(f'{value:.4g}'):f}" if abs(value) >= 0.001 else f"{value:.4g}"
         return digits.rstrip("0").rstrip(".") if "." in digits and "e" not in digits else digits
 
+    def unit(self, name: str) -> str:
+        """A unit's name, such as cores."""
+        return name
+
+    def mark(self, value: float, text: str) -> str:
+        """A formatted number as it stands in the sentence; a page adds the value behind it."""
+        return text
+
     def format_field(self, value: Any, format_spec: str) -> str:
         """Format one field by its kind."""
         if value is None:
@@ -35,10 +47,11 @@ class Plain(string.Formatter):
         if format_spec == "quantity":
             scale, unit = float(self.numbers.get("scale") or 1), str(self.numbers.get("unit") or "")
             amount = self.number(value / scale)
-            return f"{amount} {'core' if (amount, unit) == ('1', 'cores') else unit}".strip()
+            shown = self.unit("core" if (amount, unit) == ("1", "cores") else unit)
+            return f"{self.mark(value, amount)}{self.space}{shown}".strip()
         if format_spec == "percent":
-            return f"{self.number(value * 100)} %"
-        return self.number(float(value))
+            return f"{self.mark(value, self.number(value * 100))}{self.space}%"
+        return self.mark(value, self.number(float(value)))
 
 
 def render(

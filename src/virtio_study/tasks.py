@@ -7,10 +7,7 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.storage import manifest, verify
 from virtio_study.study import Study
 
-__all__ = ["LANGUAGES", "Task", "check_recordings", "check_study", "find_notebooks", "plan"]
-
-LANGUAGES = ("en",)
-"""Languages of the report."""
+__all__ = ["Task", "check_recordings", "check_study", "find_notebooks", "plan"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,8 @@ def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
         return tasks
     beside = [study.folder, study.folder.parent / "published"]
     inputs = tuple(path for folder in dict.fromkeys(beside) for path in sorted(folder.glob("*.*")) if path.is_file())
+    from virtio_study.report.language import LANGUAGES  # Babel is slow to import, and few commands plan
+
     for language in LANGUAGES:
         outputs = (study.reports / "results.json", study.reports / f"index.{language}.html")
         parameters = {"study": study.name, "language": language}

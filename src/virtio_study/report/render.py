@@ -1,6 +1,7 @@
-"""From `results.json` and the cleaned tables to the published page, its figures and their data."""
+"""From `results.json` and the cleaned tables to the published page, one self-contained file a language."""
 
-import gettext
+import base64
+import hashlib
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -8,14 +9,17 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from virtio_study import figures
+from virtio_study.labels import harmless
+from virtio_study.report.drawings import Drawn, draw
+from virtio_study.report.language import LANGUAGES, Words, words
 from virtio_study.report.numbers import interval, published_side, quantity
+from virtio_study.report.references import REFERENCES
 from virtio_study.results import write_results
-from virtio_study.steps import read_clean, read_json
+from virtio_study.steps import read_json
 from virtio_study.storage import write_atomically
 from virtio_study.study import Study
 
-__all__ = ["conclusions", "draw", "render", "write_report"]
+__all__ = ["conclusions", "environment", "render", "write_report"]
 
 SYMBOLS = {
     "believable": "\N{HEAVY CHECK MARK}",
@@ -53,66 +57,10 @@ def _sort(effect: dict[str, Any], verdict: dict[str, Any] | None) -> str:
     return "changed" if effect["difference"]["low"] > 0 or effect["difference"]["high"] < 0 else "unchanged"
 
 
-def draw(study: Study, results: dict[str, Any], language: str) -> dict[str, str]:
-    """Every figure of the report as SVG text, by name; also written to `reports/<study>/figures/`, with its data."""
-    translate = _catalogue(language).gettext
-    labels = {name: getattr(config.label, language) for name, config in study.driver_configs.items()}
-    drawn: dict[str, str] = {}
-    for server, found in results["servers"].items():
-        levels = found["configurations"]
-        for config in levels:
-            clean = read_clean(study, server, config)
-            name = f"{server}-{config}-over-time"
-            title = translate("CPU and RAM of {server}, {config}").format(server=server, config=labels[config])
-            drawn[name] = figures.svg(figures.over_time(clean, translate), name, title, _alt(levels[config], translate))
-            table = figures.time_table(clean).to_csv(index=False, lineterminator="\n")
-            write_atomically(study.reports / "figures" / f"{name}.csv", table.encode())
-        chosen = {key: levels[key] for key in levels if not key.endswith("again")}
-        name = f"{server}-ram"
-        title = translate("Displayed, host and guest memory of {server}").format(server=server)
-        text = " ".join(f"{labels[key]}: {_alt(levels[key], translate)}" for key in chosen)
-        drawn[name] = figures.svg(figures.ram_by_instrument(chosen, labels, translate), name, title, text)
-        for metric in ("cpu", "mem_host"):
-            name = f"{server}-{metric}-boots"
-            title = translate("{metric} of {server}, boot by boot").format(metric=metric, server=server)
-            text = " ".join(f"{labels[key]}: {_level_text(levels[key], metric)}." for key in levels)
-            drawn[name] = figures.svg(figures.boot_levels(levels, metric, labels, translate), name, title, text)
-    if results["counts"]:
-        title = translate("Device-register accesses per operation")
-        text = "; ".join(f"{r['device']} {r['operation']}: {r['boots'][0]:.3g}" for r in results["counts"]["rows"])
-        drawn["accesses"] = figures.svg(figures.accesses(results["counts"], translate), "accesses", title, text)
-    for name, text in drawn.items():
-        write_atomically(study.reports / "figures" / f"{name}.{language}.svg", text.encode())
-    return drawn
-
-
-def _alt(described: dict[str, Any], translate: Any) -> str:
-    words = {"cpu": translate("CPU"), "mem_displayed": translate("displayed memory")}
-    words |= {"mem_host": translate("host memory"), "mem_guest": translate("guest memory")}
-    parts = [f"{word} {_level_text(described, metric)}" for metric, word in words.items()]
-    return str(translate("Sustained levels: {levels}.").format(levels=", ".join(parts)))
-
-
-def _level_text(described: dict[str, Any], metric: str) -> str:
-    level = described["levels"].get(metric, {}).get("sustained")
-    if level is None:
-        return "–"
-    return f"{level['estimate']:.3f} cores" if metric == "cpu" else f"{level['estimate'] / 2**20:.0f} MiB"
-
-
-def render(results: dict[str, Any], drawn: dict[str, str], language: str = "en") -> str:
-    """The page as one text: nothing in it is loaded from anywhere, and every number in it is one of the results.
-
-    Parameters
-    ----------
-    results : dict
-        As `collect_results` makes it.
-    drawn : dict
-        Figure name -> SVG element.
-    """
-    results = _in_study_order(results)
+def environment(language: Words) -> jinja2.Environment:
+    """Jinja's environment for the page's templates in a language; everything that is put in is escaped."""
     here = files("virtio_study.report") / "templates"
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (here / name).read_text(encoding="utf-8")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -120,19 +68,74 @@ def render(results: dict[str, Any], drawn: dict[str, str], language: str = "en")
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(_catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters["quantity"] = partial(quantity, language=language)
-    environment.filters["interval"] = partial(interval, language=language)
-    environment.filters["side"] = partial(published_side, language=language)
-    page: str = environment.get_template("report.html.j2").render(
-        r=results,
-        figures={name: Markup(text) for name, text in drawn.items()},
-        sorted_out=conclusions(results),
-        symbols=SYMBOLS,
-        language=language,
-        style=Markup((here / "style.css").read_text(encoding="utf-8")),
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        language.gettext, lambda one, many, n: language.gettext(one if n == 1 else many), newstyle=True
+    )
+    made.filters["quantity"] = partial(quantity, words=language)
+    made.filters["interval"] = partial(interval, words=language)
+    made.filters["side"] = partial(published_side, words=language)
+    made.globals["sentence"] = language.sentence
+    return made
+
+
+def render(results: dict[str, Any], drawn: dict[str, Drawn], language: str = "en") -> str:
+    """The page as one text: nothing in it is loaded from anywhere, and every number in it is one of the results.
+
+    Parameters
+    ----------
+    results : dict
+        As `collect_results` makes it.
+    drawn : dict
+        Figure name -> figure, as `draw` makes them.
+
+    Raises
+    ------
+    StudyError
+        If the report does not speak the language.
+    """
+    results = _in_study_order(_harmless(results))
+    spoken = words(language)
+    here = files("virtio_study.report") / "templates"
+    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    page: str = (
+        environment(spoken)
+        .get_template("report.html.j2")
+        .render(
+            r=results,
+            figures=drawn,
+            sorted_out=conclusions(results),
+            configurations=[c for s in results["servers"].values() for c in s["configurations"].values()],
+            disk_reads=_disk_reads(results["counts"]),
+            boots=_boots,
+            extent=_extent,
+            total=partial(_total, results),
+            symbols=SYMBOLS,
+            references=REFERENCES,
+            language=language,
+            languages=LANGUAGES,
+            list_mark=", " if language == "en" else "; ",
+            results_link=Markup('<a href="results.json">results.json</a>'),
+            notebooks_link=Markup('<a href="notebooks/">notebooks/</a>'),
+            style=Markup(style),
+            script=Markup(script),
+            policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+            "form-action 'none'",
+        )
     )
     return page
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _harmless(value: Any) -> Any:
+    """Results whose texts, which may come from a host, hold no controls and no marks of direction."""
+    if isinstance(value, dict):
+        return {key: _harmless(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    return harmless(value) if isinstance(value, str) else value
 
 
 def _in_study_order(value: Any, order: list[str] | None = None) -> Any:
@@ -145,6 +148,34 @@ def _in_study_order(value: Any, order: list[str] | None = None) -> Any:
     return value
 
 
+def _disk_reads(counts: dict[str, Any] | None) -> tuple[float, float] | None:
+    """Accesses for one disk request with IDE and with VirtIO Block."""
+    rows = {row["device"]: row["boots"][0] for row in (counts or {"rows": []})["rows"] if row["operation"] == "read_4k"}
+    return (rows["ide"], rows["virtio-blk"]) if {"ide", "virtio-blk"} <= set(rows) else None
+
+
+def _boots(described: dict[str, Any]) -> int:
+    """Number of boots with a steady state."""
+    return max((level["sustained"]["n"] for level in described["levels"].values() if level["sustained"]), default=0)
+
+
+def _extent(server: dict[str, Any], metric: str) -> tuple[float, float]:
+    """Least and greatest sustained level of any boot of a server."""
+    means = [
+        boot["levels"][metric]["mean"]
+        for described in server["configurations"].values()
+        for boot in described["boots"]
+        if boot["levels"].get(metric, {}).get("mean") is not None
+    ]
+    return min(means), max(means)
+
+
+def _total(results: dict[str, Any], server: str) -> dict[str, Any]:
+    """Effects of a server's whole change, by metric; empty where the study has no such server or comparison."""
+    comparisons = results["servers"].get(server, {"comparisons": {}})["comparisons"].values()
+    return next((dict(item["effects"]) for item in comparisons if item["purpose"] == "total"), {})
+
+
 def write_report(study: Study, language: str = "en") -> dict[str, Any]:
     """Write `results.json`, the figures with their data, and the page of a study; return the results.
 
@@ -152,14 +183,12 @@ def write_report(study: Study, language: str = "en") -> dict[str, Any]:
     ------
     DataError
         If there is no recording, or a recording or artefact is damaged.
+    StudyError
+        If the report does not speak the language.
     """
+    spoken = words(language)
     write_results(study)
     results: dict[str, Any] = read_json(study.reports / "results.json", "5_report")
-    page = render(results, draw(study, _in_study_order(results), language), language)
+    page = render(results, draw(study, _in_study_order(_harmless(results)), spoken), language)
     write_atomically(study.reports / f"index.{language}.html", page.encode())
     return results
-
-
-def _catalogue(language: str) -> gettext.NullTranslations:
-    folder = str(files("virtio_study.report") / "locale")
-    return gettext.translation("virtio_study", folder, [language], fallback=language == "en")

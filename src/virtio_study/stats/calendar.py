@@ -33,10 +33,13 @@ def whole_days(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
     """
     days = [int((side.end_s - side.start_s) / DAY_S * (1 + 1e-9)) for side in (before, after)]
     if min(days) < FEWEST_DAYS:
-        shown = " and ".join(f"{(side.end_s - side.start_s) / DAY_S:.1f}" for side in (before, after))
+        covered = [round((side.end_s - side.start_s) / DAY_S, 1) for side in (before, after)]
         raise DataError(
-            f"not enough data: {shown} days before and after; at least {FEWEST_DAYS} whole days a side are needed, "
-            "because nothing in one day tells a change from the difference between two days"
+            "not enough data: {before} and {after} days before and after; at least {fewest} whole days a side are "
+            "needed, because nothing in one day tells a change from the difference between two days",
+            before=covered[0],
+            after=covered[1],
+            fewest=FEWEST_DAYS,
         )
     if min(days) >= 7:
         days = [day - day % 7 for day in days]

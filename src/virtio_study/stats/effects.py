@@ -133,8 +133,10 @@ def ratio_limits(before: Sample, after: Sample, confidence: float) -> tuple[floa
 def _refuse_constant(before: Sample, after: Sample) -> None:
     if before.constant and after.constant:
         raise DataError(
-            f"both sides are constant over boots (before {before.mean:g}, after {after.mean:g}): without spread there "
-            "is no interval; a value that never varies is an allocation or a stuck reading, not a measurement"
+            "both sides are constant over boots (before {before}, after {after}): without spread there is no "
+            "interval; a value that never varies is an allocation or a stuck reading, not a measurement",
+            before=before.mean,
+            after=after.mean,
         )
 
 

@@ -74,8 +74,11 @@ def sample(values: ArrayLike, name: str, minimum: int = 2) -> Sample:
         raise DataError(f"{name}: expected one value a boot, got an array of shape {array.shape}")
     if len(array) < minimum:
         raise DataError(
-            f"{name}: {len(array)} boot{'s' if len(array) != 1 else ''} with a value; at least {minimum} are needed, "
-            "because the spread between boots is what an interval is made of; record more boots"
+            "{name}: boots with a value: {boots}; at least {fewest} are needed, because the spread between boots is "
+            "what an interval is made of; record more boots",
+            name=name,
+            boots=len(array),
+            fewest=minimum,
         )
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):

@@ -124,6 +124,6 @@ def steady_stretch(clean: pd.DataFrame, column: str, name: str) -> Stretch:
     """
     steady = clean[clean["period"] == "steady"]
     if steady.empty:
-        raise DataError(f"{name}: no steady state was reached; nothing may be averaged")
+        raise DataError("{name}: no steady state was reached; nothing may be averaged", name=name)
     ends = (steady["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
     return stretch(ends.to_numpy(), steady[column].to_numpy(dtype=np.float64), steady["step_s"].to_numpy(), name)

@@ -254,8 +254,10 @@ def difference_of_batches(
     one, two = _side(batches_before), _side(batches_after)
     if one.constant and two.constant:
         raise DataError(
-            f"both sides are constant (before {low_side:g}, after {high_side:g}): without spread there is no interval; "
-            "a value that never varies is an allocation or a stuck reading, not a measurement"
+            "both sides are constant (before {before}, after {after}): without spread there is no interval; "
+            "a value that never varies is an allocation or a stuck reading, not a measurement",
+            before=low_side,
+            after=high_side,
         )
     error, df = _welch(one.variance, two.variance)
     half = _mixture_quantile(_weights(one, two), error, df, _upper(confidence))

@@ -120,12 +120,18 @@ def present(side: Stretch, name: str) -> Array:
     values = side.values[~np.isnan(side.values)]
     if len(values) < FEWEST_ROWS:
         raise DataError(
-            f"not enough data: {name} has {len(values)} rows with a value; at least {FEWEST_ROWS} are needed"
+            "not enough data: {name} has {rows} rows with a value; at least {fewest} are needed",
+            name=name,
+            rows=len(values),
+            fewest=FEWEST_ROWS,
         )
     if side.missing > MOST_MISSING:
         raise DataError(
-            f"not enough data: {side.missing:.1%} of the rows of {name} are missing, more than {MOST_MISSING:.0%}; "
-            "choose a stretch without gaps"
+            "not enough data: {share:percent} of the rows of {name} are missing, more than {most:percent}; choose a "
+            "stretch without gaps",
+            share=side.missing,
+            name=name,
+            most=MOST_MISSING,
         )
     return values
 
@@ -135,5 +141,6 @@ def refuse_overlap(before: Stretch, after: Stretch) -> None:
     if before.start_s < after.end_s and after.start_s < before.end_s:
         shared = min(before.end_s, after.end_s) - max(before.start_s, after.start_s)
         raise DataError(
-            f"the sides overlap by {shared:g} s; a row belongs to one side only: mend the windows of the study"
+            "the sides overlap by {shared} s; a row belongs to one side only: mend the windows of the study",
+            shared=float(shared),
         )

@@ -47,7 +47,7 @@ class Verdict:
         """Plain values for `results.json`."""
         return {
             "status": self.status,
-            "reasons": [{"name": check.name, "sentence": check.sentence} for check in self.reasons],
+            "reasons": [check.as_dict() for check in self.reasons],
         }
 
 
