@@ -61,5 +61,8 @@ def render(
     formatter: type[Plain] = Plain,
 ) -> str:
     """Translate a template and fill in its numbers; texts among them (an instrument's label) are translated too."""
-    words = {key: translate(value) if isinstance(value, str) and value else value for key, value in numbers.items()}
+    words = {
+        key: translate(value) if isinstance(value, str) and value and key != "unit" else value
+        for key, value in numbers.items()
+    }
     return formatter(words).vformat(translate(template), (), words)

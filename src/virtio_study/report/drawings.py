@@ -128,7 +128,7 @@ def _estimated(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]
 
 def _levels_text(described: dict[str, Any], words: Words) -> str:
     parts = [f"{words.gettext(METRIC_NAMES[m])} {_level_text(described, m, words)}" for m in METRIC_NAMES]
-    return words.plain("Sustained levels: {levels}.", {"levels": ", ".join(parts)})
+    return f"{words.gettext('Sustained levels:')} {', '.join(parts)}."
 
 
 def _level_text(described: dict[str, Any], metric: str, words: Words) -> str:
