@@ -1,13 +1,17 @@
 """Tables for the notebooks, in readers' units: data frames made of provenance, levels, effects and checks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from virtio_study.recording import Provenance
+from virtio_study.report.language import ENGLISH, Words
 
-__all__ = ["boots", "checks", "columns", "effects", "levels", "load", "periods", "provenance", "verdicts"]
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+__all__ = ["boots", "checks", "columns", "effects", "levels", "load", "periods", "provenance", "verdicts", "whole"]
 
 SHOWN = {"bytes": (2**20, "MiB"), "cores": (1.0, "cores"), "share": (0.01, "%")}
 
@@ -84,15 +88,15 @@ def effects(compared: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["comparison", "metric"])
 
 
-def checks(compared: Mapping[str, Any]) -> pd.DataFrame:
-    """Every check that did not pass, with its sentence."""
+def checks(compared: Mapping[str, Any], words: Words = ENGLISH) -> pd.DataFrame:
+    """Every check that did not pass, with its sentence in a language."""
     rows = [
         {
             "comparison": name,
             "metric": metric,
             "check": check["name"],
             "status": check["status"],
-            "sentence": check["sentence"],
+            "sentence": words.plain(check["message"], check["numbers"]),
         }
         for name, found in compared.items()
         for metric, made in found["checks"].items()
@@ -113,14 +117,14 @@ def load(compared: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["comparison", "column", "ratio", "margin", "equivalent"])
 
 
-def verdicts(found: Mapping[str, Any]) -> pd.DataFrame:
-    """Verdict of every server and metric on the comparisons of the whole change."""
+def verdicts(found: Mapping[str, Any], words: Words = ENGLISH) -> pd.DataFrame:
+    """Verdict of every server and metric on the comparisons of the whole change, with reasons in a language."""
     rows = [
         {
             "server": name,
             "metric": metric,
             "verdict": made["status"],
-            "why": " ".join(reason["sentence"] for reason in made["reasons"]),
+            "why": " ".join(words.plain(reason["message"], reason["numbers"]) for reason in made["reasons"]),
         }
         for name, server in found["servers"].items()
         for comparison in server["comparisons"].values()
@@ -128,3 +132,9 @@ def verdicts(found: Mapping[str, Any]) -> pd.DataFrame:
         for metric, made in comparison["verdicts"].items()
     ]
     return pd.DataFrame(rows, columns=["server", "metric", "verdict", "why"]).set_index(["server", "metric"])
+
+
+def whole(table: pd.DataFrame) -> "Styler":
+    """A table whose sentences are shown to their end; whatever is in it is text and never markup."""
+    styled = table.style.format(escape="html").format_index(escape="html")
+    return styled.set_table_styles([{"selector": "th, td", "props": "text-align: left; white-space: normal;"}])
