@@ -1,5 +1,6 @@
 """Whatever a host or a file says - markup, quotes, directions, length, emoji, formulas - is text and stays in place."""
 
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -7,16 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import html5lib
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from synthetic import STUDY, make_study
 from virtio_study import figures
 from virtio_study.errors import StudyError
 from virtio_study.labels import harmless, shortened
-from virtio_study.results import describe
+from virtio_study.report.drawings import Drawn
+from virtio_study.report.render import render
+from virtio_study.results import collect_results, describe
 from virtio_study.study import Study, load_study
 
 HOSTILE = {
@@ -173,3 +178,66 @@ def spoil(protocol: dict[str, Any], text: str) -> None:
     for config in protocol["driver_configs"].values():
         config |= {"label": both, "disk": text, "nic": text}
     protocol["comparisons"]["total"]["question"] = both
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+class NoFigures(dict[str, Drawn]):
+    """An empty figure for every name."""
+
+    def __missing__(self, name: str) -> Drawn:
+        return Drawn(Markup("<svg></svg>"), "")
+
+
+@pytest.fixture(scope="module")
+def page_results(study: Study) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(collect_results(study)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def plain_page(page_results: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    return tags(render(spoiled(page_results, "plain words"), NoFigures(), "en"))
+
+
+@hostile
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_a_text_in_the_page_is_text_and_nothing_else(
+    page_results: dict[str, Any], plain_page: list[tuple[str, tuple[str, ...]]], text: str, language: str
+) -> None:
+    page = render(spoiled(page_results, text), NoFigures(), language)
+    assert tags(page) == plain_page
+    if not re.search("[\ud800-\udfff]", text):
+        assert squeezed(harmless(text)) in squeezed(html.unescape(re.sub("<[^>]*>", "", page)))
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x1b]", page)
+
+
+def spoiled(found: dict[str, Any], text: str) -> dict[str, Any]:
+    """Results with a text wherever a host or a protocol has a say."""
+    found = json.loads(json.dumps(found))
+    both = {"en": text, "es": text}
+    found["study"]["title"] = both
+    found["study"]["host"] |= {"name": text, "cpu_model": text, "hypervisor": text}
+    found["provenance"]["recordings"] = {"qemu": text}
+    for config in found["study"]["driver_configs"].values():
+        config["label"] = both
+    for server in found["servers"].values():
+        server["role"] = both
+        for described in server["configurations"].values():
+            described |= {"label": both, "versions": {"qemu": text}, "devices": {"disk": text}}
+        for comparison in server["comparisons"].values():
+            comparison["question"] = both
+            for checks in comparison["checks"].values():
+                for check in checks:
+                    check["numbers"] = {
+                        key: text if isinstance(value, str) and key not in {"unit"} else value
+                        for key, value in check["numbers"].items()
+                    }
+    return found
+
+
+def tags(page: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Every element of a page with the names of its attributes, as a browser would see them."""
+    tree = html5lib.parse(page, namespaceHTMLElements=False)
+    return [(item.tag, tuple(sorted(item.attrib))) for item in tree.iter() if isinstance(item.tag, str)]
