@@ -1,10 +1,10 @@
-# make report: the bundled study, from its recordings to the report.   make test: the tests.
+# make report: the bundled studies, from their recordings to the reports.   make test: the tests.
 # Both need python >= 3.11, make and git alone; each makes .venv from requirements.lock by itself.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-STUDY ?= lab-qemu
+STUDY ?= lab-qemu pve-rig
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
@@ -27,9 +27,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
-report: $(STAMP) ## Run the study's notebooks where something changed, and build its report
-	@$(BIN)/virtio-study run $(STUDY)
-	@echo "Open reports/$(STUDY)/index.en.html"
+report: $(STAMP) ## Run the studies' notebooks where something changed, and build their reports
+	@for study in $(STUDY); do $(BIN)/virtio-study run $$study; done
+	@for study in $(STUDY); do echo "Open reports/$$study/index.en.html, or index.es.html"; done
 
 check-style: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from virtio_study.study import Study, load_study
 BUNDLED = Path(__file__).parents[1] / "data"
 
 
-@pytest.mark.parametrize("name", ["lab-qemu", "published"])
+@pytest.mark.parametrize("name", ["lab-qemu", "pve-rig", "published"])
 def test_bundled_studies_are_valid(name: str) -> None:
     study = load_study(BUNDLED / name)
     assert study.name == name

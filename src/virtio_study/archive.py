@@ -18,7 +18,7 @@ from tqdm import tqdm
 from virtio_study.crate import crate_metadata, readmes, recording_facts
 from virtio_study.differences import read_results
 from virtio_study.errors import DataError, StudyError
-from virtio_study.results import SCHEMA_VERSION
+from virtio_study.results import INPUTS, SCHEMA_VERSION
 from virtio_study.storage import manifest, sha256
 from virtio_study.study import Study
 from virtio_study.tasks import check_recordings, find_notebooks, plan
@@ -84,7 +84,7 @@ def _up_to_date(study: Study, results: Mapping[str, Any]) -> None:
     """Refuse results that were not made from the inputs that are there now, or by another version of the program."""
     again = f"make it again with: virtio-study run {study.name}"
     recorded = results["provenance"].get("inputs", {})
-    present = {name: study.folder / name for name in ("study.yaml", "manifest.json", "counts.json")}
+    present = {name: study.folder / name for name in INPUTS}
     beside = study.folder.parent / "published"
     audited = (results.get("published") or {}).get("inputs", {})
     for folder, known, names in (

@@ -20,6 +20,7 @@ class _LazyGroup(click.Group):
     """A group that imports a group of commands only when one of them is called."""
 
     lazy = {  # noqa: RUF012
+        "demo": ("virtio_study.testing.demo_cli", "Try everything with a simulated Proxmox VE host."),
         "diff": ("virtio_study.archive_cli", "Which values differ between two results, and why."),
         "export": ("virtio_study.archive_cli", "Pack a study with all that its numbers were made from."),
         "files": ("virtio_study.sources.files_cli", "Record servers from files, without the API."),

@@ -38,10 +38,14 @@ def interval_dict(interval: Interval | None, unit: str) -> dict[str, Any] | None
     return None if interval is None else {**asdict(interval), "unit": unit}
 
 
+def _missing(clean: pd.DataFrame, column: str) -> bool:
+    return column not in clean.columns or bool(clean[column].isna().all())
+
+
 def metric_levels(clean: pd.DataFrame, metric: Metric) -> pd.DataFrame | None:
     """Levels of every boot with a steady state; None if the metric was measured in no row."""
     column = METRICS[metric]
-    if column not in clean.columns or clean[column].isna().all():
+    if _missing(clean, column):
         return None
     levels = boot_levels(clean, column)
     return levels[levels["rows"] > 0].reset_index(drop=True)
@@ -106,6 +110,10 @@ def compare_sides(
         "verdicts": {},
     }
     for metric in study.metrics:
+        sides = [frames[name] for name in (comparison.before, comparison.after)]
+        if any(_missing(side, METRICS[metric]) for side in sides):
+            result["effects"][metric] = _not_estimable(UNITS[metric], DataError(_NOT_MEASURED))
+            continue
         try:
             before, after = (
                 side_from_clean(frames[name], study, server, name, metric, provenances[name])
@@ -114,7 +122,7 @@ def compare_sides(
         except DataError as error:
             result["effects"][metric] = _not_estimable(UNITS[metric], error)
             continue
-        done = checks(before, after, margins, study.confidence, study.practical_margin)
+        done = checks(before, after, margins, study.confidence, study.practical_margin, comparison.with_change)
         result["effects"][metric] = _effect(study, before, after, metric, frames)
         result["checks"][metric] = [check.as_dict() for check in done]
         result["verdicts"][metric] = verdict(done).as_dict()
@@ -179,7 +187,7 @@ def _effect(
     sides = [frames[side.driver_config] for side in (before, after)]
     first, second = (metric_levels(side, metric) for side in sides)
     if first is None or second is None:
-        return _not_estimable(unit, DataError("Not measured on both sides."))
+        return _not_estimable(unit, DataError(_NOT_MEASURED))
     try:
         if len(first) == len(second) == 1:
             answer = _within(study, _stretch(sides[0], metric, first), _stretch(sides[1], metric, second))
@@ -345,6 +353,7 @@ def _text(messages: list[str], numbers: Numbers) -> dict[str, Any]:
     return {"messages": messages, "numbers": dict(numbers), "sentence": sentence}
 
 
+_NOT_MEASURED = "Not measured on both sides."
 _EMULATOR = "This is CPU time of the software emulator, neither for nor against the published effect."
 _CHANGED = (
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "

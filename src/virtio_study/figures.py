@@ -1,19 +1,14 @@
 """Figures of the study: legible on a telephone, the same bytes for the same data, words translated by the caller."""
 
-import io
-import re
 import textwrap
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pandas as pd
 
-from virtio_study.labels import harmless, shortened
+from virtio_study.labels import shortened
 from virtio_study.report.language import ENGLISH, Words
+from virtio_study.svg import show, style, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +24,7 @@ __all__ = [
     "specification_curve",
     "svg",
     "time_table",
+    "timeline",
 ]
 
 MIB = 2**20
@@ -42,30 +38,6 @@ RAM = {
     "mem_host": ("host", ORANGE, "--", "s"),
     "mem_guest": ("guest", GREEN, ":", "^"),
 }
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib as mpl
-
-    settings: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "virtio-study",
-        "font.family": "sans-serif",
-        "font.size": 9.5,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e4e4e4",
-        "axes.axisbelow": True,
-        "legend.frameon": False,
-        "figure.dpi": 100,
-        "text.parse_math": False,  # a label with dollar signs is a label, not a formula
-    }
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # The page's own font has what matplotlib's lacks: in these SVG files text is text.
-        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
-        yield
 
 
 def _figure(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple["Figure", Any]:
@@ -113,7 +85,7 @@ def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
         Rows with `period` and `replicate`. Lines are medians over boots; the band holds all boots.
     """
     table = time_table(clean)
-    with _style():
+    with style():
         figure, (cpu, ram) = _figure(2, 4.0)
         cpu.fill_between(table["uptime_s"], table["cpu_low"], table["cpu_high"], color=GREY, alpha=0.3, linewidth=0)
         cpu.plot(table["uptime_s"], table["cpu_cores"], color="#222222", linewidth=1.2)
@@ -190,7 +162,7 @@ def boot_levels(
         ],
         columns=["configuration", "level"],
     )
-    with _style():
+    with style():
         figure, (axes,) = _figure(height_in=2.6)
         # By name, not by label: two labels may be alike.
         sns.swarmplot(long, x="level", y="configuration", order=list(levels), color=BLUE, alpha=0.6, size=3.4, ax=axes)
@@ -229,7 +201,7 @@ def estimation(
         Driver configurations before and after.
     """
     scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
-    with _style():
+    with style():
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
@@ -267,7 +239,7 @@ def specification_curve(effect: dict[str, Any], metric: str, words: Words = ENGL
     """Estimates of every defensible way to calculate one effect, in order, with intervals; the main one marked."""
     scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
     found, main = effect["sensitivity"]["specifications"], effect["difference"]
-    with _style():
+    with style():
         figure, (axes,) = _figure(height_in=2.6)
         for place, item in enumerate(found):
             if item["low"] is not None:
@@ -285,7 +257,7 @@ def specification_curve(effect: dict[str, Any], metric: str, words: Words = ENGL
 
 def ram_by_instrument(levels: dict[str, dict[str, Any]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
     """Displayed, host and guest memory side by side through the driver configurations."""
-    with _style():
+    with style():
         figure, (axes,) = _figure()
         places = np.arange(len(levels))
         for metric, (name, colour, line, marker) in RAM.items():
@@ -314,7 +286,7 @@ def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
     """Device-register accesses per operation, device by device, on a logarithmic axis; mean over boots."""
     rows = [row for row in counts["rows"] if row["operation"] != "write_4k"]
     paravirtual = {"virtio-blk", "virtio-scsi", "virtio-net"}
-    with _style():
+    with style():
         figure, (axes,) = _figure(height_in=3.2)
         for place, row in enumerate(rows):
             value = float(np.mean(row["boots"]))
@@ -335,44 +307,42 @@ def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
     return figure
 
 
-def svg(figure: "Figure", name: str, title: str, description: str) -> str:
-    """A figure as an SVG element for a page: names unique to it, real text, a title and a description for readers.
+def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
+    """Runs of every server by driver configuration, and hatched what disturbed them.
 
     Parameters
     ----------
-    name : str
-        Prefix for every name inside, unique on the page.
+    runs : dict
+        Server -> its runs, as `timeline.json` has them.
     """
-    sink = io.StringIO()
-    with _style():
-        figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None})
-    text = sink.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
-    text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name), text)  # a label may look like an attribute
-    text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
-    title, description = escape(harmless(title)), escape(harmless(description))
-    labels = f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
-    head, _, body = text.partition(">")
-    head += ' font-family="system-ui, sans-serif" stroke-linejoin="round"'
-    return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    colours = dict(zip(labels, (ORANGE, GREY, GREEN, BLUE, "#CC79A7", "#F0E442"), strict=False))
+    with style():
+        figure, (axes,) = _figure(height_in=1.2 + 0.6 * len(runs))
+        for place, spans in enumerate(runs.values()):
+            for span in spans:
+                start, end = (_day(span[key]) for key in ("start_s", "end_s"))
+                colour = colours.get(span["driver_config"], "#ffffff")
+                axes.broken_barh([(start, end - start)], (place - 0.3, 0.6), facecolors=colour, edgecolor="#222222")
+                for item in span["contaminated"]:
+                    start, end = _day(item["start_s"]), _day(item["end_s"])
+                    axes.broken_barh(
+                        [(start, end - start)], (place - 0.3, 0.6), facecolors="none", edgecolor="#222222", hatch="///"
+                    )
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.set_yticks(range(len(runs)), list(runs))
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(words.gettext("time (UTC)"))
+        for name, label in labels.items():
+            axes.plot([], [], "s", color=colours.get(name, "#ffffff"), label=shortened(label, LONGEST))
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), handlelength=1.2)
+    return figure
 
 
-def _plain(tag: str, name: str) -> str:
-    """A tag with names of its own, and without style attributes, which a strict page would not apply."""
-    tag = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', tag)
-    tag = re.sub(r'(url\(|xlink:href=")#', rf"\1#{name}-", tag)
-    return re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
-
-
-def _attributes(style: str) -> str:
-    pairs = (item.split(":", 1) for item in style.split(";") if ":" in item)
-    kept = [(key.strip(), value.strip()) for key, value in pairs if key.strip() != "font-family"]
-    return "".join(f' {key}="{value}"' for key, value in kept)
-
-
-def show(figure: "Figure", description: str) -> Any:
-    """A figure for a notebook's output: SVG with the description as its alternative text."""
-    from IPython.display import SVG
-
-    return SVG(data=svg(figure, "figure", description, description))  # type: ignore[no-untyped-call]
+def _day(time_s: float) -> float:
+    """Matplotlib's date of a moment in Unix seconds: days since 1970 began."""
+    return time_s / 86400

@@ -88,7 +88,10 @@ SCHEMA: dict[str, Column] = {
 
 
 class Provenance(BaseModel):
-    """Where a recording comes from; stored inside its Parquet file."""
+    """Where a recording comes from; stored inside its Parquet file.
+
+    `contaminated` are stretches (Unix seconds) in which something else went on, each with a reason.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -108,6 +111,7 @@ class Provenance(BaseModel):
     config_digest: str = ""
     inputs: dict[str, str] = Field(default_factory=dict)
     events: dict[str, float] = Field(default_factory=dict)
+    contaminated: list[tuple[float, float, str]] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
 

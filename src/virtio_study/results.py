@@ -27,11 +27,12 @@ from virtio_study.steps import read_clean, read_json, read_provenance, work_file
 from virtio_study.storage import sha256
 from virtio_study.study import METRICS, Study, load_study
 
-__all__ = ["SCHEMA_VERSION", "audit_published", "collect_results", "compare", "describe", "write_results"]
+__all__ = ["INPUTS", "SCHEMA_VERSION", "audit_published", "collect_results", "compare", "describe", "write_results"]
 
 SCHEMA_VERSION = 1
 """1 - first version."""
 
+INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
 OPERATIONS = {"disk": ("disk_reads_per_s", "disk_writes_per_s"), "network": ("requests_answered_per_s",)}
 """Kind of device -> load columns that count its operations."""
 
@@ -147,6 +148,7 @@ def collect_results(study: Study) -> dict[str, Any]:
         "counts": counts,
         "plausibility": _plausibility(study, servers, audit, counts),
         "published": audit,
+        "timeline": _timeline(study),
         "capacity": _capacity(study, servers),
         "controls": _controls(study, servers),
         "synthesis": pooled(servers, study.confidence),
@@ -230,6 +232,12 @@ def _counts(study: Study) -> dict[str, Any] | None:
     return None if found is None else dict(read_json(found, "virtio-study lab count"))
 
 
+def _timeline(study: Study) -> dict[str, Any] | None:
+    """Runs of every server as an import found them, if the study was imported so."""
+    path = study.folder / "timeline.json"
+    return dict(read_json(path, "virtio-study files answers")) if path.exists() else None
+
+
 def _plausibility(
     study: Study, servers: dict[str, Any], audit: dict[str, Any] | None, counts: dict[str, Any] | None
 ) -> dict[str, Any] | None:
@@ -268,7 +276,7 @@ def _controls(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _provenance(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
-    files = [name for name in ("study.yaml", "manifest.json", "counts.json") if (study.folder / name).exists()]
+    files = [name for name in INPUTS if (study.folder / name).exists()]
     recorded: dict[str, set[str]] = {}
     for server in servers.values():
         for described in server["configurations"].values():

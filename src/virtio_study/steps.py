@@ -110,7 +110,8 @@ def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
     provenances = read_provenance(study, server, driver_config)
     windows = [(w.start, w.end) for w in study.windows if (w.server, w.driver_config) == (server, driver_config)]
     marks = {p.replicate: p.events["load_started"] for p in provenances if "load_started" in p.events}
-    labelled = label_periods(collected, windows=windows, load_started=marks)
+    disturbed = {p.replicate: p.contaminated for p in provenances}
+    labelled = label_periods(collected, windows=windows, load_started=marks, contaminated=disturbed)
     write_table(work_file(study, server, driver_config, "clean.parquet"), labelled)
     write_json(work_file(study, server, driver_config, "periods.json"), period_table(labelled))
     return labelled

@@ -81,12 +81,16 @@ class DriverConfiguration(_Strict):
 
 
 class Comparison(_Strict):
-    """An ordered pair of driver configurations; the effect is `after` minus `before`."""
+    """An ordered pair of driver configurations; the effect is `after` minus `before`.
+
+    `with_change` names settings that changed together with the devices by protocol, such as `disk 0 iothread`.
+    """
 
     before: Name
     after: Name
     purpose: Literal["total", "instrument", "devices", "restart"]
     question: Text
+    with_change: list[str] = Field(default_factory=list)
 
 
 class LoadMetric(_Strict):

@@ -91,6 +91,7 @@ def label_periods(
     column: str = "cpu_cores",
     windows: Sequence[tuple[datetime, datetime]] = (),
     load_started: Mapping[str, float] | None = None,
+    contaminated: Mapping[str, Sequence[tuple[float, float, str]]] | None = None,
 ) -> pd.DataFrame:
     """Label every row with the period that it belongs to, and why; nothing is dropped.
 
@@ -99,11 +100,15 @@ def label_periods(
     frame : DataFrame, shape (rows, columns)
         Columns of the recording schema and `replicate`; rows of a replicate in order of time.
     column : str
-        The series in which the start-up is looked for, boot by boot.
+        The series in which the start-up is looked for, boot by boot. It is over when the host's memory, where that was
+        measured, is filled too: leading rows, at most a quarter, that lie further outside the range of the rest than
+        that range is wide. What fills more slowly is drift.
     windows : sequence of (start, end)
         Stretches with time zone to which the study is restricted; none means that every row belongs.
     load_started : mapping of replicate to seconds, optional
         Uptime at which the load of the protocol began. It only ever shortens the steady stretch that the rule found.
+    contaminated : mapping of replicate to sequence of (start, end, reason), optional
+        Stretches, in Unix seconds, in which something else went on; a row that any of it touches is excluded.
 
     Returns
     -------
@@ -123,8 +128,11 @@ def label_periods(
     for replicate, boot in frame.groupby("replicate", sort=True):
         if (boot["time"].diff().dropna() <= pd.Timedelta(0)).any():
             raise DataError(f"replicate {replicate}: times must increase; collect its recording again")
-        labelled.loc[boot.index, "reason"] = _reasons(boot, column, windows, (load_started or {}).get(str(replicate)))
-    labelled["period"] = labelled["reason"].map(_PERIOD_OF)
+        name = str(replicate)
+        reasons = _reasons(boot, column, windows, (load_started or {}).get(name))
+        _contaminate(reasons, boot, (contaminated or {}).get(name, ()))
+        labelled.loc[boot.index, "reason"] = reasons
+    labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
     # the schema's columns first, then period and its reason
     return labelled[[*frame.columns.drop(["period", "reason"], errors="ignore"), "period", "reason"]]
 
@@ -152,6 +160,7 @@ def _reasons(
             inside |= ((boot["time"] > start) & (boot["time"] <= end)).to_numpy()
     reasons[~inside] = "outside the window"
     values = boot[column].to_numpy(dtype=np.float64)
+    memory = boot["mem_host_bytes"].to_numpy(dtype=np.float64) if "mem_host_bytes" in boot.columns else None
     edges = [0, *np.flatnonzero(_restarted(boot)), len(boot)]
     for number, (first, last) in enumerate(pairwise(edges)):
         rows = np.arange(first, last)[inside[first:last]]
@@ -159,12 +168,34 @@ def _reasons(
         if start_up is None:
             reasons[rows] = "no steady state"
         else:
-            reasons[rows[:start_up]] = "restart" if number else "start-up"
+            filled = 0 if memory is None else _filled(memory[rows])
+            reasons[rows[: max(start_up, filled)]] = "restart" if number else "start-up"
     if load_started is not None and "uptime_s" in boot.columns:
         early = np.asarray(boot["uptime_s"] - boot["step_s"] < load_started, dtype=bool)
         reasons[early & (reasons == "")] = "before the load"
     reasons[_irregular(boot) & (reasons == "")] = "gap"
     return reasons
+
+
+def _filled(memory: NDArray[np.float64]) -> int:
+    """Leading rows whose memory lies further outside the range of the last three quarters than that range is wide."""
+    quarter = int(LONG_TRANSIENT * len(memory))
+    rest = memory[quarter:]
+    if not quarter or np.isnan(rest).all():
+        return 0
+    low, high = float(np.nanmin(rest)), float(np.nanmax(rest))
+    outside = np.flatnonzero((memory[:quarter] < 2 * low - high) | (memory[:quarter] > 2 * high - low))
+    return int(outside[-1]) + 1 if len(outside) else 0
+
+
+def _contaminate(
+    reasons: NDArray[np.object_], boot: pd.DataFrame, contaminated: Sequence[tuple[float, float, str]]
+) -> None:
+    """Give the steady rows that a disturbance touches its reason."""
+    ends = (boot["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy()
+    begins = ends - boot["step_s"].to_numpy()
+    for start, end, reason in contaminated:
+        reasons[(begins < end) & (ends > start) & (reasons == "")] = reason
 
 
 def _restarted(boot: pd.DataFrame) -> NDArray[np.bool_]:

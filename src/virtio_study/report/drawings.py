@@ -58,6 +58,13 @@ def draw(study: Study, results: dict[str, Any], words: Words) -> dict[str, Drawn
 
     for server, found in results["servers"].items():
         _of_server(study, server, found, labels, words, keep)
+    if results["timeline"]:
+        title = words.gettext("Driver configuration of every server over time")
+        text = "; ".join(
+            f"{server}: " + ", ".join(labels.get(run["driver_config"], run["why"]) for run in runs)
+            for server, runs in results["timeline"].items()
+        )
+        keep("timeline", figures.timeline(results["timeline"], labels, words), title, text, _run_table(results))
     if results["counts"]:
         rows = results["counts"]["rows"]
         text = "; ".join(f"{r['device']}, {r['operation']}: {words.number(r['boots'][0])}" for r in rows)
@@ -115,6 +122,17 @@ def _of_server(
             )
             figure = figures.specification_curve(effect, metric, words)
             keep(f"{server}-{name}-{metric}-ways", figure, title, text, pd.DataFrame(ways["specifications"]), **facts)
+
+
+def _run_table(results: dict[str, Any]) -> pd.DataFrame:
+    keys = ("started_s", "start_s", "end_s", "driver_config", "balloon_driver", "why", "digest")
+    return pd.DataFrame(
+        [
+            {"server": server, **{key: run[key] for key in keys}}
+            for server, runs in results["timeline"].items()
+            for run in runs
+        ]
+    )
 
 
 def _estimated(found: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:

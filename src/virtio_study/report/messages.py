@@ -77,6 +77,17 @@ WORDS = (
     "Text, overcommit criterion",
     *(f"Figure {number} and text" for number in range(1, 9)),
     "Table 1",
+    # disturbances
+    "backup",
+    "migration",
+    "snapshot",
+    "clone",
+    "disk moved",
+    "disk resized",
+    "paused",
+    "suspended",
+    "resumed",
+    "gap",
     # why an effect has no number
     "not measured",
     "Not measured on both sides.",
@@ -101,7 +112,7 @@ def messages() -> set[str]:
     for item in (root / "report" / "templates").iterdir():
         if item.name.endswith(".j2"):
             options = {"trim_blocks": "true", "lstrip_blocks": "true", "newstyle_gettext": "true"}
-            rows = babel_extract(BytesIO(item.read_bytes()), ("_",), [], options)  # type: ignore[arg-type]
+            rows = babel_extract(BytesIO(item.read_bytes()), ("_",), [], options)
             # a message with placeholders comes with one entry for each of them
             texts = (row[2][0] if isinstance(row[2], tuple) else row[2] for row in rows)
             found |= {text for text in texts if isinstance(text, str)}

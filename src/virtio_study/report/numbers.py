@@ -1,5 +1,6 @@
 """Numbers for readers: every number on the page is a `<data>` element whose value is the number in `results.json`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from babel.numbers import format_decimal
@@ -7,7 +8,7 @@ from markupsafe import Markup
 
 from virtio_study.report.language import Words
 
-__all__ = ["UNITS", "interval", "published_side", "quantity"]
+__all__ = ["UNITS", "interval", "moment", "published_side", "quantity"]
 
 UNITS: dict[str, tuple[float, str]] = {
     "bytes": (2**20, "MiB"),
@@ -47,6 +48,12 @@ def interval(entry: dict[str, Any] | None, sign: bool = False, *, words: Words) 
     )
     between = ", " if words.language == "en" else "; "
     return Markup('<span class="nobreak">{}</span> <span class="ci">[{}{}{}]</span>').format(middle, low, between, high)
+
+
+def moment(time_s: float) -> Markup:
+    """Unix seconds as a time in UTC, in the form that every reader reads alike: `2026-11-23 13:34:28`."""
+    at = datetime.fromtimestamp(time_s, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M:%S}")
 
 
 def published_side(side: dict[str, Any], *, words: Words) -> Markup:

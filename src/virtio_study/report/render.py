@@ -12,7 +12,7 @@ from markupsafe import Markup
 from virtio_study.labels import harmless
 from virtio_study.report.drawings import Drawn, draw
 from virtio_study.report.language import LANGUAGES, Words, words
-from virtio_study.report.numbers import interval, published_side, quantity
+from virtio_study.report.numbers import interval, moment, published_side, quantity
 from virtio_study.report.references import REFERENCES
 from virtio_study.results import write_results
 from virtio_study.steps import read_json
@@ -74,6 +74,7 @@ def environment(language: Words) -> jinja2.Environment:
     made.filters["quantity"] = partial(quantity, words=language)
     made.filters["interval"] = partial(interval, words=language)
     made.filters["side"] = partial(published_side, words=language)
+    made.filters["moment"] = moment
     made.globals["sentence"] = language.sentence
     return made
 
@@ -156,7 +157,7 @@ def _disk_reads(counts: dict[str, Any] | None) -> tuple[float, float] | None:
 
 def _boots(described: dict[str, Any]) -> int:
     """Number of boots with a steady state."""
-    return max((level["sustained"]["n"] for level in described["levels"].values() if level["sustained"]), default=0)
+    return sum(boot["steady_rows"] > 0 for boot in described["boots"])
 
 
 def _extent(server: dict[str, Any], metric: str) -> tuple[float, float]:

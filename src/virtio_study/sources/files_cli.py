@@ -15,10 +15,10 @@ NODE = click.option("--node", help="Node whose CPU is set beside the servers' (n
 
 @click.group()
 def files() -> None:
-    """Record servers from files: RRD, saved rrddata, CSV, InfluxDB, Prometheus.
+    """Record servers from files: saved answers of the API, RRD, rrddata, CSV, InfluxDB, Prometheus.
 
-    The windows in study.yaml say which driver configuration was in force when. Files are kept, compressed, in the
-    study's raw/ folder. A recording that is there already is never rewritten.
+    The windows in study.yaml say which driver configuration was in force when (saved answers show it themselves). Files
+    are kept, compressed, in the study's raw/ folder. A recording that is there already is never rewritten.
     """
 
 
@@ -53,6 +53,22 @@ def rrddata(study: str, server: str, answers: tuple[Path, ...], qemu_server: str
     from virtio_study.study import load_study
 
     _report(import_rrddata(load_study(study), server, answers, qemu_server))
+
+
+@files.command()
+@click.argument("study")
+@click.argument("saved", type=FILE, nargs=-1, required=True)
+@VERSION
+def answers(study: str, saved: tuple[Path, ...], qemu_server: str | None) -> None:
+    """Record from saved answers of the API.
+
+    SAVED are JSON lines (plain or .zst) with t, path, status and body. Which driver configuration was in force when is
+    found in them, and compared with the disk, nic and balloon_driver of the study's driver_configs.
+    """
+    from virtio_study.sources.answers import import_answers
+    from virtio_study.study import load_study
+
+    _report(import_answers(load_study(study), saved, qemu_server))
 
 
 @files.command()

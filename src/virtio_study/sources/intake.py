@@ -145,9 +145,10 @@ def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         digest = storage.sha256(path)
         folder = path.resolve().parent.name
-        place = study.folder / "raw" / f"{folder}-{path.name}-{digest[:12]}.zst"
+        done = path.suffix == ".zst"
+        place = study.folder / "raw" / f"{folder}-{path.name.removesuffix('.zst')}-{digest[:12]}.zst"
         if not place.exists():
-            storage.write_atomically(place, zstandard.ZstdCompressor(level=9).compress(content))
+            storage.write_atomically(place, content if done else zstandard.ZstdCompressor(level=9).compress(content))
         storage.add_file(study.folder, place)
         kept[place.relative_to(study.folder).as_posix()] = digest
     return kept
@@ -169,7 +170,7 @@ def write_windows(
     replicate : str
         What the names of the recordings begin with: `rrd`, `csv`, ...; the number of the window follows.
     provenance : dict
-        `source`, and `inputs` and `versions` as in `Provenance`.
+        `source`, `inputs`, `versions` and, unless the data were measured, `kind`, as in `Provenance`.
 
     Returns
     -------
@@ -203,11 +204,10 @@ def write_windows(
             server=server,
             driver_config=window.driver_config,
             replicate=name,
-            kind="measured",
             collector_version=__version__,
             started_at=frame["time"].iloc[0].isoformat(),
             notes=[note],
-            **provenance,
+            **{"kind": "measured", **provenance},
         )
         write(Recording(frame, full, study.folder / place), study.folder)
         written.append((place, note))

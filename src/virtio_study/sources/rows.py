@@ -37,6 +37,7 @@ COUNTERS = ("diskread", "diskwrite", "netin", "netout")
 STALE_S = 60
 """Balloon statistics older than this are of a guest that no longer sends them; Proxmox VE asks for them every 2 s."""
 
+NEARLY_S = 0.02
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
 
@@ -119,8 +120,10 @@ def sample_frame(
     Returns
     -------
     DataFrame, shape (rows, columns of the schema that the samples can fill)
-        A row ends at its sample, and its step is the time since the sample before it. A sample that repeats the one
-        before it (the same uptime and values: the dump was read more often than Proxmox VE measured) is left out, and
+        A row ends at its sample; its step is the time since the sample before it. Samples that come a little early or
+        late are set on a grid of the mean step, so that all rows have one step; rates are over the true times. A sample
+        that repeats the one before it (the same uptime and values: the dump was read more often than Proxmox VE
+        measured) is left out, and
         so is the first sample and the first after a gap: nothing says what their interval is. Rates are NaN where a
         counter fell (a restart), and so is the CPU of 0 that Proxmox VE gives to a process that it sees for the first
         time; everything is NaN while the server is off.
@@ -155,7 +158,23 @@ def sample_frame(
     )
     stats = numbers["stats"].fillna(_differs(numbers))
     follows = steps <= GAP * steps.median()
-    return _ordered(frame[follows], stats[follows], qemu_server)
+    return _ordered(_on_grid(frame[follows]), stats[follows], qemu_server)
+
+
+def _on_grid(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows at whole multiples of one step after the first: the mean step, in whole seconds if it is nearly so."""
+    if len(frame) < 2:
+        return frame
+    elapsed = (frame["time"] - frame["time"].iloc[0]).dt.total_seconds()
+    usual = float(frame["step_s"].median())
+    step = float(elapsed.iloc[-1]) / max(1, round(float(elapsed.iloc[-1]) / usual))
+    if abs(step - round(step)) < NEARLY_S and round(step) > 0:
+        step = float(round(step))
+    # two samples that round to the same place keep their order, one place apart
+    order = np.arange(len(frame))
+    place = np.maximum.accumulate((elapsed / step).round().to_numpy() - order) + order
+    shift = pd.to_timedelta((place * step * 1e6).astype("int64"), unit="us")
+    return frame.assign(time=frame["time"].iloc[0].floor("s") + shift, step_s=step)
 
 
 def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:

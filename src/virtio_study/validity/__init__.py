@@ -5,7 +5,7 @@ Every check takes the evidence of both sides and returns a status with its arith
 published numbers meet the same ones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from virtio_study.evidence import Side
 from virtio_study.validity.check import Check, Status, Verdict, verdict
@@ -66,13 +66,17 @@ BOTH: tuple[Callable[[Side, Side], Check], ...] = (
     check_same_statistic,
     check_same_allocation,
 )
-AROUND: tuple[Callable[[Side, Side], Check], ...] = (check_contention, check_interruptions, check_co_interventions)
 OF_CPU: tuple[Callable[[Side, Side], Check], ...] = (check_quantum, check_vhost)
 OF_GUEST_MEMORY: tuple[Callable[[Side, Side], Check], ...] = (check_guest_memory, check_plausible_floor)
 
 
 def checks(
-    before: Side, after: Side, margins: Mapping[str, float], confidence: float, practical_margin: float = 0.05
+    before: Side,
+    after: Side,
+    margins: Mapping[str, float],
+    confidence: float,
+    practical_margin: float = 0.05,
+    with_change: Sequence[str] = (),
 ) -> list[Check]:
     """Every check that applies to the metric, in the order of the report.
 
@@ -86,13 +90,16 @@ def checks(
         Of the load's tests.
     practical_margin : float
         Share of the level within which a drift does not matter.
+    with_change : sequence of str
+        Settings that changed together with the devices by protocol.
     """
     done = [check(before, after) for check in BOTH]
     done.append(check_same_load(before, after, margins, confidence))
     done.append(check_same_hours(before, after))
     done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
     done.append(check_drift(before, after, practical_margin))
-    done += [check(before, after) for check in AROUND]
+    done += [check_contention(before, after), check_interruptions(before, after)]
+    done.append(check_co_interventions(before, after, with_change))
     if before.metric == "cpu":
         done += [check(before, after) for check in OF_CPU]
         if before.accelerator or after.accelerator:

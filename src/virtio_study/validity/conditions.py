@@ -1,5 +1,7 @@
 """Checks of what went on around the measurement: hours, neighbours, drift, interruptions, other changes, the guest."""
 
+from collections.abc import Sequence
+
 from virtio_study.evidence import Side
 from virtio_study.sentences import Numbers
 from virtio_study.validity.check import Check
@@ -20,6 +22,9 @@ BUSY = 0.9
 MOST_BUSY_ROWS = 0.1
 MOST_NEIGHBOUR_CHANGE = 0.1
 """The rest of the host may differ between the sides by this share of the host's CPU."""
+
+LONG_SETTING = 60
+"""Characters of a setting's value from which on only the words that changed are shown."""
 
 VHOST_COUNTED = (6, 4)
 """Since this kernel vhost's work is done by threads of the QEMU process (Linux commit 6e890c5d5021)."""
@@ -147,8 +152,8 @@ def check_interruptions(before: Side, after: Side) -> Check:
     return Check("interruptions", "warn", message, numbers)
 
 
-def check_co_interventions(before: Side, after: Side) -> Check:
-    """Nothing but the devices and their drivers changed between the sides."""
+def check_co_interventions(before: Side, after: Side, with_change: Sequence[str] = ()) -> Check:
+    """Nothing but the devices and their drivers changed between the sides, and what goes `with_change` by protocol."""
     first, second = before.conditions, after.conditions
     if not first or not second:
         message = (
@@ -156,25 +161,41 @@ def check_co_interventions(before: Side, after: Side) -> Check:
             "type, version of Proxmox VE, QEMU or the kernel. Each can change idle CPU as much as a driver."
         )
         return Check("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
-    changed = [
-        f"{name}: {first.get(name, '-')} → {second.get(name, '-')}"
-        for name in sorted({*first, *second})
-        if first.get(name) != second.get(name)
-    ]
+    different = [name for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
+    changed, known = (
+        [_change(name, first.get(name), second.get(name)) for name in different if (name in with_change) == by_protocol]
+        for by_protocol in (False, True)
+    )
     mixed = [f"{name}: {value}" for side in (first, second) for name, value in side.items() if ", " in value]
     numbers: Numbers = {
         "changed": "; ".join(changed),
+        "by_protocol": "; ".join(known),
         "mixed": "; ".join(dict.fromkeys(mixed)),
         "known": len({*first, *second}),
     }
     if changed:
         message = "Besides the devices something else changed between the sides: {changed}."
         return Check("co_interventions", "fail", message, numbers)
+    if known:
+        message = (
+            "By protocol something else changed together with the devices, and the effect is that of all of it: "
+            "{by_protocol}."
+        )
+        return Check("co_interventions", "warn", message, numbers)
     if mixed:
         message = "Something else changed inside a side: {mixed}."
         return Check("co_interventions", "warn", message, numbers)
     message = "Of {known} other settings and versions that are known, none changed between the sides."
     return Check("co_interventions", "pass", message, numbers)
+
+
+def _change(name: str, before: str | None, after: str | None) -> str:
+    """A setting before and after; of a long one, only the words that differ."""
+    sides = [before or "-", after or "-"]
+    if max(map(len, sides)) > LONG_SETTING:
+        words = [side.split() for side in sides]
+        sides = [" ".join(w for w in one if w not in other) or "-" for one, other in (words, words[::-1])]
+    return f"{name}: {sides[0]} → {sides[1]}"
 
 
 def check_vhost(before: Side, after: Side) -> Check:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from virtio_study.errors import DataError
 from virtio_study.evidence import Side
 from virtio_study.instruments import instrument, why_not_comparable
-from virtio_study.stats.calendar import same_hours
+from virtio_study.stats.calendar import DAY_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
 from virtio_study.validity.check import Check, Status
 
@@ -200,6 +200,12 @@ def check_enough_replicates(before: Side, after: Side) -> Check:
     if before.replicates is None or after.replicates is None:
         return Check("enough_replicates", "not_assessable", "The number of repetitions is not stated.", numbers)
     fewest = min(before.replicates, after.replicates)
+    if before.replicates == after.replicates == 1 and _long_enough(before) and _long_enough(after):
+        message = (
+            "There is one recording a side. Its interval counts the scatter within the recordings, but not what a "
+            "restart by itself changes; repeat the change, or record a restart without a change beside it."
+        )
+        return Check("enough_replicates", "warn", message, numbers)
     if fewest < 2:
         message = (
             "There is no replicate ({before} before, {after} after): nothing tells the change of drivers from what a "
@@ -210,6 +216,11 @@ def check_enough_replicates(before: Side, after: Side) -> Check:
         message = "There are few boots ({before} before, {after} after); the interval is wide for that reason."
         return Check("enough_replicates", "warn", message, numbers)
     return Check("enough_replicates", "pass", "{before} boots before and {after} after.", numbers)
+
+
+def _long_enough(side: Side) -> bool:
+    """Whether one recording alone can have an interval: rows, and whole days where the work follows the day."""
+    return bool(side.rows) and (not side.follows_day or (side.seconds or 0.0) >= FEWEST_DAYS * DAY_S)
 
 
 def check_enough_rows(before: Side, after: Side) -> Check:

@@ -1,0 +1,205 @@
+"""Saved answers of the Proxmox VE API -> recordings, with the driver configuration that the answers show.
+
+A file of answers has one JSON object a line: `t` (Unix seconds of the request), `path` (with its query), `status` and
+`body` (the parsed answer). Nothing but the answers says when a server ran with which devices; a study's
+`driver_configs` (disk, nic, balloon_driver) are what they are compared with.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from virtio_study import __version__, storage
+from virtio_study.errors import DataError
+from virtio_study.recording import Provenance, Recording, write
+from virtio_study.sources import rows
+from virtio_study.sources.intake import Written, keep_raw
+from virtio_study.sources.timeline import Span, match, timeline
+from virtio_study.steps import write_json
+from virtio_study.study import Study
+
+__all__ = ["Answer", "import_answers", "of", "qemu_server_of", "read_answers"]
+
+TIMELINE = "timeline.json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of the API, with the Unix seconds at which it was asked for."""
+
+    time_s: float
+    path: str
+    status: int
+    data: Any
+
+
+def read_answers(paths: Sequence[Path]) -> list[Answer]:
+    """Read answers, in order of time; a last line that a killed writer left unfinished is passed over.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        JSON lines, plain or `.zst`.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or a line is not an answer; the message names the line.
+    """
+    import zstandard
+
+    found = []
+    for path in paths:
+        try:
+            content = path.read_bytes()
+            if path.suffix == ".zst":
+                content = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)).read()
+            lines = content.decode().split("\n")
+        except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
+            raise DataError(f"{path}: cannot be read: {error}") from error
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                item = json.loads(line)
+                body = item["body"]
+                data = body.get("data") if isinstance(body, dict) else None
+                found.append(Answer(float(item["t"]), str(item["path"]), int(item["status"]), data))
+            except (ValueError, KeyError, TypeError) as error:
+                if number == len(lines):
+                    continue
+                raise DataError(f"{path}: line {number} is no answer with t, path, status and body: {error}") from error
+    return sorted(found, key=lambda answer: answer.time_s)
+
+
+def of(answers: Sequence[Answer], pattern: str) -> Iterator[tuple[float, Any]]:
+    """Time and data of the good answers whose path, with its query, matches a regular expression whole."""
+    wanted = re.compile(pattern)
+    for answer in answers:
+        if answer.status == 200 and answer.data is not None and wanted.fullmatch(answer.path):
+            yield answer.time_s, answer.data
+
+
+def qemu_server_of(proxmox_version: str) -> str | None:
+    """A version of qemu-server whose instrument is surely that of a version of Proxmox VE; None from 9.0 to 9.1.
+
+    Proxmox VE 9.0 and 9.1 ran with versions of qemu-server on both sides of a change of the instrument (9.1.4), so that
+    theirs has to be told.
+    """
+    found = re.match(r"(\d+)\.(\d+)", proxmox_version)
+    if found is None:
+        return None
+    release = int(found[1]), int(found[2])
+    return "8.0" if release < (9, 0) else "9.1.4" if release >= (9, 2) else None
+
+
+def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None = None) -> Written:
+    """Record every server of a study from saved answers: one recording for each start of the server.
+
+    Rows are polls of `status/current`. Proxmox VE's CPU figure there covers the time since that worker of the API
+    answered before, which may be longer than the step; its mean is right, single rows are smoothed.
+
+    Parameters
+    ----------
+    study : Study
+        Its `driver_configs` say which devices each has.
+    paths : sequence of Path
+        As in `read_answers`; they are kept, compressed, in the study's `raw/`.
+    qemu_server : str, optional
+        Version of qemu-server on the host, where that of Proxmox VE does not tell the instrument.
+
+    Returns
+    -------
+    list of (str, str)
+        As in `intake.Written`. The timeline is written to `timeline.json`.
+
+    Raises
+    ------
+    DataError
+        If no answer is of a server, or a value is no number.
+    """
+    answers = read_answers(paths)
+    inputs = keep_raw(study, paths)
+    versions = _versions(answers)
+    instrument = qemu_server or qemu_server_of(versions.get("proxmox-ve", ""))
+    plain: dict[str, list[dict[str, Any]]] = {}
+    written: Written = []
+    for name, server in study.servers.items():
+        base = rf"/nodes/[^/]+/qemu/{server.vmid}"
+        found = timeline(
+            list(of(answers, rf"{base}/status/current")),
+            list(of(answers, rf"{base}/config\?current=1")),
+            [task for _, tasks in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?") for task in tasks],
+            server.vmid,
+        )
+        if not found:
+            raise DataError(f"{name}: no answer of {base}/status/current among {len(answers)} answers")
+        found = [match(span, study.driver_configs) for span in found]
+        plain[name] = [span.as_dict() for span in found]
+        for number, span in enumerate((span for span in found if span.driver_config), 1):
+            note = _record(study, name, number, span, answers, base, instrument, versions, inputs)
+            written.append(note)
+    write_json(study.folder / TIMELINE, plain)
+    return written
+
+
+def _record(
+    study: Study,
+    name: str,
+    number: int,
+    span: Span,
+    answers: Sequence[Answer],
+    base: str,
+    qemu_server: str | None,
+    versions: Mapping[str, str],
+    inputs: dict[str, str],
+) -> tuple[str, str]:
+    replicate = f"api-{number:02d}"
+    place = f"recordings/{name}/{span.driver_config}/{replicate}.parquet"
+    if place in storage.manifest(study.folder):
+        return place, "was recorded already; recordings are never rewritten"
+    server = study.servers[name]
+    inside = [(at, data) for at, data in of(answers, rf"{base}/status/current") if span.start_s <= at <= span.end_s]
+    samples = [{**data, "time": at} for at, data in inside]
+    frame = rows.sample_frame(samples, server, f"status/current of {name}", qemu_server)
+    node = [
+        {"time": at, "cpu": data.get("cpu"), "maxcpu": (data.get("cpuinfo") or {}).get("cpus"), "uptime": at}
+        for at, data in of(answers, r"/nodes/[^/]+/status")
+    ]
+    if len(node) > 1:
+        frame = rows.add_node_cpu(frame, rows.sample_frame(node, server, "node status"))
+    emulated = str(span.config.get("kvm", "1")) == "0"
+    provenance = Provenance(
+        study=study.name,
+        server=name,
+        driver_config=span.driver_config,
+        replicate=replicate,
+        kind="emulated" if emulated else "measured",
+        source=f"saved answers of Proxmox VE, {base.replace('[^/]+', 'NODE')}/status/current",
+        collector_version=__version__,
+        started_at=frame["time"].iloc[0].isoformat(),
+        accelerator="tcg" if emulated else "kvm",
+        versions={**versions, "qemu": span.qemu} if span.qemu else dict(versions),
+        devices=span.devices,
+        vm_config=[f"{key}: {value}" for key, value in sorted(span.config.items()) if key not in {"description"}],
+        config_digest=str(span.config.get("digest", "")),
+        inputs=inputs,
+        contaminated=[(item.start_s, item.end_s, item.reason) for item in span.contaminated],
+        notes=["CPU of a row covers the time since the same worker of the API answered before; its mean is right."],
+    )
+    write(Recording(frame, provenance, study.folder / place), study.folder)
+    return place, f"{len(frame)} rows, {span.start_s:.0f} to {span.end_s:.0f}"
+
+
+def _versions(answers: Sequence[Answer]) -> dict[str, str]:
+    found = {}
+    for _, data in of(answers, "/version"):
+        found["proxmox-ve"] = str(data.get("version", ""))
+    for _, data in of(answers, r"/nodes/[^/]+/status"):
+        release = (data.get("current-kernel") or {}).get("release")
+        found["host_kernel"] = str(release or data.get("kversion", "").removeprefix("Linux "))
+    return {key: value for key, value in found.items() if value}

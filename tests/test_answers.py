@@ -1,0 +1,207 @@
+"""Saved answers of a genuine Proxmox VE 9.2: what they show of themselves, against what was done."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from virtio_study import recording
+from virtio_study.errors import DataError
+from virtio_study.sources.answers import import_answers, of, qemu_server_of, read_answers
+from virtio_study.sources.timeline import CONTAMINATING, match, timeline
+from virtio_study.study import DriverConfiguration, load_study
+
+ROOT = Path(__file__).parent.parent
+RIG = ROOT / "data" / "pve-rig"
+RAW = next((RIG / "raw").glob("*.zst"))
+# What the experimenters noted when they did it (Unix seconds); the import has never seen it.
+PHASES = {
+    "emulated": (1795440868.742629, 1795442070.3791249),
+    "balloon": (1795442079.1675336, 1795443280.2778249),
+    "virtio": (1795443293.9837186, 1795444500.4143577),
+}
+
+
+def test_the_answers_alone_show_what_was_done_and_when() -> None:
+    runs = json.loads((RIG / "timeline.json").read_text())
+    assert set(runs) == {"versat", "dominio"}
+    for spans in runs.values():
+        assert [span["driver_config"] for span in spans] == list(PHASES)
+        for span in spans:
+            start, end = PHASES[span["driver_config"]]
+            assert start - 1 <= span["start_s"] <= start + 15
+            assert end - 15 <= span["end_s"] <= end + 1
+        views = [[view for _, view in span["instruments"]] for span in spans]
+        assert views == [["host"], ["host", "guest"], ["host", "guest"]]
+        assert len({span["digest"] for span in spans}) == 3
+
+
+def test_the_bundled_recordings_come_out_of_the_answers_again(tmp_path: Path) -> None:
+    (tmp_path / "data" / "pve-rig").mkdir(parents=True)
+    shutil.copy(RIG / "study.yaml", tmp_path / "data" / "pve-rig")
+    study = load_study(tmp_path / "data" / "pve-rig")
+    assert len(import_answers(study, [RAW])) == 6
+    for path in sorted(RIG.glob("recordings/**/*.parquet")):
+        again = recording.read(study.folder / path.relative_to(RIG), study.folder)
+        kept = recording.read(path, RIG)
+        pd.testing.assert_frame_equal(again.frame, kept.frame)
+        assert (kept.provenance.kind, kept.provenance.accelerator) == ("emulated", "tcg")
+    assert "was recorded already" in import_answers(study, [RAW])[0][1]
+
+
+def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:
+    frame = recording.read(RIG / "recordings/versat/balloon/api-02.parquet", RIG).frame
+    guest = frame["mem_instrument"].eq("guest_stats")
+    assert guest.sum() == 119
+    assert (frame.loc[guest, "mem_displayed_bytes"] < 60 * 2**20).all()
+    assert frame["mem_host_instrument"].eq("host_cgroup").all()
+    assert frame.loc[~guest, "mem_displayed_bytes"].eq(frame.loc[~guest, "mem_host_bytes"]).all()
+    assert frame["step_s"].eq(10).all()
+    assert frame["time"].diff().dropna().eq(pd.Timedelta(seconds=10)).all()
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("9.2.11", "9.1.4"), ("9.1.2", None), ("9.0.3", None), ("8.4.1", "8.0"), ("", None)]
+)
+def test_the_version_of_proxmox_tells_the_instrument_where_it_can(version: str, known: str | None) -> None:
+    assert qemu_server_of(version) == known
+
+
+# --- the timeline -----------------------------------------------------------------------------------------------------
+
+
+def poll(at: float, started: float = 0.0, **more: Any) -> tuple[float, dict[str, Any]]:
+    data = {"status": "running", "uptime": at - started, "pid": 1, "blockstat": {"ide0": {}}}
+    return at, data | more
+
+
+CONFIG = (5.0, {"ide0": "local:a", "net0": "e1000=AA", "digest": "d"})
+
+
+def test_a_new_start_and_other_disks_begin_a_new_run() -> None:
+    polls = [poll(t) for t in range(10, 60, 10)]
+    polls += [poll(t, started=60.0) for t in range(70, 100, 10)]
+    polls += [poll(t, started=60.0, blockstat={"scsi0": {}}) for t in range(100, 130, 10)]
+    spans = timeline(polls, [CONFIG, (101.0, {"scsi0": "local:a", "scsihw": "virtio-scsi-single"})], [], 100)
+    assert [(span.start_s, span.end_s) for span in spans] == [(10, 50), (70, 90), (100, 120)]
+    assert [span.devices["disk"] for span in spans] == ["ide", "ide", "virtio-scsi"]
+
+
+def test_a_server_that_is_off_is_in_no_run() -> None:
+    polls = [
+        poll(10),
+        poll(20),
+        (30, {"status": "stopped", "uptime": 0}),
+        poll(50, started=45.0),
+        poll(60, started=45.0),
+    ]
+    assert [(span.start_s, span.end_s) for span in timeline(polls, [CONFIG], [], 100)] == [(10, 20), (50, 60)]
+
+
+def test_tasks_and_gaps_disturb_a_run_and_tasks_of_others_do_not() -> None:
+    polls = [poll(t) for t in (10, 20, 30, 40, 90, 100)]
+    tasks = [
+        {"upid": "a", "type": "vzdump", "id": "100", "starttime": 15, "endtime": 25},
+        {"upid": "a", "type": "vzdump", "id": "100", "starttime": 15, "endtime": 25},
+        {"upid": "b", "type": "vzdump", "id": "101", "starttime": 15, "endtime": 25},
+        {"upid": "c", "type": "qmconfig", "id": "100", "starttime": 15, "endtime": 25},
+        {"upid": "d", "type": "qmigrate", "id": "100", "starttime": 95},
+        {"upid": "e", "type": "qmsnapshot", "id": "100", "starttime": 200, "endtime": 210},
+    ]
+    (span,) = timeline(polls, [CONFIG], tasks, 100)
+    assert [(item.start_s, item.end_s, item.reason) for item in span.contaminated] == [
+        (15, 25, "backup"),
+        (95, 100, "migration"),
+        (40, 90, "gap"),
+    ]
+    assert set(CONTAMINATING.values()) >= {"backup", "migration", "snapshot", "disk resized"}
+
+
+def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
+    (span,) = timeline([poll(10), poll(20)], [CONFIG], [], 100)
+    label = {"en": "x", "es": "x"}
+    known = {
+        name: DriverConfiguration.model_validate({"label": label, **keys})
+        for name, keys in {
+            "a": {"disk": "ide", "nic": "e1000"},
+            "b": {"disk": "virtio-blk"},
+            "c": {"disk": "ide"},
+        }.items()
+    }
+    assert match(span, {"a": known["a"], "b": known["b"]}).driver_config == "a"
+    assert "fits a, c alike" in match(span, known).why
+    lost = match(span, {"b": known["b"]})
+    assert lost.driver_config == ""
+    assert lost.why == (
+        "disk ide, network card e1000, without balloon statistics: is none of the study's driver configurations"
+    )
+
+
+# --- what may come --------------------------------------------------------------------------------------------------
+
+
+def test_a_line_that_a_killed_writer_left_is_passed_over_and_any_other_is_named(tmp_path: Path) -> None:
+    good = json.dumps({"t": 1.8e9, "path": "/version", "status": 200, "body": {"data": {"version": "9.2.11"}}})
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{good}\n{good[:30]}")
+    assert [data for _, data in of(read_answers([path]), "/version")] == [{"version": "9.2.11"}]
+    path.write_text(f"{good[:30]}\n{good}\n")
+    with pytest.raises(DataError, match=r"a\.jsonl: line 1 is no answer with t, path, status and body"):
+        read_answers([path])
+    with pytest.raises(DataError, match="cannot be read"):
+        read_answers([tmp_path / "none.jsonl"])
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.integers(), max_size=2)
+)
+KEYS = ("cpu", "mem", "memhost", "uptime", "maxmem", "cpus", "status", "ballooninfo", "blockstat", "pid", "diskread")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(st.tuples(st.integers(0, 19), st.sampled_from(KEYS), VALUES), max_size=6), gone=st.booleans())
+def test_a_mutated_answer_is_a_row_less_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str, Any]], gone: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("mutated") / "data" / "pve-rig"
+    folder.mkdir(parents=True)
+    shutil.copy(RIG / "study.yaml", folder)
+    lines = []
+    for vmid in (100, 101):
+        for number in range(20):
+            data: dict[str, Any] = {"status": "running", "uptime": 100 + 10 * number, "cpu": 0.1, "cpus": 2, "pid": 7}
+            data |= {
+                "mem": 3e8,
+                "memhost": 3e8,
+                "maxmem": 536870912,
+                "blockstat": {"ide0": {}},
+                "diskread": 512 * number,
+            }
+            for place, key, value in changes if vmid == 100 else []:
+                if place == number:
+                    data[key] = value
+                    if gone:
+                        del data[key]
+            base = f"/nodes/pve1/qemu/{vmid}"
+            lines.append(
+                {"t": 1.8e9 + 10 * number, "path": f"{base}/status/current", "status": 200, "body": {"data": data}}
+            )
+        config = {"ide0": "local:a", "net0": "e1000=AA", "digest": "d", "kvm": 0}
+        lines.append({"t": 1.8e9 + 1, "path": f"{base}/config?current=1", "status": 200, "body": {"data": config}})
+    path = folder / "a.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    try:
+        import_answers(load_study(folder), [path])
+    except DataError as refused:
+        said = str(refused)
+    else:
+        said = ""
+    assert "\n" not in said
+    for found in folder.glob("recordings/**/*.parquet"):
+        frame = recording.read(found, folder).frame
+        assert (frame["mem_host_bytes"].dropna() <= 1e19).all()
