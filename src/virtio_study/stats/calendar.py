@@ -33,7 +33,8 @@ def whole_days(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
     """
     days = [int((side.end_s - side.start_s) / DAY_S * (1 + 1e-9)) for side in (before, after)]
     if min(days) < FEWEST_DAYS:
-        covered = [round((side.end_s - side.start_s) / DAY_S, 1) for side in (before, after)]
+        # rounded down, so that nearly two days do not read as two
+        covered = [int((side.end_s - side.start_s) / DAY_S * 100) / 100 for side in (before, after)]
         raise DataError(
             "not enough data: {before} and {after} days before and after; at least {fewest} whole days a side are "
             "needed, because nothing in one day tells a change from the difference between two days",

@@ -1,0 +1,1 @@
+"""What tests and the demonstration need beside the package: an embedded, simulated Proxmox VE host."""

@@ -1,0 +1,23 @@
+"""The `virtio-study demo` command."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+__all__ = ["demo"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
+def demo(folder: Path | None) -> None:
+    """Try everything with a simulated Proxmox VE host.
+
+    Starts the host on this machine, collects a study of two simulated servers from it, runs the notebooks and says
+    where the report is. FOLDER is made for it; by default a temporary one, which is kept. Nothing in it was measured.
+    """
+    from virtio_study.testing.demo import run_demo
+
+    chosen = Path(tempfile.mkdtemp(prefix="virtio-study-demo-")) if folder is None else folder
+    report = run_demo(chosen.resolve(), lambda line: click.echo(line, err=True))
+    click.echo(f"the report of simulated data: {report}")
