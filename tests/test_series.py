@@ -190,11 +190,11 @@ MISTAKES = {
     "backwards": (lambda: stretch([120.0, 60.0], [1.0, 2.0], 60.0), "row 1 does not come a whole step"),
     "gaps": (
         lambda: level_of_series(Stretch(np.where(np.arange(100) < 9, np.nan, 1.0), 0, 60), 0.95),
-        "9.0% .*missing",
+        "9 % .*missing",
     ),
     "one day": (
         lambda: same_hours(*pair(ar1(1, 0.5, 1440), ar1(2, 0.5, 1440)), True),
-        "1.0 and 1.0 days .* 2 whole days",
+        "1 and 1 days .* 2 whole days",
     ),
     "confidence": (lambda: difference_of_series(*pair(ar1(1, 0, 99), ar1(2, 0, 99)), 95), "confidence is 95"),
     "other rows": (

@@ -62,7 +62,7 @@ class TestDifference:
         ("before", "after", "match"),
         [
             ([1.0], [1.0, 2.0], "before: boots with a value: 1; at least 2 are needed"),
-            ([1.0, 2.0], [], "after: 0 boots"),
+            ([1.0, 2.0], [], "after: boots with a value: 0"),
             ([1.0, np.nan], [1.0, 2.0], "before: boot 1 has no finite value"),
             ([np.nan, np.nan], [1.0, 2.0], "before: boot 0 has no finite value"),
             ([1.0, 2.0], [1.0, -2.0], "after: boot 1 is -2; .* cannot be negative"),

@@ -171,7 +171,9 @@ class _Run:
             [[path.name, sha256(path)] for path in task.inputs],
             [item for item in sorted(self.listed.items()) if prefix and item[0].startswith(prefix)],
             # Not the executed copies: what a notebook says in prose is no input of the next one.
-            [item for need in task.needs for item in self.record[need]["outputs"].items() if item[0][-6:] != ".ipynb"],
+            sorted(
+                item for need in task.needs for item in self.record[need]["outputs"].items() if item[0][-6:] != ".ipynb"
+            ),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

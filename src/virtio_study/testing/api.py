@@ -395,7 +395,6 @@ def answer(host: State, call: Call) -> Answer:
     """
     match, handler, allowed, _ = _route(host, call)
     unwanted = "property is not defined in schema and the schema does not allow additional properties"
-    extra = {name: unwanted for name in call.params if name not in allowed}
-    if extra:
+    if extra := {name: unwanted for name in call.params if name not in allowed}:
         raise _invalid(**extra)
     return handler(host, call, match)
