@@ -18,7 +18,11 @@ import requests
 
 from virtio_study import recording
 from virtio_study.errors import DataError
-from virtio_study.testing.demo import HOURS, collect, make_study
+from virtio_study.sources.live import collect
+from virtio_study.sources.proxmox import Client as LiveClient
+from virtio_study.sources.secrets import Credential
+from virtio_study.study import Endpoint
+from virtio_study.testing.demo import HOURS, make_study
 from virtio_study.testing.pve import Clock, Fault, Host, many_servers, serve, two_servers
 from virtio_study.testing.rows import RETENTION
 from virtio_study.testing.story import Configuration, Level, Server, Story
@@ -493,7 +497,8 @@ def test_the_demonstration_records_simulated_data_and_says_so(tmp_path: Path, cl
     story = two_servers(NOW, hours=HOURS)
     study = make_study(tmp_path, story)
     with serve(story, clock=clock) as host:
-        written = collect(study, story, host)
+        endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
+        written = collect(study, LiveClient(endpoint, Credential(*host.token_id.split("!"), host.token_secret))).written
         secret = host.token_secret
     assert len(written) == 6
     for place, _ in written:

@@ -20,13 +20,18 @@ class _LazyGroup(click.Group):
     """A group that imports a group of commands only when one of them is called."""
 
     lazy = {  # noqa: RUF012
+        "collect": ("virtio_study.sources.live_cli", "Ask a Proxmox VE host once for everything."),
         "demo": ("virtio_study.testing.demo_cli", "Try everything with a simulated Proxmox VE host."),
         "diff": ("virtio_study.archive_cli", "Which values differ between two results, and why."),
+        "doctor": ("virtio_study.sources.live_cli", "Whether a Proxmox VE host can answer the question."),
         "export": ("virtio_study.archive_cli", "Pack a study with all that its numbers were made from."),
         "files": ("virtio_study.sources.files_cli", "Record servers from files, without the API."),
+        "inventory": ("virtio_study.sources.live_cli", "Every server of a cluster, and what is not VirtIO."),
         "lab": ("virtio_study.lab.cli", "Record real QEMU guests."),
+        "new": ("virtio_study.sources.live_cli", "Write the protocol of a study from a live host."),
         "plausible": ("virtio_study.plausibility_cli", "Whether a CPU change is possible at all."),
         "plan": ("virtio_study.planning_cli", "How many boots or days a side a study needs."),
+        "watch": ("virtio_study.sources.live_cli", "Poll a Proxmox VE host for as long as a study lasts."),
         "verify": ("virtio_study.archive_cli", "Whether an archive is whole, and every number comes out the same."),
     }
 

@@ -14,6 +14,7 @@ __all__ = [
     "METRICS",
     "Comparison",
     "DriverConfiguration",
+    "Endpoint",
     "Host",
     "LabPlan",
     "Load",
@@ -57,6 +58,19 @@ class Host(_Strict):
     physical_cores: int | None = Field(default=None, gt=0)
     memory_bytes: ByteSize = Field(gt=0)
     hypervisor: str
+
+
+class Endpoint(_Strict):
+    """Where the API of Proxmox VE answers, and what its certificate is verified with; never a secret.
+
+    `ca_file` is a copy of the host's `/etc/pve/pve-root-ca.pem`, `fingerprint` the SHA-256 of its certificate; with
+    neither, the system's certificate authorities are trusted.
+    """
+
+    host: str
+    port: int = Field(default=8006, gt=0, lt=65536)
+    ca_file: Path | None = None
+    fingerprint: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$")] | None = None
 
 
 class Server(_Strict):
@@ -155,6 +169,7 @@ class Study(_Strict):
     metrics: list[Metric] = Field(min_length=1)
     load: dict[Name, list[LoadMetric]] = Field(default_factory=dict)
     windows: list[Window] = Field(default_factory=list)
+    proxmox: Endpoint | None = None
     daily_cycle: bool = True
     lab: LabPlan | None = None
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
@@ -309,6 +324,7 @@ def _fields(location: list[Any]) -> list[str]:
         "windows": Window,
         "lab": LabPlan,
         "loads": Load,
+        "proxmox": Endpoint,
     }
     for part in reversed(location):
         if part in models:

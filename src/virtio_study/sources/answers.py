@@ -22,7 +22,7 @@ from virtio_study.sources.timeline import Span, match, timeline
 from virtio_study.steps import write_json
 from virtio_study.study import Study
 
-__all__ = ["Answer", "import_answers", "of", "qemu_server_of", "read_answers"]
+__all__ = ["Answer", "import_answers", "is_simulated", "of", "qemu_server_of", "read_answers"]
 
 TIMELINE = "timeline.json"
 
@@ -82,6 +82,11 @@ def of(answers: Sequence[Answer], pattern: str) -> Iterator[tuple[float, Any]]:
     for answer in answers:
         if answer.status == 200 and answer.data is not None and wanted.fullmatch(answer.path):
             yield answer.time_s, answer.data
+
+
+def is_simulated(answers: Sequence[Answer]) -> bool:
+    """Whether the embedded host of `virtio_study.testing` gave the answers: it calls its node `simulated`."""
+    return any(answer.path.startswith("/nodes/simulated/") for answer in answers)
 
 
 def qemu_server_of(proxmox_version: str) -> str | None:
@@ -178,7 +183,7 @@ def _record(
         server=name,
         driver_config=span.driver_config,
         replicate=replicate,
-        kind="emulated" if emulated else "measured",
+        kind="simulated" if is_simulated(answers) else "emulated" if emulated else "measured",
         source=f"saved answers of Proxmox VE, {base.replace('[^/]+', 'NODE')}/status/current",
         collector_version=__version__,
         started_at=frame["time"].iloc[0].isoformat(),

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from virtio_study.recording import INSTRUMENTS, SCHEMA
 from virtio_study.sources.rrd import Row
 from virtio_study.study import Server
 
-__all__ = ["STEPS", "UNITS", "CsvMapping", "load_mapping", "read_csv", "read_rrddata"]
+__all__ = ["STEPS", "UNITS", "CsvMapping", "load_mapping", "merge_rrddata", "read_csv", "read_rrddata"]
 
 STEPS = (60, 1800, 10800, 21600, 43200, 604800)
 """Seconds between the rows of rrddata, in every version (`src/PVE/RRD.pm` of pve-cluster)."""
@@ -199,18 +199,23 @@ def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Row]]:
     ----------
     pve-cluster, `src/PVE/RRD.pm`: the old rows come first, then the new ones (commit e43b29e).
     """
+    return merge_rrddata((str(path), _answer(path)) for path in paths)
+
+
+def merge_rrddata(answers: Iterable[tuple[str, Any]]) -> dict[int, list[Row]]:
+    """As `read_rrddata`, of answers at hand: what to call each in an error, and its rows."""
     found: dict[int, dict[float, Row]] = {}
-    for path in paths:
-        rows = _answer(path)
+    for where, body in answers:
+        rows = _rows(where, body)
         times = [row["time"] for row in rows]
-        for row, step in zip(rows, _steps(path, times), strict=True):
+        for row, step in zip(rows, _steps(where, times), strict=True):
             kept = found.setdefault(step, {})
             if len(row) > len(kept.get(row["time"], {})):
                 kept[row["time"]] = row
     return {step: [rows[time] for time in sorted(rows)] for step, rows in sorted(found.items())}
 
 
-def _answer(path: Path) -> list[dict[str, Any]]:
+def _answer(path: Path) -> Any:
     try:
         body = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -219,10 +224,13 @@ def _answer(path: Path) -> list[dict[str, Any]]:
         raise DataError(
             f"{path}: not JSON ({' '.join(str(error).split())}); save it with --output-format json"
         ) from error
-    rows = body.get("data") if isinstance(body, dict) else body
+    return body.get("data") if isinstance(body, dict) else body
+
+
+def _rows(path: str, rows: Any) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not rows:
         raise DataError(
-            f"{path}: no list of rows; expected an answer of rrddata (virtio-study import takes answers of every kind)"
+            f"{path}: no list of rows; expected an answer of rrddata (virtio-study files answers takes every kind)"
         )
     for number, row in enumerate(rows):
         time = row.get("time") if isinstance(row, dict) else None
@@ -236,7 +244,7 @@ def _answer(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _steps(path: Path, times: list[int]) -> Iterator[int]:
+def _steps(path: str, times: list[int]) -> Iterator[int]:
     """Step of every row: the distance to the row before it, or where that is none, to the row after it."""
     distances = [after - before for before, after in pairwise(times)]
     for number in range(len(times)):

@@ -57,18 +57,21 @@ def rrddata(study: str, server: str, answers: tuple[Path, ...], qemu_server: str
 
 @files.command()
 @click.argument("study")
-@click.argument("saved", type=FILE, nargs=-1, required=True)
+@click.argument("saved", type=FILE, nargs=-1)
 @VERSION
 def answers(study: str, saved: tuple[Path, ...], qemu_server: str | None) -> None:
     """Record from saved answers of the API.
 
-    SAVED are JSON lines (plain or .zst) with t, path, status and body. Which driver configuration was in force when is
-    found in them, and compared with the disk, nic and balloon_driver of the study's driver_configs.
+    SAVED are JSON lines (plain or .zst) with t, path, status and body; without SAVED, what collect and watch stored.
+    Which driver configuration was in force when is found in them, and compared with the disk, nic and balloon_driver of
+    the study's driver_configs.
     """
     from virtio_study.sources.answers import import_answers
+    from virtio_study.sources.store import stored
     from virtio_study.study import load_study
 
-    _report(import_answers(load_study(study), saved, qemu_server))
+    protocol = load_study(study)
+    _report(import_answers(protocol, saved or stored(protocol.folder), qemu_server))
 
 
 @files.command()

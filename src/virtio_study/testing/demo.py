@@ -3,7 +3,6 @@
 Every number in it is invented by `virtio_study.testing.story`; title, host and driver configurations say so.
 """
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from virtio_study.devices import devices, models
 from virtio_study.errors import DataError
-from virtio_study.study import Study, load_study
-from virtio_study.testing.pve import Host, Story, serve, two_servers
+from virtio_study.study import Endpoint, Study, load_study
+from virtio_study.testing.pve import Story, serve, two_servers
 from virtio_study.testing.truth import boots
 
 __all__ = ["HOURS", "make_study", "run_demo"]
@@ -21,7 +21,7 @@ __all__ = ["HOURS", "make_study", "run_demo"]
 HOURS = (72, 72, 72)
 """How long each configuration is in force: more than two whole days, which a server with a daily cycle needs."""
 
-NAME, QEMU_SERVER = "simulated", "9.2.6"
+NAME = "simulated"
 LABELS = {
     "emulated": ("emulated devices (simulated)", "dispositivos emulados (simulado)"),
     "balloon": ("emulated devices and balloon driver (simulated)", "dispositivos emulados y driver balloon (simulado)"),
@@ -79,13 +79,21 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Path:
     """
     from virtio_study.errors import PipelineError
     from virtio_study.pipeline import run
+    from virtio_study.sources.live import collect
+    from virtio_study.sources.proxmox import Client
+    from virtio_study.sources.secrets import Credential
 
     story = two_servers(hours=HOURS)
     study = make_study(folder, story)
     with serve(story) as host:
         say(f"a simulated Proxmox VE 9.2 answers at https://{host.host}:{host.port}; nothing it says was measured")
-        for _, sentence in collect(study, story, host):
-            say(sentence)
+        endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
+        user, name = host.token_id.split("!")
+        done = collect(study, Client(endpoint, Credential(user, name, host.token_secret)))
+    for _, sentence in done.written:
+        say(sentence)
+    for item in done.missing:
+        say(f"missing: {item.server}: {item.path}: {item.cause}; {item.remedy}")
     outcome = run(study, say=say)
     failed = outcome.error | outcome.skipped
     if failed:
@@ -93,48 +101,17 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Path:
     return study.reports / "index.en.html"
 
 
-def collect(study: Study, story: Story, host: Host) -> list[tuple[str, str]]:
-    """Ask the host for every server's rrddata, keep the answers, and record the study's windows from them."""
-    from virtio_study.sources import exports, intake, rows
-
-    written = []
-    for name, server in study.servers.items():
-        answers = []
-        for timeframe in ("day", "month"):
-            path = f"nodes/{story.node}/qemu/{server.vmid}/rrddata?timeframe={timeframe}&cf=AVERAGE"
-            file = study.folder / "answers" / f"{name}-{timeframe}.json"
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(_get(host, path)), encoding="utf-8")
-            answers.append(file)
-        frames = {
-            float(step): rows.rrd_frame(found, step, "AVERAGE", f"rrddata of {name}", QEMU_SERVER)
-            for step, found in exports.read_rrddata(answers).items()
-        }
-        said = {"kind": "simulated", "source": "rrddata of a simulated Proxmox VE host, over its API, AVERAGE"}
-        about = {"inputs": intake.keep_raw(study, answers), "versions": {"qemu-server": f"{QEMU_SERVER} (simulated)"}}
-        written += intake.write_windows(study, name, frames, "rrddata", said | about)
-    return written
-
-
-def _get(host: Host, path: str) -> Any:
-    """Return the `data` of an answer; the certificate is verified with the host's own CA."""
-    import requests
-
-    try:
-        answer = requests.get(
-            f"https://{host.host}:{host.port}/api2/json/{path}",
-            headers={"Authorization": f"PVEAPIToken={host.token_id}={host.token_secret}"},
-            verify=str(host.ca_file),
-            timeout=35,
-        )
-        answer.raise_for_status()
-        return answer.json()
-    except (requests.RequestException, ValueError) as error:
-        raise DataError(f"{path}: the simulated host did not answer: {error}") from error
-
-
 def _protocol(story: Story) -> dict[str, Any]:
-    named = {name: {"label": {"en": en, "es": es}} for name, (en, es) in LABELS.items()}
+    named = {}
+    for configuration in story.servers[0].configurations:
+        en, es = LABELS[configuration.name]
+        kinds = devices(configuration.config)
+        named[configuration.name] = {
+            "label": {"en": en, "es": es},
+            "disk": models(kinds, "disk"),
+            "nic": models(kinds, "network"),
+            "balloon_driver": configuration.balloon_driver,
+        }
     comparisons = {
         purpose: {"before": before, "after": after, "purpose": purpose, "question": {"en": en, "es": es}}
         for purpose, (before, after, en, es) in COMPARISONS.items()

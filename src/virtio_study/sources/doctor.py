@@ -1,0 +1,124 @@
+"""Whether a host can answer a study's question: version, token, permissions, clock, retention, TLS and servers."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from virtio_study.errors import StudyError
+from virtio_study.sources.proxmox import Client, Reply, nodes_of, remedy
+from virtio_study.study import Server
+
+__all__ = ["Finding", "examine"]
+
+MOST_CLOCK_DIFFERENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it is, and what to do."""
+
+    what: str
+    status: Literal["pass", "warn", "fail"]
+    says: str
+    remedy: str = ""
+
+
+def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
+    """Look at one thing after another; ends early where nothing further can be asked.
+
+    Parameters
+    ----------
+    client : Client
+    servers : mapping of name to Server
+        Of the study; may be empty.
+    """
+    token = client.secret.token_id
+    try:
+        version = client.get("/version")
+    except StudyError as error:
+        yield Finding("TLS", "fail", str(error))
+        return
+    if version.status == 0:
+        yield Finding("connection", "fail", version.reason, remedy(version, token))
+        return
+    how = (
+        "its fingerprint" if client.endpoint.fingerprint else "the CA file" if client.endpoint.ca_file else "the system"
+    )
+    yield Finding("TLS", "pass", f"the certificate is verified with {how}")
+    if not version.good:
+        yield Finding("token", "fail", f"{version.status} {version.reason}", remedy(version, token))
+        return
+    yield Finding("token", "pass", f"{token} is accepted")
+    yield from _version(version.data)
+    resources = client.get("/cluster/resources")
+    nodes = nodes_of(resources.data) if resources.good else {}
+    yield _servers(nodes, servers, token)
+    for node in sorted(set(nodes.values())):
+        yield from _node(client, node, token)
+    for vmid, node in sorted(nodes.items()):
+        if not servers or vmid in {server.vmid for server in servers.values()}:
+            yield from _vm(client, vmid, node, token)
+
+
+def _version(data: Mapping[str, Any]) -> Iterator[Finding]:
+    text = str(data.get("version", "?"))
+    found = re.match(r"(\d+)\.(\d+)", text)
+    release = (int(found[1]), int(found[2])) if found else (0, 0)
+    if release < (9, 0):
+        yield Finding(
+            "version",
+            "warn",
+            f"Proxmox VE {text} shows one memory figure, and nothing in its rrddata tells what made it",
+            "run virtio-study watch, whose answers do tell, or add a stretch with the balloon driver alone",
+        )
+        yield Finding(
+            "retention",
+            "warn",
+            "rows of a minute are kept for 70 minutes, of half an hour for 35 hours",
+            "run virtio-study watch for as long as the study lasts",
+        )
+        return
+    yield Finding("version", "pass", f"Proxmox VE {text} shows the host's memory beside the displayed one")
+    yield Finding("retention", "pass", "rows of a minute are kept for a day, of half an hour for 30 days")
+    if release < (9, 2):
+        yield Finding(
+            "instrument",
+            "warn",
+            f"Proxmox VE {text} may have qemu-server from before or after 9.1.4, which changed the host's figure",
+            "run on the host: pveversion -v | grep qemu-server, and give it as --qemu-server",
+        )
+
+
+def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str) -> Finding:
+    lost = [f"{name} ({server.vmid})" for name, server in servers.items() if server.vmid not in nodes]
+    if not nodes or lost:
+        says = f"not shown: {', '.join(lost)}" if nodes else "the host shows no server at all"
+        return Finding("servers", "fail", says, remedy(Reply(0.0, "", 403), token))
+    return Finding("servers", "pass", f"{len(nodes)} servers are shown, all {len(servers)} of the study among them")
+
+
+def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
+    before = time.time()
+    clock = client.get(f"/nodes/{node}/time")
+    if clock.good and isinstance(clock.data.get("time"), int | float):
+        difference = float(clock.data["time"]) - (before + time.time()) / 2
+        far = abs(difference) > MOST_CLOCK_DIFFERENCE_S
+        says = f"{node}: the clock is {difference:+.0f} s from this machine's"
+        cure = "run on the host: timedatectl (chrony keeps it right)" if far else ""
+        yield Finding("clock", "warn" if far else "pass", says, cure)
+    for path, what in ((f"/nodes/{node}/status", "node status"), (f"/nodes/{node}/tasks?limit=1", "tasks")):
+        yield _asked(client.get(path), f"{what} of {node}", token)
+
+
+def _vm(client: Client, vmid: int, node: str, token: str) -> Iterator[Finding]:
+    base = f"/nodes/{node}/qemu/{vmid}"
+    for path in ("status/current", "config?current=1", "rrddata?timeframe=hour&cf=AVERAGE"):
+        yield _asked(client.get(f"{base}/{path}"), f"{path.split('?')[0]} of {vmid}", token)
+
+
+def _asked(reply: Reply, what: str, token: str) -> Finding:
+    if reply.good:
+        return Finding("permission", "pass", what)
+    return Finding("permission", "fail", f"{what}: {reply.status or ''} {reply.reason}".strip(), remedy(reply, token))

@@ -1,0 +1,183 @@
+"""Every server of a cluster, device by device, and a first protocol written from it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from virtio_study.devices import balloon_device, devices, models, unclassifiable
+from virtio_study.errors import DataError
+from virtio_study.labels import shortened
+from virtio_study.sources.proxmox import Client, good, nodes_of
+from virtio_study.study import Endpoint
+
+__all__ = ["draft", "inventory"]
+
+GIB = 2**30
+
+
+def inventory(client: Client) -> pd.DataFrame:
+    """One row a device of every server that the token may see.
+
+    Returns
+    -------
+    DataFrame
+        `vmid`, `name`, `node`, `status`, `template`, `kind` (disk or network), `key`, `model`, `device_class`,
+        `balloon` ("off", "device", "driver", "driver, stale"), `hidden` (keys that may hide a device), `error` (why a
+        server's configuration could not be read; then the device's columns are empty).
+
+    Raises
+    ------
+    DataError
+        If the list of servers cannot be had.
+    """
+    resources = good(client.get("/cluster/resources"), "the list of servers")
+    nodes = nodes_of(resources)
+    known = {int(row["vmid"]): row for row in resources if row.get("type") == "qemu" and "vmid" in row}
+    bases = {vmid: f"/nodes/{node}/qemu/{vmid}" for vmid, node in sorted(nodes.items())}
+    replies = client.get_all([f"{base}/config?current=1" for base in bases.values()])
+    running = [vmid for vmid in bases if known[vmid].get("status") == "running"]
+    current = dict(zip(running, client.get_all([f"{bases[vmid]}/status/current" for vmid in running]), strict=True))
+    table = []
+    for (vmid, node), reply in zip(sorted(nodes.items()), replies, strict=True):
+        row = known[vmid]
+        about = {
+            "vmid": vmid,
+            "name": str(row.get("name", "")),
+            "node": node,
+            "status": str(row.get("status", "")),
+            "template": bool(row.get("template")),
+        }
+        if not reply.good:
+            table.append({**about, "error": f"{reply.status or ''} {reply.reason}".strip()})
+            continue
+        status = current[vmid].data if vmid in current and current[vmid].good else {}
+        about |= {"balloon": _balloon(reply.data, status), "hidden": ", ".join(unclassifiable(reply.data)), "error": ""}
+        table += [
+            {**about, "kind": item.kind, "key": item.key, "model": item.model, "device_class": item.device_class}
+            for item in devices(reply.data)
+        ] or [about]
+    columns = [
+        "vmid",
+        "name",
+        "node",
+        "status",
+        "template",
+        "kind",
+        "key",
+        "model",
+        "device_class",
+        "balloon",
+        "hidden",
+    ]
+    return pd.DataFrame(table, columns=[*columns, "error"]).fillna("")
+
+
+def _balloon(config: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    if not balloon_device(config):
+        return "off"
+    info = status.get("ballooninfo")
+    if not isinstance(info, Mapping) or "free_mem" not in info:
+        return "device"
+    return "driver" if info.get("last_update", 1) else "driver, stale"
+
+
+def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
+    """Text of a commented `study.yaml` for servers of a host, their present devices as the configuration `before`.
+
+    Parameters
+    ----------
+    vmids : sequence of int
+        Servers of the study.
+
+    Raises
+    ------
+    DataError
+        If a server or its node cannot be read, or two have other devices than each other.
+    """
+    resources = good(client.get("/cluster/resources"), "the list of servers")
+    nodes = nodes_of(resources)
+    rows = {int(row["vmid"]): row for row in resources if row.get("type") == "qemu" and "vmid" in row}
+    lost = [str(vmid) for vmid in vmids if vmid not in nodes]
+    if lost:
+        raise DataError(f"no server {', '.join(lost)}; the host shows: {', '.join(map(str, sorted(nodes))) or 'none'}")
+    node = good(client.get(f"/nodes/{nodes[vmids[0]]}/status"), "the node")
+    kinds = {}
+    for vmid in vmids:
+        config = client.get(f"/nodes/{nodes[vmid]}/qemu/{vmid}/config?current=1")
+        kinds[vmid] = devices(good(config, f"server {vmid}"))
+    shapes = {(models(found, "disk"), models(found, "network")) for found in kinds.values()}
+    if len(shapes) > 1:
+        seen = "; ".join(f"{vmid}: {models(f, 'disk')}, {models(f, 'network')}" for vmid, f in kinds.items())
+        raise DataError(f"these servers have other devices than each other ({seen}); make a study for each kind")
+    disk, network = shapes.pop()
+    version = good(client.get("/version"), "the version").get("version", "")
+    cpu = node.get("cpuinfo") or {}
+    protocol = {
+        "title": {"en": "Before and after VirtIO drivers", "es": "Antes y después de los controladores VirtIO"},
+        "source": "recordings",
+        "proxmox": {
+            key: str(v) if key == "ca_file" else v for key, v in endpoint.model_dump().items() if v is not None
+        },
+        "host": {
+            "name": nodes[vmids[0]],
+            "cpu_model": str(cpu.get("model", "unknown")),
+            "logical_cpus": int(cpu.get("cpus") or 1),
+            "memory_bytes": int((node.get("memory") or {}).get("total") or 1),
+            "hypervisor": f"Proxmox VE {version}",
+        },
+        "servers": {_name(rows[vmid], vmid): _server(rows[vmid], vmid) for vmid in vmids},
+        "driver_configs": {
+            "before": {"label": {"en": "before", "es": "antes"}, "disk": disk or None, "nic": network or None},
+            "virtio": {"label": {"en": "VirtIO", "es": "VirtIO"}, "disk": "virtio-scsi", "nic": "virtio-net"},
+        },
+        "comparisons": {
+            "total": {
+                "before": "before",
+                "after": "virtio",
+                "purpose": "total",
+                "question": {"en": "What does the whole change do?", "es": "¿Qué hace el cambio completo?"},
+            }
+        },
+        "metrics": ["cpu", "mem_displayed", "mem_host"],
+        "load": {
+            _name(rows[vmid], vmid): [
+                {"column": "disk_read_bytes_per_s", "margin": 0.1},
+                {"column": "net_in_bytes_per_s", "margin": 0.1},
+            ]
+            for vmid in vmids
+        },
+        "seed": 1,
+    }
+    return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
+
+
+def _name(row: Mapping[str, Any], vmid: int) -> str:
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in str(row.get("name", "")).lower())
+    name = name.strip("-_")[:50]
+    return name or f"server-{vmid}"
+
+
+def _server(row: Mapping[str, Any], vmid: int) -> dict[str, Any]:
+    said = shortened(str(row.get("name", "")), 60) or str(vmid)
+    return {
+        "vmid": vmid,
+        "role": {"en": f"{said} (say what it does)", "es": f"{said} (diga qué hace)"},
+        "vcpus": int(row.get("maxcpu") or 1),
+        "memory_bytes": int(row.get("maxmem") or GIB),
+        "disk_bytes": max(1, int(row.get("maxdisk") or 1)),
+        "guest_os": None,
+    }
+
+
+HEAD = """\
+# A protocol made from what the host showed. Read it, say what each server does, and set guest_os to linux or windows:
+# the meaning of free memory depends on it. The token is never written here.
+"""
+TAIL = """\
+# When the change is done, say when each configuration was in force (or let virtio-study watch find it):
+# windows:
+#   - {server: NAME, driver_config: before, start: 2026-11-01T00:00:00+01:00, end: 2026-11-15T00:00:00+01:00}
+#   - {server: NAME, driver_config: virtio, start: 2026-11-16T00:00:00+01:00, end: 2026-11-30T00:00:00+01:00}
+"""

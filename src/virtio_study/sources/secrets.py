@@ -1,0 +1,84 @@
+"""The API token or password, from where a secret may be: the environment, a file of its owner, or a keyring."""
+
+import importlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from virtio_study.errors import StudyError
+
+__all__ = ["Credential", "credential", "parse"]
+
+TOKEN, TOKEN_FILE, PASSWORD = "VIRTIO_STUDY_PVE_TOKEN", "VIRTIO_STUDY_PVE_TOKEN_FILE", "VIRTIO_STUDY_PVE_PASSWORD"
+USER = "VIRTIO_STUDY_PVE_USER"
+DEFAULT_FILE = "~/.config/virtio-study/token"
+KEYRING_SERVICE = "virtio-study"
+FORM = re.compile(r"(?P<user>[^@\s]+@[^!@=\s]+)!(?P<name>[\w.-]+)=(?P<secret>\S+)")
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A token (`name` and secret) or a password (`name` empty); the secret is in no text that is made of it."""
+
+    user: str
+    name: str
+    secret: str = field(repr=False)
+
+    @property
+    def token_id(self) -> str:
+        """What Proxmox VE calls it: `user@realm!name`, or the user."""
+        return f"{self.user}!{self.name}" if self.name else self.user
+
+
+def parse(text: str, where: str) -> Credential:
+    """Read `user@realm!name=uuid`; the error says where it is and never what is in it."""
+    found = FORM.fullmatch(text.strip())
+    if found is None:
+        raise StudyError(f"{where}: not a token; expected user@realm!name=secret, as pveum user token add prints it")
+    return Credential(found["user"], found["name"], found["secret"])
+
+
+def credential(host: str, environment: Mapping[str, str] | None = None) -> Credential:
+    """Find the token or password for a host.
+
+    Looked for in `VIRTIO_STUDY_PVE_TOKEN`; in `VIRTIO_STUDY_PVE_USER` with `VIRTIO_STUDY_PVE_PASSWORD` (Proxmox VE
+    before 6.2 has no tokens); in the file that `VIRTIO_STUDY_PVE_TOKEN_FILE` names, or `~/.config/virtio-study/token`,
+    which nobody but its owner may read; and in the keyring, where the package `keyring` is installed.
+
+    Raises
+    ------
+    StudyError
+        If there is none, it has another form, or others may read the file.
+    """
+    known = os.environ if environment is None else environment
+    if known.get(TOKEN):
+        return parse(known[TOKEN], TOKEN)
+    if known.get(USER) and known.get(PASSWORD):
+        return Credential(known[USER], "", known[PASSWORD])
+    path = Path(known.get(TOKEN_FILE) or DEFAULT_FILE).expanduser()
+    if path.is_file():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise StudyError(f"{path}: mode {mode:04o} lets others read the token; run: chmod 600 {path}")
+        try:
+            return parse(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(f"{path}: cannot be read: {type(error).__name__}") from None
+    if stored := _from_keyring(host):
+        return parse(stored, f"keyring, {KEYRING_SERVICE} {host}")
+    raise StudyError(
+        f"no token for {host}: set {TOKEN}=user@realm!name=secret, or write it to {path} and chmod 600 it; to "
+        "make one: pveum user token add USER@REALM virtio-study --privsep 1"
+    )
+
+
+def _from_keyring(host: str) -> str | None:
+    try:
+        keyring = importlib.import_module("keyring")  # optional, and without types
+    except ImportError:
+        return None
+    found = keyring.get_password(KEYRING_SERVICE, host)
+    return found if isinstance(found, str) else None

@@ -1,0 +1,351 @@
+"""Collecting and watching a live host: the embedded one, in every version and with every fault, over real HTTPS."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from virtio_study.cli import cli
+from virtio_study.errors import DataError, StudyError
+from virtio_study.sources import proxmox, store
+from virtio_study.sources.answers import import_answers, read_answers
+from virtio_study.sources.doctor import examine
+from virtio_study.sources.inventory import inventory
+from virtio_study.sources.live import collect, watch
+from virtio_study.sources.proxmox import IN_FLIGHT, Client, Reply
+from virtio_study.sources.secrets import Credential, credential, parse
+from virtio_study.study import Endpoint, Study, load_study
+from virtio_study.testing.demo import make_study
+from virtio_study.testing.faults import Fault
+from virtio_study.testing.pve import Clock, Host, serve, two_servers
+from virtio_study.testing.versions import VERSIONS
+
+NOW = 1_772_409_600.0
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxmox, "FIRST_WAIT_S", 0.01)
+
+
+def client(host: Host, **how: Any) -> Client:
+    clock = how.pop("clock", time.time)
+    secret = how.pop("secret", None) or Credential(*host.token_id.split("!"), host.token_secret)
+    how = how or {"ca_file": host.ca_file}
+    return Client(Endpoint(host=host.host, port=host.port, **how), secret, clock=clock)
+
+
+def study_of(folder: Path, host: Host) -> Study:
+    made = make_study(folder, two_servers(now=NOW))
+    path = made.folder / "study.yaml"
+    protocol = yaml.safe_load(path.read_text())
+    protocol["proxmox"] = {"host": host.host, "port": host.port, "ca_file": str(host.ca_file)}
+    path.write_text(yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False))
+    return load_study(path)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with serve(two_servers(now=NOW), clock=Clock(NOW)) as running:
+        yield running
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+SECRET = "0f9c2d3a-1111-4222-8333-444455556666"
+TOKEN = f"study@pve!collector={SECRET}"
+
+
+def test_a_token_comes_from_the_environment_or_a_file_of_its_owner_and_shows_itself_nowhere(tmp_path: Path) -> None:
+    found = credential("pve1", {"VIRTIO_STUDY_PVE_TOKEN": TOKEN})
+    assert (found.token_id, found.secret) == ("study@pve!collector", SECRET)
+    assert SECRET not in repr(found)
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o600)
+    assert credential("pve1", {"VIRTIO_STUDY_PVE_TOKEN_FILE": str(file)}) == found
+    file.chmod(0o640)
+    with pytest.raises(StudyError, match=r"mode 0640 lets others read the token; run: chmod 600") as refused:
+        credential("pve1", {"VIRTIO_STUDY_PVE_TOKEN_FILE": str(file)})
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [SECRET, f"study@pve={SECRET}", f"study!x={SECRET}", f"a@b!c= {SECRET}", ""])
+def test_what_is_no_token_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(StudyError, match="expected user@realm!name=secret") as refused:
+        parse(text, "here")
+    assert SECRET not in str(refused.value)
+
+
+def test_without_a_token_it_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="pveum user token add"):
+        credential("pve1", {"VIRTIO_STUDY_PVE_TOKEN_FILE": str(tmp_path / "none")})
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", ["own_ca", "self_signed", "wrong_ca", "expired", "wrong_name"])
+def test_a_certificate_is_trusted_by_its_ca_or_its_fingerprint_and_by_nothing_else(
+    tls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    with serve(two_servers(now=NOW), clock=Clock(NOW), tls=tls) as host:
+        if tls == "own_ca":
+            assert client(host).get("/version").good
+        else:
+            with pytest.raises(StudyError, match=r"its certificate .*; set proxmox\.ca_file"):
+                client(host).get("/version")
+        assert client(host, fingerprint=host.fingerprint).get("/version").good
+        other = ("00:" if not host.fingerprint.startswith("00") else "11:") + host.fingerprint[3:]
+        with pytest.raises(StudyError, match="another SHA-256 fingerprint"):
+            client(host, fingerprint=other).get("/version")
+        assert [status for _, _, status in host.requests if status == 200]
+
+
+# --- collect ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+def test_every_version_gives_what_it_has_and_the_rest_is_named(version: Any, tmp_path: Path) -> None:
+    with serve(two_servers(now=NOW), version=version, clock=Clock(NOW)) as host:
+        study = study_of(tmp_path, host)
+        secret = Credential(host.user, "", host.password) if version == "4.4" else None
+        done = collect(study, client(host, secret=secret))
+    assert done.missing == []
+    assert len(done.written) == len(study.windows)
+    assert done.answers > 30
+    answers = read_answers(store.stored(study.folder))
+    assert len(answers) == done.answers
+    assert host.in_flight_max <= IN_FLIGHT
+
+
+FAULTS = {
+    "forbidden": (Fault("forbidden", path="/pending"), "pveum acl modify / --tokens"),
+    "one server": (Fault("no_permission", vmid=101), "the host shows no server 101"),
+    "no audit": (Fault("no_sys_audit"), "pveum acl modify"),
+    "error": (Fault("error", path="/pending", reason="got timeout"), "collect again"),
+    "hung": (Fault("proxy_timeout", path="/qemu/101/"), "the node of this server does not answer"),
+    "truncated": (Fault("truncated", path="/qemu/100/config"), "port 8006"),
+    "not json": (Fault("not_json", path="/qemu/100/config"), "the answer is not JSON"),
+    "null": (Fault("null", path="/qemu/100/config"), "the answer is empty"),
+    "reset": (Fault("reset", path="/qemu/100/pending"), "port 8006"),
+}
+
+
+@pytest.mark.parametrize(("fault", "said"), FAULTS.values(), ids=FAULTS)
+def test_a_fault_costs_what_it_hits_and_is_named_with_its_remedy(
+    host: Host, tmp_path: Path, fault: Fault, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, host)
+    study = study.model_copy(update={"windows": []})
+    host.inject(fault)
+    done = collect(study, client(host))
+    assert done.missing
+    assert any(said in f"{item.cause} {item.remedy}" for item in done.missing), done.missing
+    assert all("\n" not in f"{item.cause}{item.remedy}" for item in done.missing)
+    assert done.answers > 10
+    assert (
+        len([a for a in read_answers(store.stored(study.folder)) if a.status == 200 and a.data is not None])
+        >= done.answers
+    )
+
+
+def test_what_passes_is_asked_again_and_what_cannot_succeed_is_not(host: Host) -> None:
+    asked = client(host)
+    host.inject(Fault("error", path="/version", times=2, reason="got timeout"))
+    assert asked.get("/version").good
+    assert [status for _, path, status in host.requests if path.endswith("/version")] == [500, 500, 200]
+    for kind in ("unauthorized", "forbidden"):
+        host.heal()
+        host.requests.clear()
+        host.inject(Fault(kind, path="/version"))  # type: ignore[arg-type]
+        assert not asked.get("/version").good
+        assert len([1 for _, path, _ in host.requests if path.endswith("/version")]) == 1
+
+
+def test_through_the_command_line_the_exit_code_tells(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    study = study_of(tmp_path, host)
+    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+    good = CliRunner().invoke(cli, ["collect", str(study.folder)])
+    assert good.exit_code == 0, good.output
+    host.inject(Fault("forbidden", path="/pending"))
+    partial = CliRunner().invoke(cli, ["collect", str(study.folder)])
+    assert partial.exit_code == 3
+    assert "missing: versat: /nodes/simulated/qemu/100/pending: 403" in partial.output
+    written = "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
+    for text in (good.output, partial.output, written):
+        assert host.token_secret not in text
+
+
+# --- watch ------------------------------------------------------------------------------------------------------------
+
+
+def watched(study: Study, host: Host, clock: Clock, polls: int, **how: Any) -> list[str]:
+    asked = client(host, clock=clock)
+    said: list[str] = []
+
+    def slept(seconds: float) -> None:
+        clock.advance(max(seconds, 1.0))
+
+    watch(study, asked, said.append, lambda: len(said) >= polls, sleep=slept, **how)
+    return said
+
+
+def test_a_watch_finds_the_change_of_drivers_and_another_start_goes_on(tmp_path: Path) -> None:
+    clock = Clock(NOW - 3 * 3600)
+    story = two_servers(now=NOW, hours=(1, 1, 1))
+    with serve(story, clock=clock) as host:
+        study = study_of(tmp_path, host)
+        configurations = list(study.driver_configs)
+        for _ in range(2):
+            watched(study, host, clock, 90, poll_s=60.0)
+            clock.advance(7)
+    answers = read_answers(store.stored(study.folder))
+    assert len(answers) == len({(answer.path, answer.time_s) for answer in answers})
+    assert len(import_answers(study, store.stored(study.folder))) == 2 * len(configurations)
+    for runs in json.loads((study.folder / "timeline.json").read_text()).values():
+        assert [run["driver_config"] for run in runs] == configurations
+
+
+def test_a_watch_waits_out_a_reboot_of_the_host_and_says_so(host: Host, tmp_path: Path) -> None:
+    study, clock = study_of(tmp_path, host), Clock(NOW)
+    assert "2 of 2 servers" in watched(study, host, clock, 2)[-1]
+    with host.down():
+        said = watched(study, host, clock, 3)
+    assert "waiting 20 s: connection refused" in said[0]
+    assert "waiting 80 s" in said[2]
+    assert "2 of 2 servers" in watched(study, host, clock, 2)[-1]
+    host.inject(Fault("unauthorized"))
+    assert "the token is wrong, expired or deleted" in watched(study, host, clock, 1)[0]
+
+
+def test_two_collectors_of_one_study_keep_out_of_each_others_way(tmp_path: Path) -> None:
+    with store.alone(tmp_path), pytest.raises(DataError, match="another collect or watch"), store.alone(tmp_path):
+        pass
+
+
+def test_a_line_cut_short_is_taken_away_and_a_finished_day_is_packed(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").touch()
+    store.append(tmp_path, [Reply(NOW, "/version", 200, {"version": "9.2"})])
+    (path,) = store.stored(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"t": 1, "pa')
+    store.append(tmp_path, [Reply(NOW + 1, "/version", 200, {"version": "9.2"})])
+    assert [answer.time_s for answer in read_answers([path])] == [NOW, NOW + 1]
+    path.write_bytes(path.read_bytes() + b'{"t": 1, "pa')
+    (packed,) = store.finish(tmp_path, NOW + 86400)
+    assert packed.suffix == ".zst"
+    assert store.finish(tmp_path, NOW + 86400) == []
+    store.append(tmp_path, [Reply(NOW, "/version", 200, {"version": "9.2"})])  # the clock went back
+    (second,) = store.finish(tmp_path, NOW + 86400)
+    assert second != packed
+    second.unlink()
+    assert [answer.time_s for answer in read_answers(store.stored(tmp_path))] == [NOW, NOW + 1]
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_loses_at_most_the_poll_under_way(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom virtio_study.sources import store\n"
+        "from virtio_study.sources.proxmox import Reply\n"
+        "folder, n = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "with store.alone(folder):\n"
+        "    print('ready', flush=True)\n"
+        "    while True:\n"
+        "        n += 1\n"
+        "        store.append(folder, [Reply(1.8e9 + n, '/x', 200, {'f': 'y' * 3000, 'n': n, 'k': k})\n"
+        "                              for k in range(5)])\n"
+        "        print(n, flush=True)\n"
+    )
+    random.seed(20261123)
+    last, promised = 0, set[int]()  # polls of which the program said that they are stored
+    for _ in range(200):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path), str(last)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(random.uniform(0.0, 0.02))
+        os.kill(process.pid, signal.SIGKILL)
+        rest = process.stdout.read().split()
+        process.wait()
+        process.stdout.close()
+        promised |= {int(word) for word in rest}
+        found = [answer.data for answer in read_answers(store.stored(tmp_path))]
+        keys = [(item["n"], item["k"]) for item in found]
+        assert len(keys) == len(set(keys)), "a row is there twice"
+        assert {(n, k) for n in promised for k in range(5)} <= set(keys), "a poll that was stored is lost"
+        last = max([last, *(n for n, _ in keys)])
+    assert len(promised) > 200
+    store.append(tmp_path, [Reply(1.8e9, "/x", 200, {"n": 0, "k": 0})])
+
+
+# --- doctor, inventory, new -------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_good_host_and_what_is_wrong_with_others(
+    host: Host, tmp_path: Path
+) -> None:
+    study = study_of(tmp_path, host)
+    found = list(examine(client(host), study.servers))
+    assert {item.status for item in found if item.what != "clock"} == {"pass"}
+    host.inject(Fault("no_permission", vmid=100))
+    lost = next(item for item in examine(client(host), study.servers) if item.what == "servers")
+    assert (lost.status, "pveum acl modify / --tokens 'study@pve!collector' --roles PVEAuditor" in lost.remedy) == (
+        "fail",
+        True,
+    )
+    host.heal()
+    host.inject(Fault("unauthorized"))
+    assert list(examine(client(host), study.servers))[-1].what == "token"
+    with host.down():
+        assert [item.what for item in examine(client(host), study.servers)] == ["connection"]
+
+
+def test_the_doctor_warns_of_what_an_old_version_cannot_tell(tmp_path: Path) -> None:
+    with serve(two_servers(now=NOW), version="8.4", clock=Clock(NOW)) as host:
+        found = {item.what: item for item in examine(client(host), {})}
+    assert found["version"].status == found["retention"].status == "warn"
+    assert "70 minutes" in found["retention"].says
+
+
+def test_the_inventory_shows_devices_and_the_draft_is_a_protocol(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    table = inventory(client(host))
+    assert set(table["vmid"]) >= {100, 101}
+    assert set(table["kind"]) == {"disk", "network"}
+    assert (table["error"] == "").all()
+    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+    place = ["--host", host.host, "--port", str(host.port), "--ca-file", str(host.ca_file)]
+    shown = CliRunner().invoke(cli, ["inventory", *place, "--all", "--format", "json"])
+    assert len(json.loads(shown.output)) == len(table)
+    made = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "mine"), "100", "101", *place])
+    assert made.exit_code == 0, made.output
+    drafted = load_study(tmp_path / "data" / "mine")
+    assert [server.vmid for server in drafted.servers.values()] == [100, 101]
+    assert host.token_secret not in (drafted.folder / "study.yaml").read_text()
+    again = CliRunner().invoke(cli, ["new", str(drafted.folder), "100", *place])
+    assert again.exit_code != 0
+
+
+def test_a_server_whose_configuration_cannot_be_read_stays_in_the_inventory(host: Host) -> None:
+    host.inject(Fault("forbidden", path="/qemu/100/config"))
+    table = inventory(client(host))
+    assert table.loc[table["vmid"] == 100, "error"].str.startswith("403").all()
