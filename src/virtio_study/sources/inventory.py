@@ -111,23 +111,36 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     if len(shapes) > 1:
         seen = "; ".join(f"{vmid}: {models(f, 'disk')}, {models(f, 'network')}" for vmid, f in kinds.items())
         raise DataError(f"these servers have other devices than each other ({seen}); make a study for each kind")
-    disk, network = shapes.pop()
-    version = good(client.get("/version"), "the version").get("version", "")
+    version = str(good(client.get("/version"), "the version").get("version", ""))
+    protocol = _protocol([rows[vmid] for vmid in vmids], node, version, *shapes.pop())
+    protocol["host"]["name"] = nodes[vmids[0]]
+    protocol["proxmox"] = {
+        key: str(value) if key == "ca_file" else value
+        for key, value in endpoint.model_dump().items()
+        if value is not None
+    }
+    return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
+
+
+def _protocol(
+    rows: Sequence[Mapping[str, Any]], node: Mapping[str, Any], version: str, disk: str, network: str
+) -> dict[str, Any]:
     cpu = node.get("cpuinfo") or {}
-    protocol = {
+    load = [
+        {"column": "disk_read_bytes_per_s", "margin": 0.1},
+        {"column": "net_in_bytes_per_s", "margin": 0.1},
+    ]
+    return {
         "title": {"en": "Before and after VirtIO drivers", "es": "Antes y después de los controladores VirtIO"},
         "source": "recordings",
-        "proxmox": {
-            key: str(v) if key == "ca_file" else v for key, v in endpoint.model_dump().items() if v is not None
-        },
         "host": {
-            "name": nodes[vmids[0]],
+            "name": "",
             "cpu_model": str(cpu.get("model", "unknown")),
             "logical_cpus": int(cpu.get("cpus") or 1),
             "memory_bytes": int((node.get("memory") or {}).get("total") or 1),
             "hypervisor": f"Proxmox VE {version}",
         },
-        "servers": {_name(rows[vmid], vmid): _server(rows[vmid], vmid) for vmid in vmids},
+        "servers": {_name(row): _server(row) for row in rows},
         "driver_configs": {
             "before": {"label": {"en": "before", "es": "antes"}, "disk": disk or None, "nic": network or None},
             "virtio": {"label": {"en": "VirtIO", "es": "VirtIO"}, "disk": "virtio-scsi", "nic": "virtio-net"},
@@ -141,28 +154,21 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
             }
         },
         "metrics": ["cpu", "mem_displayed", "mem_host"],
-        "load": {
-            _name(rows[vmid], vmid): [
-                {"column": "disk_read_bytes_per_s", "margin": 0.1},
-                {"column": "net_in_bytes_per_s", "margin": 0.1},
-            ]
-            for vmid in vmids
-        },
+        "load": {_name(row): [dict(item) for item in load] for row in rows},
         "seed": 1,
     }
-    return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
 
 
-def _name(row: Mapping[str, Any], vmid: int) -> str:
+def _name(row: Mapping[str, Any]) -> str:
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in str(row.get("name", "")).lower())
     name = name.strip("-_")[:50]
-    return name or f"server-{vmid}"
+    return name or f"server-{row['vmid']}"
 
 
-def _server(row: Mapping[str, Any], vmid: int) -> dict[str, Any]:
-    said = shortened(str(row.get("name", "")), 60) or str(vmid)
+def _server(row: Mapping[str, Any]) -> dict[str, Any]:
+    said = shortened(str(row.get("name", "")), 60) or str(row["vmid"])
     return {
-        "vmid": vmid,
+        "vmid": int(row["vmid"]),
         "role": {"en": f"{said} (say what it does)", "es": f"{said} (diga qué hace)"},
         "vcpus": int(row.get("maxcpu") or 1),
         "memory_bytes": int(row.get("maxmem") or GIB),

@@ -248,16 +248,17 @@ def watch(
             store.append(study.folder, replies)
             store.finish(study.folder, client.clock())
             polls += 1
-            lost = [reply for reply in replies if not reply.good]
-            failures = failures + 1 if not wanted or (lost and len(lost) == len(replies)) else 0
-            say(_state(study, nodes, polls, replies, lost, failures, client))
-            wait = min(LONGEST_WAIT_S, poll_s * 2 ** min(failures, 10)) if failures else poll_s
+            failures = 0 if wanted and (not replies or any(reply.good for reply in replies)) else failures + 1
             if failures:
                 due.next_s.clear()
-            if until():
-                break
-            sleep(max(0.0, (now // poll_s * poll_s + wait) - client.clock()))
+            say(_state(study, nodes, polls, replies, failures, client))
+            if not until():
+                sleep(max(0.0, now // poll_s * poll_s + _wait(poll_s, failures) - client.clock()))
     return polls
+
+
+def _wait(poll_s: float, failures: int) -> float:
+    return min(LONGEST_WAIT_S, poll_s * 2.0 ** min(failures, 10)) if failures else poll_s
 
 
 def _wanted(places: Mapping[str, str], poll_s: float) -> dict[str, float]:
@@ -270,18 +271,13 @@ def _wanted(places: Mapping[str, str], poll_s: float) -> dict[str, float]:
 
 
 def _state(
-    study: Study,
-    nodes: Mapping[int, str],
-    polls: int,
-    replies: list[Reply],
-    lost: list[Reply],
-    failures: int,
-    client: Client,
+    study: Study, nodes: Mapping[int, str], polls: int, replies: list[Reply], failures: int, client: Client
 ) -> str:
-    at = time.strftime("%H:%M:%S", time.gmtime())
+    at = time.strftime("%H:%M:%S", time.gmtime(client.clock()))
+    lost = [reply for reply in replies if not reply.good]
     if failures:
-        cause = lost[0] if lost else Reply(0.0, "/cluster/resources", 0, reason="no server of the study is shown")
-        wait = min(LONGEST_WAIT_S, POLL_S * 2 ** min(failures, 10))
+        cause = lost[0] if lost else Reply(0.0, "/cluster/resources", 403, reason="no server of the study is shown")
+        wait = _wait(POLL_S, failures)
         return (
             f"{at} UTC  waiting {wait:.0f} s: {cause.reason or cause.status}; {remedy(cause, client.secret.token_id)}"
         )
