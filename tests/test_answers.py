@@ -52,6 +52,10 @@ def test_the_bundled_recordings_come_out_of_the_answers_again(tmp_path: Path) ->
         pd.testing.assert_frame_equal(again.frame, kept.frame)
         assert (kept.provenance.kind, kept.provenance.accelerator) == ("emulated", "tcg")
     assert "was recorded already" in import_answers(study, [RAW])[0][1]
+    path = study.folder / "study.yaml"
+    path.write_text(path.read_text().replace("disk: ide", "disk: ahci"))
+    notes = [note for _, note in import_answers(load_study(path), [RAW])]
+    assert len([note for note in notes if note.startswith("not recorded: disk ide, network card e1000")]) == 4
 
 
 def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:

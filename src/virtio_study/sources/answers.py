@@ -120,7 +120,8 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     Returns
     -------
     list of (str, str)
-        As in `intake.Written`. The timeline is written to `timeline.json`.
+        As in `intake.Written`; a run that is none of the study's driver configurations is named too. The timeline
+        is written to `timeline.json`.
 
     Raises
     ------
@@ -145,6 +146,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
             raise DataError(f"{name}: no answer of {base}/status/current among {len(answers)} answers")
         found = [match(span, study.driver_configs) for span in found]
         plain[name] = [span.as_dict() for span in found]
+        written += [(name, f"not recorded: {span.why}") for span in found if not span.driver_config]
         for number, span in enumerate((span for span in found if span.driver_config), 1):
             note = _record(study, name, number, span, answers, base, instrument, versions, inputs)
             written.append(note)

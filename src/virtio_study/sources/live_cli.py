@@ -65,7 +65,8 @@ def inventory(host: str, port: int, ca_file: Path | None, fingerprint: str | Non
     elif form == "json":
         click.echo(json.dumps(shown.to_dict("records"), indent=1, default=str))
     else:
-        click.echo(shown.map(lambda value: harmless(str(value))).to_string(index=False))
+        if len(shown):
+            click.echo(shown.map(lambda value: harmless(str(value))).to_string(index=False))
         servers = found["vmid"].nunique()
         other = shown[shown["device_class"].ne("")]["vmid"].nunique()
         click.echo(f"{servers} servers, {other} with a device that is not VirtIO", err=True)
