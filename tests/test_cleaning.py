@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from virtio_study.cleaning.transients import label_periods, period_table, steady_start
+from virtio_study.cleaning.transients import label_periods, period_table, start_range, steady_start
 from virtio_study.errors import DataError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -154,3 +154,43 @@ class TestLabels:
             label_periods(frame.drop(columns="replicate"))
         with pytest.raises(DataError, match="replicate boot-01: times must increase"):
             label_periods(frame.iloc[::-1])
+
+
+def test_the_range_of_the_cut_is_wider_for_a_doubtful_start_up_than_for_a_clear_one():
+    widths = {"clear": [], "doubtful": []}
+    place = np.arange(240)
+    for seed in range(40):
+        noise = 0.02 * np.random.default_rng(seed).standard_normal(240)
+        clear = start_range(np.where(place < 30, 1.0, 0.1) + noise)
+        assert clear is not None
+        assert 27 <= clear[0] <= 40
+        doubtful = start_range(0.1 + 0.04 * np.exp(-place / 40) + noise)
+        assert doubtful is not None
+        widths["clear"].append(clear[1] - clear[0])
+        widths["doubtful"].append(doubtful[1] - doubtful[0])
+    assert np.mean(widths["doubtful"]) > 1.5 * np.mean(widths["clear"])
+    assert start_range(np.linspace(0.0, 1.0, 240)) is None
+    assert start_range(np.ones(5)) is None
+
+
+def test_a_disturbance_excludes_the_rows_that_it_touches_with_its_reason():
+    frame = recording_frame()
+    start = frame["time"].iloc[0].timestamp()
+    step = float(frame["step_s"].iloc[0])
+    labelled = label_periods(frame, contaminated={"b": [(start + 50.5 * step, start + 52.5 * step, "backup")]})
+    hit = labelled.index[labelled["reason"] == "backup"].tolist()
+    assert hit == [51, 52, 53]
+    assert (labelled.loc[hit, "period"] == "excluded").all()
+
+
+def recording_frame() -> pd.DataFrame:
+    rows = 120
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "time": pd.date_range("2026-11-01", periods=rows, freq="10s", tz="UTC"),
+            "step_s": 10.0,
+            "cpu_cores": 0.1 + 0.01 * rng.standard_normal(rows),
+            "replicate": "b",
+        }
+    )

@@ -127,7 +127,7 @@ def every_number_is_a_result(page: str, found: Any, language: str) -> None:
     for value, text in words.values:
         assert float(value) in numbers, (value, text)
         shown = number(text, language)
-        scales = (1, 2**20, 0.01, 0.03, 1e9, 1e6, 1e-6)  # 0.03: a percentage of 3 vCPUs, in cores
+        scales = (1, 2**20, 0.01, 0.03, 1e9, 1e6, 1e-6, 1e-3, 2**-20)  # 0.03: a percentage of 3 vCPUs, in cores
         assert any(shown == pytest.approx(float(value) / scale, rel=6e-3, abs=6e-4) for scale in scales), (value, text)
     texts = " ".join(str(leaf) for leaf in all_leaves)
     known = set(NUMBER.findall(texts))

@@ -11,12 +11,14 @@ from virtio_study.errors import DataError
 from virtio_study.evidence import UNITS, Side, side_from_clean
 from virtio_study.instruments import comparable, instrument
 from virtio_study.recording import Provenance
+from virtio_study.replication import cross_check, per_work
 from virtio_study.sensitivity import agreement, specifications
 from virtio_study.sentences import Numbers, render
 from virtio_study.stats.calendar import DAY_S, FEWEST_DAYS, same_hours, whole_days
 from virtio_study.stats.controls import Controls, controls, cuts, widened
 from virtio_study.stats.effects import difference, relative_difference
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
+from virtio_study.stats.hierarchical import restart_interval
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import boot_levels, level_over_boots, steady_stretch
 from virtio_study.stats.planning import detectable
@@ -84,6 +86,7 @@ def compare_sides(
     comparison: Comparison,
     frames: Mapping[str, pd.DataFrame],
     provenances: Mapping[str, Sequence[Provenance]],
+    restarts: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """Everything about one comparison of one server, as plain values.
 
@@ -93,11 +96,14 @@ def compare_sides(
         Cleaned rows.
     provenances : mapping of driver configuration to sequence of Provenance
         Of the recordings.
+    restarts : mapping of metric to differences, optional
+        What a restart alone was seen to change; an interval within single recordings is not made narrower than that.
 
     Returns
     -------
     dict
-        `before`, `after`, `purpose`, `effects`, `load`, `checks` and `verdicts` (the last two by metric).
+        `before`, `after`, `purpose`, `effects`, `load`, `per_work` (CPU a unit of load), `checks` and `verdicts` (the
+        last two by metric).
     """
     margins = {item.column: item.margin for item in study.load.get(server, [])}
     result: dict[str, Any] = {
@@ -106,6 +112,7 @@ def compare_sides(
         "purpose": comparison.purpose,
         "effects": {},
         "load": None,
+        "per_work": [],
         "checks": {},
         "verdicts": {},
     }
@@ -123,7 +130,9 @@ def compare_sides(
             result["effects"][metric] = _not_estimable(UNITS[metric], error)
             continue
         done = checks(before, after, margins, study.confidence, study.practical_margin, comparison.with_change)
-        result["effects"][metric] = _effect(study, before, after, metric, frames)
+        result["effects"][metric] = _effect(study, before, after, metric, frames, (restarts or {}).get(metric, ()))
+        if metric == "cpu":
+            result["per_work"] = per_work(sides[0], sides[1], list(margins), study.confidence)
         result["checks"][metric] = [check.as_dict() for check in done]
         result["verdicts"][metric] = verdict(done).as_dict()
         if result["load"] is None:
@@ -142,20 +151,9 @@ def _load(before: Side, after: Side, margins: Mapping[str, float], confidence: f
 
 
 _EMPTY = (
-    "before",
-    "after",
-    "difference",
-    "relative",
-    "median",
-    "peak",
-    "practical",
-    "bound",
-    "robust",
-    "detectable",
-    "controls",
-    "sensitivity",
-    "method",
-)
+    "before", "after", "difference", "relative", "median", "peak", "practical", "bound", "robust", "detectable",
+    "controls", "sensitivity", "mixed_model", "method",
+)  # fmt: skip
 
 
 def _not_estimable(unit: str, error: DataError) -> dict[str, Any]:
@@ -181,7 +179,12 @@ class _Answer:
 
 
 def _effect(
-    study: Study, before: Side, after: Side, metric: Metric, frames: Mapping[str, pd.DataFrame]
+    study: Study,
+    before: Side,
+    after: Side,
+    metric: Metric,
+    frames: Mapping[str, pd.DataFrame],
+    restarts: Sequence[float],
 ) -> dict[str, Any]:
     unit = UNITS[metric]
     sides = [frames[side.driver_config] for side in (before, after)]
@@ -190,7 +193,7 @@ def _effect(
         return _not_estimable(unit, DataError(_NOT_MEASURED))
     try:
         if len(first) == len(second) == 1:
-            answer = _within(study, _stretch(sides[0], metric, first), _stretch(sides[1], metric, second))
+            answer = _within(study, _stretch(sides[0], metric, first), _stretch(sides[1], metric, second), restarts)
         else:
             answer = _over_boots(study, first, second)
     except DataError as error:
@@ -221,6 +224,7 @@ def _effect(
         "sensitivity": agreement(
             specifications(sides[0], sides[1], METRICS[metric], study.confidence, study.daily_cycle), answer.difference
         ),
+        "mixed_model": cross_check(sides[0], sides[1], METRICS[metric]),
         "practical": {"margin": same.margin, "equivalent": same.equivalent, "p": same.p},
         **_estimate(status, before, answer, study),
     }
@@ -252,7 +256,7 @@ def _over_boots(study: Study, first: pd.DataFrame, second: pd.DataFrame) -> _Ans
     )
 
 
-def _within(study: Study, before: Stretch, after: Stretch) -> _Answer:
+def _within(study: Study, before: Stretch, after: Stretch, restarts: Sequence[float]) -> _Answer:
     """One recording a side: the series' own autocorrelation is all there is to judge by."""
     confidence = study.confidence
     # the cycle stays in for quantiles, which it belongs to; the hours are the same on both sides
@@ -260,11 +264,12 @@ def _within(study: Study, before: Stretch, after: Stretch) -> _Answer:
     before, after = same_hours(before, after, study.daily_cycle)
     found = difference_of_series(before, after, confidence)
     unchanged = _controls(raw, study)
+    interval = widened(found.interval, unchanged)
     return _Answer(
         "batches",
         level_of_series(before, confidence),
         level_of_series(after, confidence),
-        widened(found.interval, unchanged),
+        restart_interval(interval, restarts) if restarts else interval,
         ratio_of_series(before, after, confidence),
         _safe_series(*raw, "median", confidence),
         _safe_series(*raw, "peak", confidence),

@@ -19,6 +19,7 @@ from virtio_study.evidence import INSTRUMENT_COLUMNS
 from virtio_study.plausibility import accesses, plausibility
 from virtio_study.pooling import pooled
 from virtio_study.recording import Provenance
+from virtio_study.replication import spread
 from virtio_study.stats.controls import controls
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import PEAK_QUANTILE, boot_levels
@@ -59,6 +60,9 @@ def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
         "versions": _versions(provenances),
         "boots": _boots(clean, study),
         "levels": {metric: level_dict(clean, metric, study.confidence) for metric in study.metrics},
+        "spread": {
+            metric: spread(clean, METRICS[metric]) for metric in study.metrics if METRICS[metric] in clean.columns
+        },
     }
     write_json(work_file(study, server, driver_config, "levels.json"), described)
     return described
@@ -121,10 +125,15 @@ def compare(study: Study, server: str) -> dict[str, Any]:
     needed = sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
     frames = {name: read_clean(study, server, name) for name in needed}
     provenances = {name: read_provenance(study, server, name) for name in needed}
-    compared = {
-        name: {**compare_sides(study, server, item, frames, provenances), "question": item.question.model_dump()}
-        for name, item in study.comparisons.items()
-    }
+    compared: dict[str, Any] = {}
+    restarts: dict[str, list[float]] = {}
+    # restarts first: single recordings are judged by what a restart alone was seen to change
+    for name, item in sorted(study.comparisons.items(), key=lambda pair: pair[1].purpose != "restart"):
+        found = compare_sides(study, server, item, frames, provenances, restarts)
+        compared[name] = {**found, "question": item.question.model_dump()}
+        for metric, effect in found["effects"].items():
+            if item.purpose == "restart" and effect["difference"] and effect["replication"] == "batches":
+                restarts.setdefault(metric, []).append(effect["difference"]["estimate"])
     write_json(work_file(study, server, None, "effects.json"), compared)
     return compared
 

@@ -28,6 +28,9 @@ REASONS = {
 LONG_TRANSIENT = 0.25
 """A start-up longer than this share of its recording deserves a note."""
 
+OTHER_BATCHES = (3, 5, 10)
+"""Rows a batch among which the rule's answer is looked at, to say how sure it is."""
+
 LAST_BATCHES = 5
 """MSER is not computed over fewer batches than these: there it is small by chance (Hoad, Robinson & Davies 2010)."""
 
@@ -84,6 +87,29 @@ def steady_start(values: NDArray[np.float64], batch: int = 5) -> int | None:
     if len(late) and late.min() < LATE_GAIN * mser[cut]:
         return None
     return int(present[cut * batch]) if cut else 0
+
+
+def start_range(values: NDArray[np.float64], batches: Sequence[int] = OTHER_BATCHES) -> tuple[int, int] | None:
+    """Least and greatest start of the steady stretch under other lengths of the rule's batches: how sure the cut is.
+
+    Parameters
+    ----------
+    values : array of float64, shape (rows,)
+        As in `steady_start`.
+    batches : sequence of int
+        Rows a batch.
+
+    Returns
+    -------
+    tuple of int, or None
+        Rows left out, at least and at most; the number of all rows stands for "no steady state". None if no length
+        finds a steady state.
+    """
+    cuts = [steady_start(values, batch) for batch in batches]
+    if all(cut is None for cut in cuts):
+        return None
+    known = [len(values) if cut is None else cut for cut in cuts]
+    return min(known), max(known)
 
 
 def label_periods(
@@ -220,12 +246,14 @@ def period_table(clean: pd.DataFrame) -> list[dict[str, Any]]:
     -------
     list of dict
         `replicate`, `rows`, `steady_rows`, `steady_s`, `transient_rows`, `transient_s`, `excluded_rows`, `status`
-        ("steady" or "no steady state"), `long_transient` (the start-up took more than a quarter of the rows) and
-        `reasons` (rows a reason).
+        ("steady" or "no steady state"), `start_up_range_s` (see `start_range`, on the CPU), `long_transient` (the
+        start-up took more than a quarter of the rows) and `reasons` (rows a reason).
     """
     table: list[dict[str, Any]] = []
     for replicate, boot in clean.groupby("replicate", sort=True):
         steady, transient = boot["period"] == "steady", boot["period"] == "transient"
+        cuts = start_range(boot["cpu_cores"].to_numpy(dtype=np.float64)) if "cpu_cores" in boot.columns else None
+        step_s = float(boot["step_s"].median())
         reasons = sorted(boot["reason"].astype("str"))
         table.append(
             {
@@ -235,6 +263,7 @@ def period_table(clean: pd.DataFrame) -> list[dict[str, Any]]:
                 "steady_s": float(boot.loc[steady, "step_s"].sum()),
                 "transient_rows": int(transient.sum()),
                 "transient_s": float(boot.loc[transient, "step_s"].sum()),
+                "start_up_range_s": [cut * step_s for cut in cuts] if cuts else None,
                 "excluded_rows": int((boot["period"] == "excluded").sum()),
                 "status": "steady" if steady.any() else "no steady state",
                 "long_transient": bool(transient.mean() > LONG_TRANSIENT),

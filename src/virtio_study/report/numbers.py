@@ -17,6 +17,8 @@ UNITS: dict[str, tuple[float, str]] = {
     "share": (0.01, "%"),
     "percent": (0.01, ""),
     "us": (1e-6, ""),
+    "s/operation": (1e-3, "ms"),
+    "s/byte": (2.0**-20, "s/MiB"),
     "": (1.0, ""),
     "s": (1.0, "s"),
 }

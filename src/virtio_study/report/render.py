@@ -109,6 +109,7 @@ def render(results: dict[str, Any], drawn: dict[str, Drawn], language: str = "en
             disk_reads=_disk_reads(results["counts"]),
             boots=_boots,
             extent=_extent,
+            cut_range=_cut_range,
             total=partial(_total, results),
             symbols=SYMBOLS,
             references=REFERENCES,
@@ -169,6 +170,12 @@ def _extent(server: dict[str, Any], metric: str) -> tuple[float, float]:
         if boot["levels"].get(metric, {}).get("mean") is not None
     ]
     return min(means), max(means)
+
+
+def _cut_range(described: dict[str, Any]) -> tuple[float, float] | None:
+    """Earliest and latest start of the steady stretch of any boot, under other lengths of the rule's batches."""
+    found = [boot["start_up_range_s"] for boot in described["boots"] if boot.get("start_up_range_s")]
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
 def _total(results: dict[str, Any], server: str) -> dict[str, Any]:
