@@ -184,6 +184,15 @@ def test_a_disturbance_excludes_the_rows_that_it_touches_with_its_reason():
     assert (labelled.loc[hit, "period"] == "excluded").all()
 
 
+def test_rows_for_which_the_instrument_fell_back_are_excluded_and_a_mixture_is_left_to_be_seen():
+    frame = recording_frame().assign(mem_instrument="guest_stats")
+    frame.loc[[60, 90], "mem_instrument"] = "host_cgroup"
+    labelled = label_periods(frame)
+    assert labelled.index[labelled["reason"] == "another instrument"].tolist() == [60, 90]
+    frame.loc[60:90, "mem_instrument"] = "host_cgroup"
+    assert not (label_periods(frame)["reason"] == "another instrument").any()
+
+
 def recording_frame() -> pd.DataFrame:
     rows = 120
     rng = np.random.default_rng(1)

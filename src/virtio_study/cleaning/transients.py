@@ -21,6 +21,7 @@ REASONS = {
     "no steady state": "the start-up would take more than half of the recording",
     "gap": "the interval of this row is not one step long",
     "outside the window": "outside the study's windows",
+    "another instrument": "the displayed memory of this row was made otherwise than that of nearly all others",
     "": "steady: may be analysed",
 }
 """Reason of a label -> what it means."""
@@ -30,6 +31,9 @@ LONG_TRANSIENT = 0.25
 
 OTHER_BATCHES = (3, 5, 10)
 """Rows a batch among which the rule's answer is looked at, to say how sure it is."""
+
+FEW_BLIPS = 0.05
+"""Rows of another instrument are exceptions up to this share; beyond it the recording is mixed, and a check says so."""
 
 LAST_BATCHES = 5
 """MSER is not computed over fewer batches than these: there it is small by chance (Hoad, Robinson & Davies 2010)."""
@@ -157,6 +161,7 @@ def label_periods(
         name = str(replicate)
         reasons = _reasons(boot, column, windows, (load_started or {}).get(name))
         _contaminate(reasons, boot, (contaminated or {}).get(name, ()))
+        reasons[_blips(boot, reasons)] = "another instrument"
         labelled.loc[boot.index, "reason"] = reasons
     labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
     # the schema's columns first, then period and its reason
@@ -222,6 +227,20 @@ def _contaminate(
     begins = ends - boot["step_s"].to_numpy()
     for start, end, reason in contaminated:
         reasons[(begins < end) & (ends > start) & (reasons == "")] = reason
+
+
+def _blips(boot: pd.DataFrame, reasons: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Steady rows whose displayed memory has another instrument than the rest, where they are few.
+
+    Proxmox VE falls back to the host's figure for a sample when the balloon's statistics come too late.
+    """
+    if "mem_instrument" not in boot.columns:
+        return np.zeros(len(boot), dtype=bool)
+    steady = reasons == ""
+    names = boot["mem_instrument"].astype("str")
+    usual = names[steady].mode()
+    other = steady & names.ne(usual.iloc[0] if len(usual) else "").to_numpy()
+    return other if 0 < other.sum() <= FEW_BLIPS * steady.sum() else np.zeros(len(boot), dtype=bool)
 
 
 def _restarted(boot: pd.DataFrame) -> NDArray[np.bool_]:
