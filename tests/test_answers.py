@@ -146,6 +146,48 @@ def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
     )
 
 
+def test_backups_of_several_servers_and_locks_disturb_a_run_too() -> None:
+    polls = [poll(t, **({"lock": "backup"} if t in (60, 70) else {})) for t in range(10, 110, 10)]
+    tasks = [{"upid": "a", "type": "vzdump", "id": "", "starttime": 15, "endtime": 25}]
+    (span,) = timeline(polls, [CONFIG], tasks, 100)
+    assert [(item.start_s, item.end_s, item.reason) for item in span.contaminated] == [
+        (15, 25, "backup"),
+        (50, 70, "backup"),
+        (60, 80, "backup"),
+    ]
+
+
+def test_false_zeros_of_the_cpu_are_no_readings() -> None:
+    for server in ("versat", "dominio"):
+        found = recording.read(RIG / f"recordings/{server}/emulated/api-01.parquet", RIG)
+        assert not found.frame["cpu_cores"].eq(0).any()
+        assert found.frame["cpu_cores"].isna().sum() == 3
+        assert any("rows are without CPU" in note for note in found.provenance.notes)
+
+
+WRONG_SHAPES = [
+    ("/nodes/pve1/qemu/100/status/current", [1]),
+    ("/nodes/pve1/qemu/100/config?current=1", ["x"]),
+    ("/nodes/pve1/qemu/100/config?current=1", "x"),
+    ("/nodes/pve1/tasks?limit=500", "x"),
+    ("/nodes/pve1/tasks?limit=500", [1, None]),
+    ("/nodes/pve1/tasks?limit=500", [{"upid": [1], "type": "vzdump", "id": "100", "starttime": "soon"}]),
+    ("/version", ["9.2"]),
+    ("/nodes/pve1/status", []),
+    ("/nodes/pve1/status", {"cpuinfo": "x", "current-kernel": "y", "kversion": 6}),
+]
+
+
+@pytest.mark.parametrize(("path", "data"), WRONG_SHAPES)
+def test_an_answer_of_another_shape_is_passed_over(path: str, data: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "pve-rig"
+    folder.mkdir(parents=True)
+    shutil.copy(RIG / "study.yaml", folder)
+    extra = tmp_path / "extra.jsonl"
+    extra.write_text(json.dumps({"t": 1795440900.0, "path": path, "status": 200, "body": {"data": data}}) + "\n")
+    assert len(import_answers(load_study(folder), [RAW, extra])) == 6
+
+
 # --- what may come --------------------------------------------------------------------------------------------------
 
 

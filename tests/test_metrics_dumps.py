@@ -116,6 +116,11 @@ def samples(**series: list[float | None]) -> list[dict[str, Any]]:
     return [{"cpus": 2, "cpu": 0.25, "time": T + (row.pop("t") or 0), **row} for row in rows]
 
 
+def test_a_counter_that_fell_and_came_back_leaves_no_spike() -> None:
+    frame = sample_frame(samples(diskread=[1e9, 1e9 + 50, 0, 1e9 + 150, 1e9 + 200]), SERVER, "a")
+    np.testing.assert_array_equal(frame["disk_read_bytes_per_s"], [5, np.nan, np.nan, 5])
+
+
 def test_counters_become_rates_and_a_restart_is_no_negative_rate() -> None:
     frame = sample_frame(samples(netin=[0, 50, 150, 20, 40], uptime=[100, 110, 120, 9, 19]), SERVER, "a")
     np.testing.assert_array_equal(frame["net_in_bytes_per_s"], [5, 10, np.nan, 2])

@@ -25,6 +25,8 @@ from virtio_study.study import Study
 __all__ = ["Answer", "import_answers", "is_simulated", "of", "qemu_server_of", "read_answers"]
 
 TIMELINE = "timeline.json"
+CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
+MOST_FALSE_ZEROS = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,16 @@ def read_answers(paths: Sequence[Path]) -> list[Answer]:
     return sorted(found, key=lambda answer: answer.time_s)
 
 
-def of(answers: Sequence[Answer], pattern: str) -> Iterator[tuple[float, Any]]:
-    """Time and data of the good answers whose path, with its query, matches a regular expression whole."""
+def of(answers: Sequence[Answer], pattern: str, kind: type = dict) -> Iterator[tuple[float, Any]]:
+    """Time and data of the good answers whose path, with its query, matches a regular expression whole.
+
+    Data of another kind than the path has is passed over, and so is an item of a list that is no object.
+    """
     wanted = re.compile(pattern)
     for answer in answers:
-        if answer.status == 200 and answer.data is not None and wanted.fullmatch(answer.path):
-            yield answer.time_s, answer.data
+        if answer.status == 200 and isinstance(answer.data, kind) and wanted.fullmatch(answer.path):
+            data = answer.data
+            yield answer.time_s, [item for item in data if isinstance(item, dict)] if isinstance(data, list) else data
 
 
 def is_simulated(answers: Sequence[Answer]) -> bool:
@@ -139,7 +145,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
         found = timeline(
             list(of(answers, rf"{base}/status/current")),
             list(of(answers, rf"{base}/config\?current=1")),
-            [task for _, tasks in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?") for task in tasks],
+            [task for _, tasks in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?", list) for task in tasks],
             server.vmid,
         )
         if not found:
@@ -172,9 +178,10 @@ def _record(
     server = study.servers[name]
     inside = [(at, data) for at, data in of(answers, rf"{base}/status/current") if span.start_s <= at <= span.end_s]
     samples = [{**data, "time": at} for at, data in inside]
+    notes = [CPU_NOTE, *_without_false_zeros(samples)]
     frame = rows.sample_frame(samples, server, f"status/current of {name}", qemu_server)
     node = [
-        {"time": at, "cpu": data.get("cpu"), "maxcpu": (data.get("cpuinfo") or {}).get("cpus"), "uptime": at}
+        {"time": at, "cpu": data.get("cpu"), "maxcpu": _object(data, "cpuinfo").get("cpus"), "uptime": at}
         for at, data in of(answers, r"/nodes/[^/]+/status")
     ]
     if len(node) > 1:
@@ -196,10 +203,29 @@ def _record(
         config_digest=str(span.config.get("digest", "")),
         inputs=inputs,
         contaminated=[(item.start_s, item.end_s, item.reason) for item in span.contaminated],
-        notes=["CPU of a row covers the time since the same worker of the API answered before; its mean is right."],
+        notes=notes,
     )
     write(Recording(frame, provenance, study.folder / place), study.folder)
     return place, f"{len(frame)} rows, {span.start_s:.0f} to {span.end_s:.0f}"
+
+
+def _without_false_zeros(samples: list[dict[str, Any]]) -> list[str]:
+    """Take the CPU of 0 out of samples where it is rare: the first answer of every worker of the API is 0.
+
+    Where zeros are many the server may be idle, and they stay. (qemu-server, `vmstatus`: the figure is the difference
+    to the same process' last call.)
+    """
+    zeros = [sample for sample in samples if sample.get("cpu") == 0]
+    if not 0 < len(zeros) <= MOST_FALSE_ZEROS * len(samples):
+        return []
+    for sample in zeros:
+        sample["cpu"] = None
+    return [f"{len(zeros)} rows are without CPU: a worker of the API answered for the first time, with 0."]
+
+
+def _object(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def _versions(answers: Sequence[Answer]) -> dict[str, str]:
@@ -207,6 +233,6 @@ def _versions(answers: Sequence[Answer]) -> dict[str, str]:
     for _, data in of(answers, "/version"):
         found["proxmox-ve"] = str(data.get("version", ""))
     for _, data in of(answers, r"/nodes/[^/]+/status"):
-        release = (data.get("current-kernel") or {}).get("release")
-        found["host_kernel"] = str(release or data.get("kversion", "").removeprefix("Linux "))
+        release = _object(data, "current-kernel").get("release")
+        found["host_kernel"] = str(release or str(data.get("kversion") or "").removeprefix("Linux "))
     return {key: value for key, value in found.items() if value}

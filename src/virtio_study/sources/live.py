@@ -176,7 +176,7 @@ def record_rrddata(study: Study) -> Written:
 
 
 def _rrddata(answers: Iterable[Answer], pattern: str) -> Iterable[tuple[str, Any]]:
-    return ((f"rrddata of {at:.0f}", data) for at, data in of(list(answers), pattern) if _has_rows(data))
+    return ((f"rrddata of {at:.0f}", data) for at, data in of(list(answers), pattern, list) if _has_rows(data))
 
 
 def _has_rows(data: Any) -> bool:

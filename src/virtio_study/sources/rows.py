@@ -148,7 +148,9 @@ def sample_frame(
     if len(numbers) < 2:
         raise DataError(f"{where}: {len(numbers)} samples with a value; rates need two")
     rates = numbers[list(COUNTERS)].diff().div(steps, axis=0)
-    numbers[list(COUNTERS)] = rates.where(rates >= 0)
+    # a counter that fell and came back has its whole past in the row after (old versions of qemu-server)
+    fell = rates.lt(0) & ~started.to_numpy()[:, None]
+    numbers[list(COUNTERS)] = rates.where((rates >= 0) & ~fell.shift(fill_value=False))
     numbers["maxcpu"] = numbers["maxcpu"].fillna(server.vcpus)
     numbers["maxmem"] = numbers["maxmem"].fillna(int(server.memory_bytes))
     frame = _common(numbers, "AVERAGE")

@@ -30,6 +30,18 @@ CONTAMINATING: dict[str, str] = {
 }
 """Type of a task -> why rows meanwhile say nothing about drivers; starts and stops are seen in the uptime."""
 
+LOCKS: dict[str, str] = {
+    "backup": "backup",
+    "clone": "clone",
+    "migrate": "migration",
+    "rollback": "snapshot",
+    "snapshot": "snapshot",
+    "snapshot-delete": "snapshot",
+    "suspended": "suspended",
+    "suspending": "suspended",
+}
+"""Lock of a server (qemu-server, `PVE/QemuConfig.pm`) -> why its rows say nothing meanwhile."""
+
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
 LONGEST_UPTIME_S = 1e9
@@ -115,7 +127,7 @@ def timeline(polls: Polls, configs: Polls, tasks: Sequence[Mapping[str, Any]], v
                 qemu=str(group[-1][1].get("running-qemu") or ""),
                 machine=str(group[-1][1].get("running-machine") or ""),
                 instruments=tuple(_changes(stats)),
-                contaminated=(*_tasks(tasks, vmid, first, last), *_gaps(group)),
+                contaminated=(*_tasks(tasks, vmid, first, last), *_locks(group), *_gaps(group)),
                 hidden=unclassifiable(config),
             )
         )
@@ -177,14 +189,30 @@ def _changes(views: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
 
 def _tasks(tasks: Sequence[Mapping[str, Any]], vmid: int, first: float, last: float) -> Iterator[Disturbance]:
     seen = set()
-    for task in sorted(tasks, key=lambda item: float(item.get("starttime") or 0)):
-        if str(task.get("id")) != str(vmid) or task.get("upid") in seen or task.get("type") not in CONTAMINATING:
+    for task in sorted(tasks, key=lambda item: _seconds(item.get("starttime"), 0.0)):
+        kind, of_server = str(task.get("type")), str(task.get("id"))
+        # a backup of several servers has no id, and may be this one's
+        mine = of_server == str(vmid) or (kind == "vzdump" and not of_server)
+        if not mine or str(task.get("upid")) in seen or kind not in CONTAMINATING:
             continue
-        seen.add(task.get("upid"))
-        start = float(task.get("starttime") or 0)
-        end = float(task.get("endtime") or last)
+        seen.add(str(task.get("upid")))
+        start = _seconds(task.get("starttime"), 0.0)
+        end = _seconds(task.get("endtime"), last)
         if start <= last and end >= first:
-            yield Disturbance(max(start, first), min(end, last), CONTAMINATING[str(task["type"])])
+            yield Disturbance(max(start, first), min(end, last), CONTAMINATING[kind])
+
+
+def _seconds(value: Any, otherwise: float) -> float:
+    return float(value) if _number(value) or (isinstance(value, int | float) and 1e9 <= value < 41e8) else otherwise
+
+
+def _locks(group: Polls) -> Iterator[Disturbance]:
+    """Stretches in which polls show a lock, from the poll before to the poll after."""
+    for number, (_, data) in enumerate(group):
+        reason = LOCKS.get(str(data.get("lock") or ""))
+        if reason:
+            before, after = group[max(0, number - 1)][0], group[min(len(group) - 1, number + 1)][0]
+            yield Disturbance(before, after, reason)
 
 
 def _gaps(group: Polls) -> Iterator[Disturbance]:
