@@ -152,8 +152,7 @@ def test_backups_of_several_servers_and_locks_disturb_a_run_too() -> None:
     (span,) = timeline(polls, [CONFIG], tasks, 100)
     assert [(item.start_s, item.end_s, item.reason) for item in span.contaminated] == [
         (15, 25, "backup"),
-        (50, 70, "backup"),
-        (60, 80, "backup"),
+        (50, 80, "backup"),
     ]
 
 

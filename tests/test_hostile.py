@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import html5lib
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given
@@ -23,6 +24,7 @@ from virtio_study.report.drawings import Drawn
 from virtio_study.report.render import render
 from virtio_study.results import collect_results, describe
 from virtio_study.study import Study, load_study
+from virtio_study.tables import whole
 
 HOSTILE = {
     "markup": "<script>alert(1)</script><img src=x onerror=alert(1)>&amp;&lt;b&gt;",
@@ -241,3 +243,11 @@ def tags(page: str) -> list[tuple[str, tuple[str, ...]]]:
     """Every element of a page with the names of its attributes, as a browser would see them."""
     tree = html5lib.parse(page, namespaceHTMLElements=False)
     return [(item.tag, tuple(sorted(item.attrib))) for item in tree.iter() if isinstance(item.tag, str)]
+
+
+def test_a_table_of_sentences_is_text_and_the_same_every_time() -> None:
+    table = pd.DataFrame({"sentence": pd.Series(HOSTILE, dtype=object)})
+    made = [whole(table).to_html() for _ in range(2)]
+    assert made[0] == made[1]
+    assert "<script" not in made[0]
+    assert "<img" not in made[0]

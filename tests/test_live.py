@@ -349,3 +349,21 @@ def test_a_server_whose_configuration_cannot_be_read_stays_in_the_inventory(host
     host.inject(Fault("forbidden", path="/qemu/100/config"))
     table = inventory(client(host))
     assert table.loc[table["vmid"] == 100, "error"].str.startswith("403").all()
+
+
+def test_polls_share_a_few_logins_and_a_lost_ticket_is_fetched_anew(host: Host, tmp_path: Path) -> None:
+    asked = client(host, secret=Credential(host.user, "", host.password), ca_file=host.ca_file)
+    for _ in range(5):
+        assert all(
+            reply.good for reply in asked.get_all(["/version", "/nodes", "/cluster/resources", "/cluster/tasks"])
+        )
+    logins = [path for method, path, _ in host.requests if method == "POST"]
+    assert 1 <= len(logins) <= IN_FLIGHT
+    host.inject(Fault("unauthorized", path="/version", times=1))
+    assert asked.get("/version").status == 401
+    assert asked.get("/version").good
+
+
+@pytest.mark.parametrize("data", [None, "x", {"a": 1}, [1, None], [{"type": "qemu", "vmid": "x", "node": "n"}]])
+def test_a_list_of_servers_of_another_shape_has_no_server(data: Any) -> None:
+    assert proxmox.nodes_of(data) == {}

@@ -40,14 +40,10 @@ def interval_dict(interval: Interval | None, unit: str) -> dict[str, Any] | None
     return None if interval is None else {**asdict(interval), "unit": unit}
 
 
-def _missing(clean: pd.DataFrame, column: str) -> bool:
-    return column not in clean.columns or bool(clean[column].isna().all())
-
-
 def metric_levels(clean: pd.DataFrame, metric: Metric) -> pd.DataFrame | None:
     """Levels of every boot with a steady state; None if the metric was measured in no row."""
     column = METRICS[metric]
-    if _missing(clean, column):
+    if column not in clean.columns or clean[column].isna().all():
         return None
     levels = boot_levels(clean, column)
     return levels[levels["rows"] > 0].reset_index(drop=True)
@@ -102,8 +98,7 @@ def compare_sides(
     Returns
     -------
     dict
-        `before`, `after`, `purpose`, `effects`, `load`, `per_work` (CPU a unit of load), `checks` and `verdicts` (the
-        last two by metric).
+        `before`, `after`, `purpose`, `effects`, `load`, `per_work` (CPU a unit of load), `checks`, `verdicts`.
     """
     margins = {item.column: item.margin for item in study.load.get(server, [])}
     result: dict[str, Any] = {
@@ -118,7 +113,8 @@ def compare_sides(
     }
     for metric in study.metrics:
         sides = [frames[name] for name in (comparison.before, comparison.after)]
-        if any(_missing(side, METRICS[metric]) for side in sides):
+        first, second = (metric_levels(side, metric) for side in sides)
+        if first is None or second is None:
             result["effects"][metric] = _not_estimable(UNITS[metric], DataError(_NOT_MEASURED))
             continue
         try:
@@ -130,7 +126,8 @@ def compare_sides(
             result["effects"][metric] = _not_estimable(UNITS[metric], error)
             continue
         done = checks(before, after, margins, study.confidence, study.practical_margin, comparison.with_change)
-        result["effects"][metric] = _effect(study, before, after, metric, frames, (restarts or {}).get(metric, ()))
+        seen = (restarts or {}).get(metric, ())
+        result["effects"][metric] = _effect(study, (before, after), metric, sides, (first, second), seen)
         if metric == "cpu":
             result["per_work"] = per_work(sides[0], sides[1], list(margins), study.confidence)
         result["checks"][metric] = [check.as_dict() for check in done]
@@ -180,17 +177,14 @@ class _Answer:
 
 def _effect(
     study: Study,
-    before: Side,
-    after: Side,
+    evidence: tuple[Side, Side],
     metric: Metric,
-    frames: Mapping[str, pd.DataFrame],
+    sides: Sequence[pd.DataFrame],
+    levels: tuple[pd.DataFrame, pd.DataFrame],
     restarts: Sequence[float],
 ) -> dict[str, Any]:
     unit = UNITS[metric]
-    sides = [frames[side.driver_config] for side in (before, after)]
-    first, second = (metric_levels(side, metric) for side in sides)
-    if first is None or second is None:
-        return _not_estimable(unit, DataError(_NOT_MEASURED))
+    (before, after), (first, second) = evidence, levels
     try:
         if len(first) == len(second) == 1:
             answer = _within(study, _stretch(sides[0], metric, first), _stretch(sides[1], metric, second), restarts)

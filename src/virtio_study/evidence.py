@@ -15,7 +15,7 @@ from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Stretch
 from virtio_study.study import METRICS, Metric, Study
 
-__all__ = ["INSTRUMENT_COLUMNS", "TICK_S", "UNITS", "Side", "load_levels", "side_from_clean"]
+__all__ = ["FULL", "INSTRUMENT_COLUMNS", "TICK_S", "UNITS", "Side", "load_levels", "side_from_clean"]
 
 TICK_S = 0.01
 """CPU time of a process advances in ticks of 10 ms (USER_HZ = 100 on every Linux that Proxmox VE runs on)."""

@@ -171,7 +171,7 @@ def collect_results(study: Study) -> dict[str, Any]:
             "difference": "Welch t over boots, Satterthwaite df",
             "relative": "Fieller over boots, Satterthwaite df",
             "equivalence": "two one-sided Welch t tests over boots on the ratio",
-            "series": "AR(1) over 12 batches a side, phi averaged over; robust bound: Welch t over half sides",
+            "series": f"AR(1) over {BATCHES} batches a side, phi averaged over; robust bound: Welch t over half sides",
         },
         "provenance": _provenance(study, servers),
     }

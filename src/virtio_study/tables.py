@@ -1,6 +1,7 @@
 """Tables for the notebooks, in readers' units: data frames made of provenance, levels, effects and checks."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -136,5 +137,7 @@ def verdicts(found: Mapping[str, Any], words: Words = ENGLISH) -> pd.DataFrame:
 
 def whole(table: pd.DataFrame) -> "Styler":
     """A table whose sentences are shown to their end; whatever is in it is text and never markup."""
-    styled = table.style.format(escape="html").format_index(escape="html")
+    # Otherwise pandas names its elements at random, and no notebook would come out the same twice.
+    named = table.style.set_uuid(sha256(table.to_csv().encode(errors="replace")).hexdigest()[:12])
+    styled = named.format(escape="html").format_index(escape="html")
     return styled.set_table_styles([{"selector": "th, td", "props": "text-align: left; white-space: normal;"}])

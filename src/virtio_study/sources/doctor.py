@@ -51,7 +51,7 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
         yield Finding("token", "fail", f"{version.status} {version.reason}", remedy(version, token))
         return
     yield Finding("token", "pass", f"{token} is accepted")
-    yield from _version(version.data)
+    yield from _version(version.data if isinstance(version.data, dict) else {})
     resources = client.get("/cluster/resources")
     nodes = nodes_of(resources.data) if resources.good else {}
     yield _servers(nodes, servers, token)
@@ -102,7 +102,7 @@ def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str
 def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
     before = time.time()
     clock = client.get(f"/nodes/{node}/time")
-    if clock.good and isinstance(clock.data.get("time"), int | float):
+    if clock.good and isinstance(clock.data, dict) and isinstance(clock.data.get("time"), int | float):
         difference = float(clock.data["time"]) - (before + time.time()) / 2
         far = abs(difference) > MOST_CLOCK_DIFFERENCE_S
         says = f"{node}: the clock is {difference:+.0f} s from this machine's"

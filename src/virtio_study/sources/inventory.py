@@ -9,7 +9,7 @@ import yaml
 from virtio_study.devices import balloon_device, devices, models, unclassifiable
 from virtio_study.errors import DataError
 from virtio_study.labels import shortened
-from virtio_study.sources.proxmox import Client, good, nodes_of
+from virtio_study.sources.proxmox import Client, good, nodes_of, servers_of
 from virtio_study.study import Endpoint
 
 __all__ = ["draft", "inventory"]
@@ -34,7 +34,7 @@ def inventory(client: Client) -> pd.DataFrame:
     """
     resources = good(client.get("/cluster/resources"), "the list of servers")
     nodes = nodes_of(resources)
-    known = {int(row["vmid"]): row for row in resources if row.get("type") == "qemu" and "vmid" in row}
+    known = servers_of(resources)
     bases = {vmid: f"/nodes/{node}/qemu/{vmid}" for vmid, node in sorted(nodes.items())}
     replies = client.get_all([f"{base}/config?current=1" for base in bases.values()])
     running = [vmid for vmid in bases if known[vmid].get("status") == "running"]
@@ -98,7 +98,7 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     """
     resources = good(client.get("/cluster/resources"), "the list of servers")
     nodes = nodes_of(resources)
-    rows = {int(row["vmid"]): row for row in resources if row.get("type") == "qemu" and "vmid" in row}
+    rows = servers_of(resources)
     lost = [str(vmid) for vmid in vmids if vmid not in nodes]
     if lost:
         raise DataError(f"no server {', '.join(lost)}; the host shows: {', '.join(map(str, sorted(nodes))) or 'none'}")

@@ -1,7 +1,7 @@
 """Collecting from a Proxmox VE host: everything once, or again and again for as long as a study lasts."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,12 +175,10 @@ def record_rrddata(study: Study) -> Written:
     return written
 
 
-def _rrddata(answers: Iterable[Answer], pattern: str) -> Iterable[tuple[str, Any]]:
-    return ((f"rrddata of {at:.0f}", data) for at, data in of(list(answers), pattern, list) if _has_rows(data))
-
-
-def _has_rows(data: Any) -> bool:
-    return isinstance(data, list) and any(isinstance(row, dict) and len(row) > 1 for row in data)
+def _rrddata(answers: Sequence[Answer], pattern: str) -> Iterable[tuple[str, Any]]:
+    return (
+        (f"rrddata of {at:.0f}", data) for at, data in of(answers, pattern, list) if any(len(row) > 1 for row in data)
+    )
 
 
 @dataclass

@@ -14,7 +14,7 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.sources.secrets import Credential, credential
 from virtio_study.study import Endpoint
 
-__all__ = ["IN_FLIGHT", "Client", "Reply", "good", "nodes_of", "remedy"]
+__all__ = ["IN_FLIGHT", "Client", "Reply", "good", "nodes_of", "remedy", "servers_of"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -80,6 +80,8 @@ class Client:
     ) -> None:
         self.endpoint, self.tries, self.clock = endpoint, tries, clock
         self.secret = secret or credential(endpoint.host)
+        # One pool for the client's life: its threads keep their sessions, so that a poll needs no new login.
+        self._pool = ThreadPoolExecutor(IN_FLIGHT)
         self._local = threading.local()
         if endpoint.ca_file is not None and not endpoint.ca_file.expanduser().is_file():
             raise StudyError(f"proxmox.ca_file: {endpoint.ca_file} is not there; copy it from /etc/pve/pve-root-ca.pem")
@@ -108,8 +110,7 @@ class Client:
                     then(reply)
             return reply
 
-        with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            return list(pool.map(one, paths))
+        return list(self._pool.map(one, paths))
 
     def _once(self, path: str) -> Reply:
         import requests
@@ -121,6 +122,8 @@ class Client:
         try:
             data = self._api()(place.strip("/")).get(**params)
         except ResourceException as error:
+            if error.status_code == 401:
+                self._local.api = None  # a ticket that ran out while the host was away is no use any more
             return Reply(asked, path, int(error.status_code), reason=self._plain(str(error.content)) or "refused")
         except AuthenticationError:
             return Reply(asked, path, 401, reason="user or password refused")
@@ -179,19 +182,11 @@ class Client:
 
 def _pinned(fingerprint: str) -> Any:
     """An adapter that accepts one certificate alone."""
-    import warnings
-
-    import urllib3
     from requests.adapters import HTTPAdapter
 
     class Pinned(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, assert_fingerprint=fingerprint, **kwargs)
-
-        def send(self, *args: Any, **kwargs: Any) -> Any:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-                return super().send(*args, **kwargs)
 
     return Pinned()
 
@@ -237,10 +232,16 @@ def good(reply: Reply, what: str) -> Any:
     return reply.data
 
 
-def nodes_of(resources: Iterable[Mapping[str, Any]]) -> dict[int, str]:
-    """Node of every server by its number, from `/cluster/resources`."""
+def servers_of(resources: Any) -> dict[int, Mapping[str, Any]]:
+    """Rows of `/cluster/resources` that are virtual machines, by their number; anything else in it is passed over."""
+    rows = resources if isinstance(resources, list) else []
     return {
-        int(row["vmid"]): str(row["node"])
-        for row in resources
-        if row.get("type") == "qemu" and "vmid" in row and "node" in row
+        int(row["vmid"]): row
+        for row in rows
+        if isinstance(row, dict) and row.get("type") == "qemu" and str(row.get("vmid")).isdecimal() and row.get("node")
     }
+
+
+def nodes_of(resources: Any) -> dict[int, str]:
+    """Node of every server by its number, from `/cluster/resources`."""
+    return {vmid: str(row["node"]) for vmid, row in servers_of(resources).items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from virtio_study.devices import devices, models, unclassifiable
@@ -208,11 +208,11 @@ def _seconds(value: Any, otherwise: float) -> float:
 
 def _locks(group: Polls) -> Iterator[Disturbance]:
     """Stretches in which polls show a lock, from the poll before to the poll after."""
-    for number, (_, data) in enumerate(group):
-        reason = LOCKS.get(str(data.get("lock") or ""))
+    reasons = [LOCKS.get(str(data.get("lock") or "")) for _, data in group]
+    for reason, numbers in groupby(range(len(group)), key=reasons.__getitem__):
         if reason:
-            before, after = group[max(0, number - 1)][0], group[min(len(group) - 1, number + 1)][0]
-            yield Disturbance(before, after, reason)
+            first, *_, last = [*numbers] * 2
+            yield Disturbance(group[max(0, first - 1)][0], group[min(len(group) - 1, last + 1)][0], reason)
 
 
 def _gaps(group: Polls) -> Iterator[Disturbance]:

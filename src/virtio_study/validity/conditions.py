@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from virtio_study.evidence import Side
+from virtio_study.evidence import FULL, Side
 from virtio_study.sentences import Numbers
 from virtio_study.validity.check import Check
 
@@ -17,8 +17,6 @@ __all__ = [
     "check_vhost",
 ]
 
-BUSY = 0.9
-"""A host on which more than this share of the CPU is in use keeps its guests waiting."""
 MOST_BUSY_ROWS = 0.1
 MOST_NEIGHBOUR_CHANGE = 0.1
 """The rest of the host may differ between the sides by this share of the host's CPU."""
@@ -75,7 +73,7 @@ def check_contention(before: Side, after: Side) -> Check:
         "after": after.host_busy,
         "before_rows": before.host_full,
         "after_rows": after.host_full,
-        "busy": BUSY,
+        "busy": FULL,
         "margin": MOST_NEIGHBOUR_CHANGE,
     }
     if before.host_busy is None or after.host_busy is None or before.host_full is None or after.host_full is None:
