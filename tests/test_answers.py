@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from virtio_study import recording
 from virtio_study.errors import DataError
 from virtio_study.sources.answers import import_answers, of, qemu_server_of, read_answers
-from virtio_study.sources.timeline import CONTAMINATING, match, timeline
-from virtio_study.study import DriverConfiguration, load_study
+from virtio_study.study import load_study
 
 ROOT = Path(__file__).parent.parent
 RIG = ROOT / "data" / "pve-rig"
@@ -74,86 +73,6 @@ def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:
 )
 def test_the_version_of_proxmox_tells_the_instrument_where_it_can(version: str, known: str | None) -> None:
     assert qemu_server_of(version) == known
-
-
-# --- the timeline -----------------------------------------------------------------------------------------------------
-
-
-def poll(at: float, started: float = 0.0, **more: Any) -> tuple[float, dict[str, Any]]:
-    data = {"status": "running", "uptime": at - started, "pid": 1, "blockstat": {"ide0": {}}}
-    return at, data | more
-
-
-CONFIG = (5.0, {"ide0": "local:a", "net0": "e1000=AA", "digest": "d"})
-
-
-def test_a_new_start_and_other_disks_begin_a_new_run() -> None:
-    polls = [poll(t) for t in range(10, 60, 10)]
-    polls += [poll(t, started=60.0) for t in range(70, 100, 10)]
-    polls += [poll(t, started=60.0, blockstat={"scsi0": {}}) for t in range(100, 130, 10)]
-    spans = timeline(polls, [CONFIG, (101.0, {"scsi0": "local:a", "scsihw": "virtio-scsi-single"})], [], 100)
-    assert [(span.start_s, span.end_s) for span in spans] == [(10, 50), (70, 90), (100, 120)]
-    assert [span.devices["disk"] for span in spans] == ["ide", "ide", "virtio-scsi"]
-
-
-def test_a_server_that_is_off_is_in_no_run() -> None:
-    polls = [
-        poll(10),
-        poll(20),
-        (30, {"status": "stopped", "uptime": 0}),
-        poll(50, started=45.0),
-        poll(60, started=45.0),
-    ]
-    assert [(span.start_s, span.end_s) for span in timeline(polls, [CONFIG], [], 100)] == [(10, 20), (50, 60)]
-
-
-def test_tasks_and_gaps_disturb_a_run_and_tasks_of_others_do_not() -> None:
-    polls = [poll(t) for t in (10, 20, 30, 40, 90, 100)]
-    tasks = [
-        {"upid": "a", "type": "vzdump", "id": "100", "starttime": 15, "endtime": 25},
-        {"upid": "a", "type": "vzdump", "id": "100", "starttime": 15, "endtime": 25},
-        {"upid": "b", "type": "vzdump", "id": "101", "starttime": 15, "endtime": 25},
-        {"upid": "c", "type": "qmconfig", "id": "100", "starttime": 15, "endtime": 25},
-        {"upid": "d", "type": "qmigrate", "id": "100", "starttime": 95},
-        {"upid": "e", "type": "qmsnapshot", "id": "100", "starttime": 200, "endtime": 210},
-    ]
-    (span,) = timeline(polls, [CONFIG], tasks, 100)
-    assert [(item.start_s, item.end_s, item.reason) for item in span.contaminated] == [
-        (15, 25, "backup"),
-        (95, 100, "migration"),
-        (40, 90, "gap"),
-    ]
-    assert set(CONTAMINATING.values()) >= {"backup", "migration", "snapshot", "disk resized"}
-
-
-def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
-    (span,) = timeline([poll(10), poll(20)], [CONFIG], [], 100)
-    label = {"en": "x", "es": "x"}
-    known = {
-        name: DriverConfiguration.model_validate({"label": label, **keys})
-        for name, keys in {
-            "a": {"disk": "ide", "nic": "e1000"},
-            "b": {"disk": "virtio-blk"},
-            "c": {"disk": "ide"},
-        }.items()
-    }
-    assert match(span, {"a": known["a"], "b": known["b"]}).driver_config == "a"
-    assert "fits a, c alike" in match(span, known).why
-    lost = match(span, {"b": known["b"]})
-    assert lost.driver_config == ""
-    assert lost.why == (
-        "disk ide, network card e1000, without balloon statistics: is none of the study's driver configurations"
-    )
-
-
-def test_backups_of_several_servers_and_locks_disturb_a_run_too() -> None:
-    polls = [poll(t, **({"lock": "backup"} if t in (60, 70) else {})) for t in range(10, 110, 10)]
-    tasks = [{"upid": "a", "type": "vzdump", "id": "", "starttime": 15, "endtime": 25}]
-    (span,) = timeline(polls, [CONFIG], tasks, 100)
-    assert [(item.start_s, item.end_s, item.reason) for item in span.contaminated] == [
-        (15, 25, "backup"),
-        (50, 80, "backup"),
-    ]
 
 
 def test_false_zeros_of_the_cpu_are_no_readings() -> None:

@@ -18,8 +18,9 @@ from imports import windowed
 from virtio_study import recording
 from virtio_study.cli import cli
 from virtio_study.errors import DataError, StudyError
+from virtio_study.instruments import host_instrument
 from virtio_study.sources.exports import load_mapping, read_csv, read_rrddata
-from virtio_study.sources.rows import host_instrument, rrd_frame
+from virtio_study.sources.rows import rrd_frame
 from virtio_study.study import Server, Text
 
 HOUR = Path(__file__).parent / "data" / "files" / "rrddata-hour.json"

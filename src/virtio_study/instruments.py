@@ -4,12 +4,27 @@ Proxmox VE shows one number as "memory usage" that was made in four ways over it
 `vmstatus` in `src/PVE/QemuServer.pm`, and the commits named below.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from virtio_study.errors import DataError
 
-__all__ = ["INSTRUMENTS", "Instrument", "comparable", "instrument", "why_not_comparable"]
+__all__ = [
+    "INSTRUMENTS",
+    "MEMORY_STATES",
+    "Instrument",
+    "MemoryState",
+    "comparable",
+    "host_instrument",
+    "instrument",
+    "memory_state",
+    "memory_states",
+    "why_not_comparable",
+]
+
+STALE_S = 60
+"""Balloon statistics older than this are of a guest that no longer sends them; Proxmox VE asks for them every 2 s."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,119 @@ INSTRUMENTS: dict[str, Instrument] = {
     )
 }
 """Name -> instrument; the memory names are those of `recording.INSTRUMENTS`."""
+
+
+@dataclass(frozen=True)
+class MemoryState:
+    """What an answer shows, and whose view its displayed memory then is."""
+
+    name: str
+    shows: frozenset[str]
+    view: Literal["guest", "host", "unknown"]
+    sentence: str
+
+
+MEMORY_STATES: tuple[MemoryState, ...] = (
+    MemoryState(
+        "stale statistics",
+        frozenset({"total_mem", "free_mem", "old last_update"}),
+        "unknown",
+        "The guest sent statistics once and no longer does; the displayed memory stands still.",
+    ),
+    MemoryState(
+        "statistics",
+        frozenset({"total_mem", "free_mem"}),
+        "guest",
+        "The guest's balloon driver sends statistics.",
+    ),
+    MemoryState(
+        "silent driver",
+        frozenset({"last_update"}),
+        "host",
+        "The balloon driver is loaded and sends no usable statistics; in Windows its service is stopped.",
+    ),
+    MemoryState("no driver", frozenset({"actual"}), "host", "There is a balloon device, and no driver answers."),
+    MemoryState(
+        "no balloon",
+        frozenset({"status/current"}),
+        "host",
+        "There is no balloon device, or QEMU did not answer in time.",
+    ),
+    MemoryState("row, host", frozenset({"mem is memhost"}), "host", "The row's two memory figures are the same."),
+    MemoryState("row, guest", frozenset({"mem is not memhost"}), "guest", "The row's two memory figures differ."),
+    MemoryState("not told", frozenset(), "unknown", "Until Proxmox VE 8 nothing in a row tells."),
+)
+"""Every state that an answer can show; the first whose signs are all there is it.
+
+Signs are keys of `ballooninfo`, and: `old last_update` (the same for more than `STALE_S`), `status/current` (it would
+have `ballooninfo` if there were any), `mem is memhost` and `mem is not memhost`.
+
+References
+----------
+pve-qemu, `debian/patches/pve/0013-PVE-virtio-balloon-improve-query-balloon.patch` (which keys are there when);
+qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`.
+"""
+
+
+def memory_state(sample: Mapping[str, Any], age_s: float = 0.0) -> MemoryState:
+    """State of the displayed memory in one answer.
+
+    Parameters
+    ----------
+    sample : mapping
+        Keys of `status/current`, of `/cluster/resources` or of an rrddata row.
+    age_s : float
+        Seconds for which the guest has sent no new statistics.
+    """
+    signs = set()
+    info = sample.get("ballooninfo")
+    if isinstance(info, Mapping):
+        signs |= {str(key) for key, value in info.items() if value is not None}
+        if age_s > STALE_S:
+            signs.add("old last_update")
+    if "qmpstatus" in sample or "ballooninfo" in sample:
+        signs.add("status/current")
+    mem, host = sample.get("mem"), sample.get("memhost")
+    if mem is not None and host is not None:
+        signs.add("mem is memhost" if mem == host or str(mem) == str(host) else "mem is not memhost")
+    return next(state for state in MEMORY_STATES if state.shows <= signs)
+
+
+def memory_states(samples: Iterable[Mapping[str, Any]]) -> Iterator[MemoryState]:
+    """State of the displayed memory in every answer about a server, which come in order of their `time` (Unix seconds).
+
+    The age of statistics is the time since their `last_update` was seen first, so that a clock that goes wrong does not
+    make them old.
+    """
+    update, since = None, 0.0
+    for sample in samples:
+        info, now = sample.get("ballooninfo"), sample.get("time")
+        now = float(now) if isinstance(now, int | float) else since
+        newest = info.get("last_update") if isinstance(info, Mapping) else None
+        if newest is None or newest != update:
+            update, since = newest, now
+        yield memory_state(sample, now - since)
+
+
+def host_instrument(qemu_server: str | None) -> str:
+    """Name of the instrument that a version of qemu-server uses for the host's view of memory.
+
+    Parameters
+    ----------
+    qemu_server : str or None
+        A version such as 9.0.23; None or anything else gives `unknown`.
+
+    References
+    ----------
+    qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`: commits b14ae0d9 (9.0.11, PSS) and 551c0078 (9.1.4, cgroup).
+    """
+    try:
+        parts = tuple(int(part) for part in (qemu_server or "").split("-")[0].split("."))
+    except ValueError:
+        parts = ()
+    if len(parts) < 2:
+        return "unknown"
+    return "host_rss_scaled" if parts < (9, 0, 11) else "host_pss" if parts < (9, 1, 4) else "host_cgroup"
 
 
 def instrument(name: str) -> Instrument:

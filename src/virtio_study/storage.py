@@ -11,7 +11,7 @@ from pathlib import Path
 
 from virtio_study.errors import DataError
 
-__all__ = ["add_file", "manifest", "sha256", "verify", "write_atomically"]
+__all__ = ["add_file", "manifest", "sha256", "unlist", "verify", "write_atomically"]
 
 
 def sha256(path: Path) -> str:
@@ -56,8 +56,14 @@ def add_file(folder: Path, path: Path) -> None:
     if files.get(name, digest) != digest:
         raise DataError(f"{path}: already in the manifest with another content; recordings are never rewritten")
     files[name] = digest
-    text = json.dumps({"version": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n"
-    write_atomically(folder / "manifest.json", text.encode())
+    _write_manifest(folder, files)
+
+
+def unlist(folder: Path, path: Path) -> None:
+    """Take a file out of the study's manifest, so that another may be written in its place; the file itself stays."""
+    files = manifest(folder)
+    files.pop(path.relative_to(folder).as_posix(), None)
+    _write_manifest(folder, files)
 
 
 def verify(path: Path, folder: Path) -> None:
@@ -75,3 +81,8 @@ def verify(path: Path, folder: Path) -> None:
         raise DataError(f"{path}: listed in the manifest but missing; restore it from version control")
     if sha256(path) != digest:
         raise DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")
+
+
+def _write_manifest(folder: Path, files: dict[str, str]) -> None:
+    text = json.dumps({"version": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n"
+    write_atomically(folder / "manifest.json", text.encode())

@@ -19,6 +19,7 @@ __all__ = [
     "LabPlan",
     "Load",
     "LoadMetric",
+    "LogEntry",
     "Server",
     "Study",
     "Text",
@@ -131,6 +132,27 @@ class Window(_Strict):
         return self
 
 
+class LogEntry(_Strict):
+    """What the researcher did or saw that Proxmox VE does not show, on one server or (without `server`) on all.
+
+    With `end`, rows of the stretch are left out. Without it, `start` is the moment of a change inside the guest, such
+    as a reboot or a driver, and another run begins there.
+    """
+
+    server: Name | None = None
+    start: datetime
+    end: datetime | None = None
+    what: str = Field(min_length=1, max_length=120)
+
+    @model_validator(mode="after")
+    def _aware_and_ordered(self) -> Self:
+        if self.start.tzinfo is None or (self.end and self.end.tzinfo is None):
+            raise ValueError("start and end need a time zone, as in 2026-11-23T14:00:00+01:00")
+        if self.end and self.end <= self.start:
+            raise ValueError("end must be after start")
+        return self
+
+
 class Load(_Strict):
     """The load that the lab puts on a server, operations a second."""
 
@@ -169,6 +191,7 @@ class Study(_Strict):
     metrics: list[Metric] = Field(min_length=1)
     load: dict[Name, list[LoadMetric]] = Field(default_factory=dict)
     windows: list[Window] = Field(default_factory=list)
+    log: list[LogEntry] = Field(default_factory=list)
     proxmox: Endpoint | None = None
     daily_cycle: bool = True
     lab: LabPlan | None = None
@@ -188,6 +211,9 @@ class Study(_Strict):
         for server in self.load:
             if server not in self.servers:
                 raise ValueError(f"load: {_unknown('server', server, self.servers)}")
+        for entry in self.log:
+            if entry.server is not None and entry.server not in self.servers:
+                raise ValueError(f"log: {_unknown('server', entry.server, self.servers)}")
         for window in self.windows:
             if window.server not in self.servers:
                 raise ValueError(f"windows: {_unknown('server', window.server, self.servers)}")
@@ -217,6 +243,11 @@ class Study(_Strict):
     def work(self) -> Path:
         """Where notebooks leave tables for the next notebook (not kept in git)."""
         return self.folder / "work"
+
+    def logged(self, server: str) -> list[tuple[float, float, str]]:
+        """Log entries of a server: first and last second (Unix; the same for a moment) and what it says."""
+        entries = (entry for entry in self.log if entry.server in (None, server))
+        return [(item.start.timestamp(), (item.end or item.start).timestamp(), item.what) for item in entries]
 
     def server(self, name: str) -> Server:
         """Return a server by name; `StudyError` with the nearest name if there is none."""
@@ -322,6 +353,7 @@ def _fields(location: list[Any]) -> list[str]:
         "comparisons": Comparison,
         "load": LoadMetric,
         "windows": Window,
+        "log": LogEntry,
         "lab": LabPlan,
         "loads": Load,
         "proxmox": Endpoint,

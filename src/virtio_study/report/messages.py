@@ -88,6 +88,11 @@ WORDS = (
     "suspended",
     "resumed",
     "gap",
+    "configuration changed",
+    "host reboot",
+    "Proxmox VE upgraded",
+    "balloon statistics began",
+    "balloon statistics ended",
     # why an effect has no number
     "not measured",
     "Not measured on both sides.",

@@ -11,22 +11,39 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virtio_study import __version__, storage
 from virtio_study.errors import DataError
-from virtio_study.recording import Provenance, Recording, write
+from virtio_study.recording import Provenance, Recording, read, write
 from virtio_study.sources import rows
+from virtio_study.sources.changes import Disturbance, Polls
 from virtio_study.sources.intake import Written, keep_raw
-from virtio_study.sources.timeline import Span, match, timeline
+from virtio_study.sources.timeline import Around, Span, match, timeline
 from virtio_study.steps import write_json
-from virtio_study.study import Study
+from virtio_study.study import Server, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Answer", "import_answers", "is_simulated", "of", "qemu_server_of", "read_answers"]
 
 TIMELINE = "timeline.json"
 CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
 MOST_FALSE_ZEROS = 0.05
+KEPT: tuple[str, ...] = (
+    "status",
+    "qmpstatus",
+    "uptime",
+    "pid",
+    "lock",
+    "running-qemu",
+    "running-machine",
+    "blockstat",
+    "nics",
+    "cpus",
+)
+KEPT += ("cpu", *rows.RRD_COLUMNS, "ballooninfo")
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,7 @@ def read_answers(paths: Sequence[Path]) -> list[Answer]:
     import zstandard
 
     found = []
+    latest: dict[str, Any] = {}
     for path in paths:
         try:
             content = path.read_bytes()
@@ -69,13 +87,27 @@ def read_answers(paths: Sequence[Path]) -> list[Answer]:
             try:
                 item = json.loads(line)
                 body = item["body"]
-                data = body.get("data") if isinstance(body, dict) else None
-                found.append(Answer(float(item["t"]), str(item["path"]), int(item["status"]), data))
+                asked = str(item["path"])
+                data = _slim(asked, body.get("data") if isinstance(body, dict) else None)
+                if data != latest.get(asked):
+                    latest[asked] = data
+                found.append(Answer(float(item["t"]), asked, int(item["status"]), latest.get(asked)))
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines):
                     continue
                 raise DataError(f"{path}: line {number} is no answer with t, path, status and body: {error}") from error
     return sorted(found, key=lambda answer: answer.time_s)
+
+
+def _slim(path: str, data: Any) -> Any:
+    """Of a poll only what is used: weeks of them have to fit into the memory of a small machine."""
+    if not path.endswith("/status/current") or not isinstance(data, dict):
+        return data
+    slim = {key: data[key] for key in KEPT if key in data}
+    for key in ("blockstat", "nics"):
+        if isinstance(slim.get(key), dict):
+            slim[key] = dict.fromkeys(slim[key])
+    return slim
 
 
 def of(answers: Sequence[Answer], pattern: str, kind: type = dict) -> Iterator[tuple[float, Any]]:
@@ -136,77 +168,116 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     """
     answers = read_answers(paths)
     inputs = keep_raw(study, paths)
-    versions = _versions(answers)
-    instrument = qemu_server or qemu_server_of(versions.get("proxmox-ve", ""))
+    version = next((str(data.get("version", "")) for _, data in of(answers, "/version")), "")
     plain: dict[str, list[dict[str, Any]]] = {}
     written: Written = []
     for name, server in study.servers.items():
-        base = rf"/nodes/[^/]+/qemu/{server.vmid}"
-        found = timeline(
-            list(of(answers, rf"{base}/status/current")),
-            list(of(answers, rf"{base}/config\?current=1")),
-            [task for _, tasks in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?", list) for task in tasks],
-            server.vmid,
-        )
+        polls = [*of(answers, rf"/nodes/[^/]+/qemu/{server.vmid}/status/current")]
+        around = _around(study, name, answers)
+        found = [match(span, study.driver_configs) for span in timeline(polls, around, server.vmid)]
         if not found:
-            raise DataError(f"{name}: no answer of {base}/status/current among {len(answers)} answers")
-        found = [match(span, study.driver_configs) for span in found]
+            raise DataError(f"{name}: no answer of /nodes/NODE/qemu/{server.vmid}/status/current shows it running")
         plain[name] = [span.as_dict() for span in found]
         written += [(name, f"not recorded: {span.why}") for span in found if not span.driver_config]
         for number, span in enumerate((span for span in found if span.driver_config), 1):
-            note = _record(study, name, number, span, answers, base, instrument, versions, inputs)
-            written.append(note)
+            proxmox = span.proxmox.split("/")[1] if span.proxmox.count("/") else version
+            instrument = qemu_server or qemu_server_of(proxmox)
+            frame, notes = _frame(server, name, span, polls, around, instrument)
+            provenance = _provenance(study, name, f"api-{number:02d}", span, proxmox, around)
+            emulated = str(span.config.get("kvm", "1")) == "0"
+            provenance = provenance.model_copy(
+                update={
+                    "kind": "simulated" if is_simulated(answers) else "emulated" if emulated else "measured",
+                    "started_at": frame["time"].iloc[0].isoformat(),
+                    "inputs": inputs,
+                    "notes": notes,
+                }
+            )
+            written.append(_keep(study, frame, provenance))
     write_json(study.folder / TIMELINE, plain)
     return written
 
 
-def _record(
-    study: Study,
-    name: str,
-    number: int,
-    span: Span,
-    answers: Sequence[Answer],
-    base: str,
-    qemu_server: str | None,
-    versions: Mapping[str, str],
-    inputs: dict[str, str],
-) -> tuple[str, str]:
-    replicate = f"api-{number:02d}"
-    place = f"recordings/{name}/{span.driver_config}/{replicate}.parquet"
-    if place in storage.manifest(study.folder):
-        return place, "was recorded already; recordings are never rewritten"
-    server = study.servers[name]
-    inside = [(at, data) for at, data in of(answers, rf"{base}/status/current") if span.start_s <= at <= span.end_s]
-    samples = [{**data, "time": at} for at, data in inside]
+def _around(study: Study, name: str, answers: Sequence[Answer]) -> Around:
+    base = rf"/nodes/([^/]+)/qemu/{study.servers[name].vmid}"
+    nodes = {found[1] for answer in answers if (found := re.fullmatch(f"{base}/status/current", answer.path))}
+    tasks: list[dict[str, Any]] = []
+    known: Any = None
+    for _, listed in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?", list):
+        if listed != known:
+            tasks, known = [*tasks, *listed], listed
+    return Around(
+        configs=[*of(answers, rf"{base}/config\?current=1")],
+        pendings=[*of(answers, f"{base}/pending", list)],
+        tasks=tasks,
+        statuses={node: [*of(answers, f"/nodes/{re.escape(node)}/status")] for node in sorted(nodes)},
+        logged=[Disturbance(*entry) for entry in study.logged(name)],
+    )
+
+
+def _frame(
+    server: Server, name: str, span: Span, polls: Polls, around: Around, qemu_server: str | None
+) -> "tuple[pd.DataFrame, list[str]]":
+    """Rows of a run with the CPU of its node beside them, and notes about them."""
+    samples = [{**data, "time": at} for at, data in polls if span.start_s <= at <= span.end_s]
     notes = [CPU_NOTE, *_without_false_zeros(samples)]
+    if span.waiting:
+        notes.append(f"Changed in the configuration and not in force: {', '.join(span.waiting)}.")
+    notes += [f"{item.reason}: {item.detail}" for item in span.contaminated if item.detail]
     frame = rows.sample_frame(samples, server, f"status/current of {name}", qemu_server)
-    node = [
-        {"time": at, "cpu": data.get("cpu"), "maxcpu": _object(data, "cpuinfo").get("cpus"), "uptime": at}
-        for at, data in of(answers, r"/nodes/[^/]+/status")
+    for statuses in around.statuses.values():
+        node = [
+            {"time": at, "cpu": data.get("cpu"), "maxcpu": _object(data, "cpuinfo").get("cpus"), "uptime": at}
+            for at, data in statuses
+        ]
+        if len(node) > 1:
+            return rows.add_node_cpu(frame, rows.sample_frame(node, server, "node status")), notes
+    return frame, notes
+
+
+def _provenance(study: Study, name: str, replicate: str, span: Span, proxmox: str, around: Around) -> Provenance:
+    kernels = [
+        str(_object(data, "current-kernel").get("release") or str(data.get("kversion") or "").removeprefix("Linux "))
+        for statuses in around.statuses.values()
+        for at, data in statuses
+        if at <= span.end_s
     ]
-    if len(node) > 1:
-        frame = rows.add_node_cpu(frame, rows.sample_frame(node, server, "node status"))
-    emulated = str(span.config.get("kvm", "1")) == "0"
-    provenance = Provenance(
+    versions = {"proxmox-ve": proxmox, "host_kernel": kernels[-1] if kernels else "", "qemu": span.qemu}
+    return Provenance(
         study=study.name,
         server=name,
         driver_config=span.driver_config,
         replicate=replicate,
-        kind="simulated" if is_simulated(answers) else "emulated" if emulated else "measured",
-        source=f"saved answers of Proxmox VE, {base.replace('[^/]+', 'NODE')}/status/current",
+        kind="measured",
+        source=f"saved answers of Proxmox VE, /nodes/NODE/qemu/{span.vmid}/status/current",
         collector_version=__version__,
-        started_at=frame["time"].iloc[0].isoformat(),
-        accelerator="tcg" if emulated else "kvm",
-        versions={**versions, "qemu": span.qemu} if span.qemu else dict(versions),
+        started_at="",
+        accelerator="tcg" if str(span.config.get("kvm", "1")) == "0" else "kvm",
+        versions={key: value for key, value in versions.items() if value},
         devices=span.devices,
         vm_config=[f"{key}: {value}" for key, value in sorted(span.config.items()) if key not in {"description"}],
         config_digest=str(span.config.get("digest", "")),
-        inputs=inputs,
         contaminated=[(item.start_s, item.end_s, item.reason) for item in span.contaminated],
-        notes=notes,
     )
-    write(Recording(frame, provenance, study.folder / place), study.folder)
-    return place, f"{len(frame)} rows, {span.start_s:.0f} to {span.end_s:.0f}"
+
+
+def _keep(study: Study, frame: "pd.DataFrame", provenance: Provenance) -> tuple[str, str]:
+    """Write a recording, unless one of the same rows is there; one that has gone on since is written anew, longer."""
+    place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
+    path = study.folder / place
+    first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
+    told = f"{len(frame)} rows from {first} to {last} UTC"
+    if place in storage.manifest(study.folder):
+        old = read(path, study.folder).frame
+        known = len(old) - 1  # the last row of a recording that went on may have been another's half
+        if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known]):
+            return place, f"has {len(old)} other rows and stays; to record all anew, import into a new folder"
+        if len(old) >= len(frame):
+            return place, "was recorded already; recordings are never rewritten"
+        storage.unlist(study.folder, path)
+        told = f"{told}; it had {len(old)}"
+    write(Recording(frame, provenance, path), study.folder)
+    return place, told
 
 
 def _without_false_zeros(samples: list[dict[str, Any]]) -> list[str]:
@@ -226,13 +297,3 @@ def _without_false_zeros(samples: list[dict[str, Any]]) -> list[str]:
 def _object(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = data.get(key)
     return found if isinstance(found, dict) else {}
-
-
-def _versions(answers: Sequence[Answer]) -> dict[str, str]:
-    found = {}
-    for _, data in of(answers, "/version"):
-        found["proxmox-ve"] = str(data.get("version", ""))
-    for _, data in of(answers, r"/nodes/[^/]+/status"):
-        release = _object(data, "current-kernel").get("release")
-        found["host_kernel"] = str(release or str(data.get("kversion") or "").removeprefix("Linux "))
-    return {key: value for key, value in found.items() if value}

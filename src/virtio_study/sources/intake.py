@@ -11,6 +11,7 @@ import pandas as pd
 
 from virtio_study import __version__, storage
 from virtio_study.errors import DataError, StudyError
+from virtio_study.instruments import host_instrument
 from virtio_study.recording import Provenance, Recording, write
 from virtio_study.sources import exports, metrics, rows, rrd
 from virtio_study.study import Study, Window
@@ -202,6 +203,7 @@ def write_windows(
             written.append((place, "was recorded already; recordings are never rewritten"))
             continue
         frame, note = choose(frames, window)
+        contaminated, moments = _logged(study, window)
         full = Provenance(
             study=study.name,
             server=server,
@@ -209,7 +211,8 @@ def write_windows(
             replicate=name,
             collector_version=__version__,
             started_at=frame["time"].iloc[0].isoformat(),
-            notes=[note],
+            contaminated=contaminated,
+            notes=[note, *moments],
             **{"kind": "measured", **provenance},
         )
         write(Recording(frame, full, study.folder / place), study.folder)
@@ -253,6 +256,17 @@ def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.Dat
     )
 
 
+def _logged(study: Study, window: Window) -> tuple[list[tuple[float, float, str]], list[str]]:
+    """The log's stretches inside a window, and a note on every moment inside it."""
+    start, end = window.start.timestamp(), window.end.timestamp()
+    inside = [item for item in study.logged(window.server) if item[0] <= end and item[1] >= start]
+    moments = [(pd.Timestamp(first, unit="s"), what) for first, last, what in inside if first == last]
+    return (
+        [(max(first, start), min(last, end), what) for first, last, what in inside if first < last],
+        [f"Log, {at:%Y-%m-%d %H:%M:%S} UTC: {what}" for at, what in moments],
+    )
+
+
 def _rrd_frames(paths: list[Path], qemu_server: str | None) -> dict[float, pd.DataFrame]:
     read = rrd.read_rows(paths, "AVERAGE").items()
     return {float(step): rows.rrd_frame(found, step, "AVERAGE", str(paths[0]), qemu_server) for step, found in read}
@@ -272,6 +286,6 @@ def _with_windows(study: Study) -> list[str]:
 def _versions(qemu_server: str | None) -> dict[str, str]:
     if qemu_server is None:
         return {}
-    if rows.host_instrument(qemu_server) == "unknown":
+    if host_instrument(qemu_server) == "unknown":
         raise StudyError(f"qemu-server version {qemu_server!r}: expected one such as 9.1.4 (pveversion -v shows it)")
     return {"qemu-server": qemu_server}

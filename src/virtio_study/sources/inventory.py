@@ -8,6 +8,7 @@ import yaml
 
 from virtio_study.devices import balloon_device, devices, models, unclassifiable
 from virtio_study.errors import DataError
+from virtio_study.instruments import memory_state
 from virtio_study.labels import shortened
 from virtio_study.sources.proxmox import Client, good, nodes_of, servers_of
 from virtio_study.study import Endpoint
@@ -24,8 +25,9 @@ def inventory(client: Client) -> pd.DataFrame:
     -------
     DataFrame
         `vmid`, `name`, `node`, `status`, `template`, `kind` (disk or network), `key`, `model`, `device_class`,
-        `balloon` ("off", "device", "driver", "driver, stale"), `hidden` (keys that may hide a device), `error` (why a
-        server's configuration could not be read; then the device's columns are empty).
+        `balloon` ("off"; "device" while the server is off; or the name of its state in `instruments.MEMORY_STATES`),
+        `hidden` (keys that may hide a device), `error` (why a server's configuration could not be read; then the
+        device's columns are empty).
 
     Raises
     ------
@@ -52,7 +54,8 @@ def inventory(client: Client) -> pd.DataFrame:
         if not reply.good:
             table.append({**about, "error": f"{reply.status or ''} {reply.reason}".strip()})
             continue
-        status = current[vmid].data if vmid in current and current[vmid].good else {}
+        told = current[vmid] if vmid in current and current[vmid].good else None
+        status = {"time": told.time_s, **told.data} if told and isinstance(told.data, dict) else None
         about |= {"balloon": _balloon(reply.data, status), "hidden": ", ".join(unclassifiable(reply.data)), "error": ""}
         table += [
             {**about, "kind": item.kind, "key": item.key, "model": item.model, "device_class": item.device_class}
@@ -74,13 +77,14 @@ def inventory(client: Client) -> pd.DataFrame:
     return pd.DataFrame(table, columns=[*columns, "error"]).fillna("")
 
 
-def _balloon(config: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+def _balloon(config: Mapping[str, Any], status: Mapping[str, Any] | None) -> str:
     if not balloon_device(config):
         return "off"
-    info = status.get("ballooninfo")
-    if not isinstance(info, Mapping) or "free_mem" not in info:
+    if not status:
         return "device"
-    return "driver" if info.get("last_update", 1) else "driver, stale"
+    info = status.get("ballooninfo")
+    updated = info.get("last_update") if isinstance(info, Mapping) else None
+    return memory_state(status, status["time"] - updated if isinstance(updated, int | float) else 0.0).name
 
 
 def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from virtio_study.errors import DataError
+from virtio_study.instruments import host_instrument, memory_states
 from virtio_study.recording import SCHEMA
 from virtio_study.study import Server
 
-__all__ = ["RRD_COLUMNS", "add_node_cpu", "host_instrument", "rrd_frame", "sample_frame"]
+__all__ = ["RRD_COLUMNS", "add_node_cpu", "number", "rrd_frame", "sample_frame"]
 
 RRD_COLUMNS: dict[str, str] = {
     "maxcpu": "cpu_allocated_cores",
@@ -34,33 +35,9 @@ RRD_COLUMNS: dict[str, str] = {
 
 COUNTERS = ("diskread", "diskwrite", "netin", "netout")
 
-STALE_S = 60
-"""Balloon statistics older than this are of a guest that no longer sends them; Proxmox VE asks for them every 2 s."""
-
 NEARLY_S = 0.02
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
-
-
-def host_instrument(qemu_server: str | None) -> str:
-    """Name of the instrument that a version of qemu-server uses for the host's view of memory.
-
-    Parameters
-    ----------
-    qemu_server : str or None
-        A version such as 9.0.23; None or anything else gives `unknown`.
-
-    References
-    ----------
-    qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`: commits b14ae0d9 (9.0.11, PSS) and 551c0078 (9.1.4, cgroup).
-    """
-    try:
-        parts = tuple(int(part) for part in (qemu_server or "").split("-")[0].split("."))
-    except ValueError:
-        parts = ()
-    if len(parts) < 2:
-        return "unknown"
-    return "host_rss_scaled" if parts < (9, 0, 11) else "host_pss" if parts < (9, 1, 4) else "host_cgroup"
 
 
 def rrd_frame(
@@ -85,8 +62,7 @@ def rrd_frame(
     Returns
     -------
     DataFrame, shape (rows, columns of the schema that the rows can fill)
-        `mem_instrument` is the host's where `mem` equals `memhost`, `guest_stats` where it differs, and unknown where
-        there is no `memhost` (until Proxmox VE 8, nothing in a row tells).
+        `mem_instrument` is told by `instruments.MEMORY_STATES`; until Proxmox VE 8 nothing in a row tells.
 
     Raises
     ------
@@ -94,12 +70,12 @@ def rrd_frame(
         If a value is no number, naming row and key; or if no row has a value.
     """
     numbers = _numbers(rows, ["time", "cpu", *RRD_COLUMNS], where)
-    numbers = numbers[numbers.drop(columns="time").notna().any(axis=1)]
+    numbers = numbers[numbers.drop(columns=["time", "view"]).notna().any(axis=1)]
     if numbers.empty:
         raise DataError(f"{where}: no row with a value in it")
     frame = _common(numbers, consolidation)
     frame["step_s"] = float(step_s)
-    return _ordered(frame, _differs(numbers), qemu_server)
+    return _ordered(frame, numbers["view"], qemu_server)
 
 
 def sample_frame(
@@ -133,11 +109,8 @@ def sample_frame(
     DataError
         If a value is no number, naming sample and key; or if fewer than two samples are left.
     """
-    rows = [
-        {**sample, "maxcpu": sample.get("maxcpu", sample.get("cpus")), "stats": _statistics(sample)}
-        for sample in samples
-    ]
-    numbers = _numbers(rows, ["time", "cpu", "uptime", "stats", *RRD_COLUMNS], where)
+    rows = [{**sample, "maxcpu": sample.get("maxcpu", sample.get("cpus"))} for sample in samples]
+    numbers = _numbers(rows, ["time", "cpu", "uptime", *RRD_COLUMNS], where)
     values = ["cpu", "mem", "uptime", *COUNTERS]
     repeated = (numbers[values].eq(numbers[values].shift()) | numbers[values].isna()).all(axis=1)
     numbers = numbers[~(repeated & numbers["uptime"].gt(0))].reset_index(drop=True)
@@ -158,9 +131,8 @@ def sample_frame(
     frame = frame.drop(
         columns=[name for name in frame if str(name).startswith("pressure") and frame[name].isna().all()]
     )
-    stats = numbers["stats"].fillna(_differs(numbers))
     follows = steps <= GAP * steps.median()
-    return _ordered(_on_grid(frame[follows]), stats[follows], qemu_server)
+    return _ordered(_on_grid(frame[follows]), numbers.loc[follows, "view"], qemu_server)
 
 
 def _on_grid(frame: pd.DataFrame) -> pd.DataFrame:
@@ -200,11 +172,11 @@ def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
     return frame
 
 
-def _ordered(frame: pd.DataFrame, stats: "pd.Series[Any]", qemu_server: str | None) -> pd.DataFrame:
+def _ordered(frame: pd.DataFrame, views: "pd.Series[Any]", qemu_server: str | None) -> pd.DataFrame:
     """The frame in order of time without repetitions, with the instruments of its memory columns."""
     host = host_instrument(qemu_server)
     frame = frame.assign(
-        mem_instrument=np.select([stats.eq(1), stats.eq(0)], ["guest_stats", host], "unknown"),
+        mem_instrument=views.map({"guest": "guest_stats", "host": host, "unknown": "unknown"}),
         mem_host_instrument=host if frame["mem_host_bytes"].notna().any() else "unknown",
     )
     guest = frame["mem_instrument"].eq("guest_stats")
@@ -214,38 +186,35 @@ def _ordered(frame: pd.DataFrame, stats: "pd.Series[Any]", qemu_server: str | No
     return frame[[name for name in SCHEMA if name in frame]]
 
 
-def _differs(numbers: pd.DataFrame) -> "pd.Series[float]":
-    """1 where `mem` is another number than `memhost`, 0 where it is the same, NaN where one of them is not known."""
-    both = numbers["memhost"].notna() & numbers["mem"].notna()
-    return numbers["mem"].ne(numbers["memhost"]).astype("float64").where(both)
+def number(value: Any) -> float:
+    """A finite number that may be written as text (old versions of Proxmox VE do), NaN for nothing.
 
-
-def _statistics(sample: Mapping[str, Any]) -> float | None:
-    """1 if balloon statistics made `mem`, -1 if they are stale, 0 without them, None without `ballooninfo`."""
-    info = sample.get("ballooninfo")
-    if not isinstance(info, Mapping):
-        return None
-    if "total_mem" not in info or "free_mem" not in info:
-        return 0.0
-    updated = info.get("last_update")
-    fresh = not isinstance(updated, int | float) or sample["time"] - updated <= STALE_S
-    return 1.0 if fresh else -1.0
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    if value is None or value == "":
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        raise ValueError(value) from None
+    return found if math.isfinite(found) else math.nan
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]], keys: list[str], where: str) -> pd.DataFrame:
-    """Float columns of the given keys, in order of time; a key that a row has not is NaN."""
-    table: dict[str, list[float]] = {key: [] for key in keys}
-    for number, row in enumerate(rows):
+    """Float columns of the given keys and `view`, whose the displayed memory is, in order of time; NaN for no key."""
+    table: dict[str, list[Any]] = {key: [] for key in keys}
+    for place, row in enumerate(rows):
         for key in keys:
-            value = row.get(key)
             try:
-                known = math.nan if value is None or value == "" else float(value)
-                if isinstance(value, bool):
-                    raise TypeError(value)
-            except (TypeError, ValueError, OverflowError):
-                raise DataError(f"{where}: row {number}, {key} is {str(value)[:40]!r}; expected a number") from None
-            table[key].append(known if math.isfinite(known) else math.nan)
-    frame = pd.DataFrame(table, dtype="float64")
+                table[key].append(number(row.get(key)))
+            except ValueError:
+                raise DataError(f"{where}: row {place}, {key} is {str(row[key])[:40]!r}; expected a number") from None
+    frame = pd.DataFrame(table, dtype="float64").assign(view=[state.view for state in memory_states(rows)])
     wrong = np.flatnonzero(~frame["time"].between(1e9, 41e8))
     if len(wrong):
         raise DataError(f"{where}: row {wrong[0]}, time is {rows[wrong[0]].get('time')!r}; expected Unix seconds")

@@ -1,61 +1,44 @@
 """What a server was at every moment, from the API's answers alone: starts, devices, instrument, disturbances."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from virtio_study.devices import devices, models, unclassifiable
+from virtio_study.sources import changes
+from virtio_study.sources.changes import Disturbance, Polls, seconds
 from virtio_study.study import DriverConfiguration
 
-__all__ = ["CONTAMINATING", "Disturbance", "Span", "match", "timeline"]
-
-Polls = Sequence[tuple[float, Mapping[str, Any]]]
-"""Unix seconds and the data of an answer."""
-
-CONTAMINATING: dict[str, str] = {
-    "vzdump": "backup",
-    "qmigrate": "migration",
-    "hamigrate": "migration",
-    "qmsnapshot": "snapshot",
-    "qmdelsnapshot": "snapshot",
-    "qmrollback": "snapshot",
-    "qmclone": "clone",
-    "qmmove": "disk moved",
-    "move_volume": "disk moved",
-    "resize": "disk resized",
-    "qmpause": "paused",
-    "qmsuspend": "suspended",
-    "qmresume": "resumed",
-}
-"""Type of a task -> why rows meanwhile say nothing about drivers; starts and stops are seen in the uptime."""
-
-LOCKS: dict[str, str] = {
-    "backup": "backup",
-    "clone": "clone",
-    "migrate": "migration",
-    "rollback": "snapshot",
-    "snapshot": "snapshot",
-    "snapshot-delete": "snapshot",
-    "suspended": "suspended",
-    "suspending": "suspended",
-}
-"""Lock of a server (qemu-server, `PVE/QemuConfig.pm`) -> why its rows say nothing meanwhile."""
+__all__ = ["Around", "Span", "match", "timeline"]
 
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
 LONGEST_UPTIME_S = 1e9
-GAP = 2.5
-"""A poll that comes later than so many usual steps after the one before it leaves a gap."""
 
 
 @dataclass(frozen=True)
-class Disturbance:
-    """A stretch (Unix seconds) in which something else went on."""
+class Around:
+    """What else is known of a server.
 
-    start_s: float
-    end_s: float
-    reason: str
+    Attributes
+    ----------
+    configs, pendings : sequence of (time, data)
+        Of `config?current=1` (what is in force) and of `pending`.
+    tasks : sequence of dict
+        Of `/nodes/{node}/tasks`; the same task may come more than once.
+    statuses : mapping of node to sequence of (time, data)
+        Of `/nodes/{node}/status`, of every node on which the server was.
+    logged : sequence of Disturbance
+        Of the researcher's own log; one without length marks a change that the API does not show.
+    """
+
+    configs: Polls = ()
+    pendings: Sequence[tuple[float, Sequence[Any]]] = ()
+    tasks: Sequence[Mapping[str, Any]] = ()
+    statuses: Mapping[str, Polls] = field(default_factory=dict)
+    logged: Sequence[Disturbance] = ()
 
 
 @dataclass(frozen=True)
@@ -63,8 +46,9 @@ class Span:
     """One run of a server with one set of devices: from its first to its last poll, in Unix seconds.
 
     `balloon_driver` says whether the guest sent balloon statistics; `instruments` what made the displayed memory, poll
-    by poll, as `(first second, guest or host)`. `driver_config` is the study's name for it, empty if it has none;
-    `why` says then what was found.
+    by poll, as `(first second, guest, host or unknown)`; `waiting` which keys of the configuration were changed and not
+    in force; `proxmox` the version of Proxmox VE at its end. `driver_config` is the study's name for it, empty if it
+    has none; `why` says then what was found.
     """
 
     vmid: int
@@ -76,8 +60,10 @@ class Span:
     config: Mapping[str, Any]
     qemu: str = ""
     machine: str = ""
+    proxmox: str = ""
     instruments: tuple[tuple[float, str], ...] = ()
     contaminated: tuple[Disturbance, ...] = ()
+    waiting: tuple[str, ...] = ()
     driver_config: str = ""
     why: str = ""
     hidden: list[str] = field(default_factory=list)
@@ -89,64 +75,98 @@ class Span:
         return plain | {"digest": str(self.config.get("digest", ""))}
 
 
-def timeline(polls: Polls, configs: Polls, tasks: Sequence[Mapping[str, Any]], vmid: int) -> list[Span]:
+def timeline(polls: Polls, around: Around, vmid: int) -> list[Span]:
     """Runs of one server, in order of time.
 
     Parameters
     ----------
     polls : sequence of (time, data)
         Of `status/current`.
-    configs : sequence of (time, data)
-        Of `config?current=1`: what is in force, without pending changes. Where `blockstat` of a poll has another disk
-        than the configuration, the poll is right, and the next configuration that agrees is taken.
-    tasks : sequence of dict
-        Of `/nodes/{node}/tasks`; the same task may come more than once.
+    around : Around
+        Where `blockstat` or `nics` of a poll has another device than the configuration, the poll is right, and the next
+        configuration that agrees is taken.
+    vmid : int
+        Number of the server.
 
     Returns
     -------
     list of Span
-        A new one begins where the server was started (its uptime fell, or the process is another one) or its disks
-        changed. Stretches in which it was off belong to none.
+        A new one begins where the server was started (its uptime fell, or the process is another one), its devices or
+        its configuration in force changed, balloon statistics began or ended for good, Proxmox VE was upgraded, or the
+        log says so. Stretches in which it was off belong to none.
     """
-    running = [(at, data) for at, data in polls if data.get("status") == "running" and _number(data.get("uptime"))]
     found = []
-    for group in _runs(running):
-        first, last = group[0][0], group[-1][0]
-        config = _config(group, configs)
-        kinds = devices(config)
-        stats = [(at, "guest" if _has_statistics(data) else "host") for at, data in group]
-        found.append(
-            Span(
-                vmid=vmid,
-                start_s=first,
-                end_s=last,
-                started_s=min(at - float(data["uptime"]) for at, data in group),
-                devices={kind: models(kinds, kind) for kind in ("disk", "network")},
-                balloon_driver=any(view == "guest" for _, view in stats),
-                config=config,
-                qemu=str(group[-1][1].get("running-qemu") or ""),
-                machine=str(group[-1][1].get("running-machine") or ""),
-                instruments=tuple(_changes(stats)),
-                contaminated=(*_tasks(tasks, vmid, first, last), *_locks(group), *_gaps(group)),
-                hidden=unclassifiable(config),
-            )
-        )
+    running = [(at, data) for at, data in polls if data.get("status") == "running" and _uptime(data)]
+    reboots, upgrades = [], []
+    for statuses in around.statuses.values():
+        kinds = changes.host_changes(statuses)
+        reboots += kinds[0]
+        upgrades += kinds[1]
+    moments = [item for item in around.logged if item.end_s == item.start_s]
+    for start in _starts(running):
+        first, last = start[0][0], start[-1][0]
+        in_force = [(at, data) for at, data in around.configs if first <= at <= last and _in_use(start) <= set(data)]
+        inside = [*changes.edits(in_force), *changes.view_changes(changes.views(start)), *upgrades, *moments]
+        for group in _cut(start, [item.end_s for item in inside]):
+            others = [*inside, *reboots, *(item for item in around.logged if item not in moments)]
+            found.append(_span(group, start, others, around, vmid))
     return found
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LONGEST_UPTIME_S
+def _span(group: Polls, start: Polls, others: Sequence[Disturbance], around: Around, vmid: int) -> Span:
+    first, last = group[0][0], group[-1][0]
+    config = _config(group, around.configs)
+    kinds = devices(config)
+    seen = changes.views(group)
+    touching = (item for item in others if item.start_s <= last and item.end_s >= first)
+    latest = [(at, str(data.get("pveversion") or "")) for polls in around.statuses.values() for at, data in polls]
+    return Span(
+        vmid=vmid,
+        start_s=first,
+        end_s=last,
+        started_s=min(at - _uptime(data) for at, data in start),
+        devices={kind: models(kinds, kind) for kind in ("disk", "network")},
+        balloon_driver=any(view == "guest" for _, view in seen),
+        config=config,
+        qemu=str(group[-1][1].get("running-qemu") or ""),
+        machine=str(group[-1][1].get("running-machine") or ""),
+        proxmox=max(((at, text) for at, text in latest if at <= last and text), default=(0.0, ""))[1],
+        instruments=tuple((next(polls)[0], view) for view, polls in groupby(seen, key=lambda item: item[1])),
+        contaminated=(
+            *changes.tasks_of(around.tasks, vmid, first, last),
+            *changes.locks(group),
+            *changes.gaps(group),
+            *(replace(item, start_s=max(item.start_s, first), end_s=min(item.end_s, last)) for item in touching),
+        ),
+        waiting=tuple(changes.waiting([item for item in around.pendings if first <= item[0] <= last])),
+        hidden=unclassifiable(config),
+    )
 
 
-def _disks(data: Mapping[str, Any]) -> set[str]:
-    found = data.get("blockstat")
-    return set(found) if isinstance(found, Mapping) else set()
+def _uptime(data: Mapping[str, Any]) -> float:
+    found = seconds(data.get("uptime")) or 0.0
+    return found if found < LONGEST_UPTIME_S else 0.0
 
 
-def _runs(running: Polls) -> Iterator[list[tuple[float, Mapping[str, Any]]]]:
+def _devices(data: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Keys of the disks and of the network cards that a poll shows; a card's tap is called `tap100i0`."""
+    disks, taps = data.get("blockstat"), data.get("nics")
+    cards = [str(name).rpartition("i")[2] for name in taps] if isinstance(taps, Mapping) else []
+    return (
+        frozenset(map(str, disks)) if isinstance(disks, Mapping) else frozenset(),
+        frozenset(f"net{number}" for number in cards if number.isdecimal()),
+    )
+
+
+def _in_use(polls: Polls) -> set[str]:
+    return {key for data in {_devices(data) for _, data in polls} for keys in data for key in keys}
+
+
+def _starts(running: Polls) -> Iterator[list[tuple[float, Mapping[str, Any]]]]:
+    """Polls of one process with the same devices."""
     group: list[tuple[float, Mapping[str, Any]]] = []
     for at, data in running:
-        if group and _new_run(group[-1], (at, data)):
+        if group and _another(group[-1], (at, data)):
             yield group
             group = []
         group.append((at, data))
@@ -154,75 +174,31 @@ def _runs(running: Polls) -> Iterator[list[tuple[float, Mapping[str, Any]]]]:
         yield group
 
 
-def _new_run(before: tuple[float, Mapping[str, Any]], now: tuple[float, Mapping[str, Any]]) -> bool:
+def _another(before: tuple[float, Mapping[str, Any]], now: tuple[float, Mapping[str, Any]]) -> bool:
     (at, data), (then, old) = now, before
-    moved = (at - float(data["uptime"])) - (then - float(old["uptime"]))
-    other_process = data.get("pid") and old.get("pid") and data["pid"] != old["pid"]
-    disks = [_disks(item) for item in (old, data)]
-    return moved > SAME_START_S or bool(other_process) or bool(all(disks) and disks[0] != disks[1])
+    moved = (at - _uptime(data)) - (then - _uptime(old))
+    other_process = data.get("pid") and old.get("pid") and str(data["pid"]) != str(old["pid"])
+    changed = any(was and has and was != has for was, has in zip(_devices(old), _devices(data), strict=True))
+    return moved > SAME_START_S or bool(other_process) or changed
+
+
+def _cut(polls: Polls, moments: Sequence[float]) -> Iterator[Polls]:
+    """Polls before, between and since the moments."""
+    ordered = sorted(moments)
+    for _, group in groupby(polls, key=lambda poll: bisect_right(ordered, poll[0])):
+        yield [*group]
 
 
 def _config(group: Polls, configs: Polls) -> Mapping[str, Any]:
-    """The first configuration within a run whose disks are those that are in use; the last one before it otherwise."""
-    first, last = min(at - float(data["uptime"]) for at, data in group), group[-1][0]
-    in_use = set().union(*(_disks(data) for _, data in group))
-    within = [data for at, data in configs if first <= at <= last]
-    for config in within:
-        if in_use <= set(config):
-            return config
-    earlier = [data for at, data in configs if at < first and in_use <= set(data)]
-    return within[0] if within else earlier[-1] if earlier else {}
-
-
-def _has_statistics(data: Mapping[str, Any]) -> bool:
-    info = data.get("ballooninfo")
-    return isinstance(info, Mapping) and "total_mem" in info and "free_mem" in info
-
-
-def _changes(views: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    previous = None
-    for at, view in views:
-        if view != previous:
-            yield at, view
-        previous = view
-
-
-def _tasks(tasks: Sequence[Mapping[str, Any]], vmid: int, first: float, last: float) -> Iterator[Disturbance]:
-    seen = set()
-    for task in sorted(tasks, key=lambda item: _seconds(item.get("starttime"), 0.0)):
-        kind, of_server = str(task.get("type")), str(task.get("id"))
-        # a backup of several servers has no id, and may be this one's
-        mine = of_server == str(vmid) or (kind == "vzdump" and not of_server)
-        if not mine or str(task.get("upid")) in seen or kind not in CONTAMINATING:
-            continue
-        seen.add(str(task.get("upid")))
-        start = _seconds(task.get("starttime"), 0.0)
-        end = _seconds(task.get("endtime"), last)
-        if start <= last and end >= first:
-            yield Disturbance(max(start, first), min(end, last), CONTAMINATING[kind])
-
-
-def _seconds(value: Any, otherwise: float) -> float:
-    return float(value) if _number(value) or (isinstance(value, int | float) and 1e9 <= value < 41e8) else otherwise
-
-
-def _locks(group: Polls) -> Iterator[Disturbance]:
-    """Stretches in which polls show a lock, from the poll before to the poll after."""
-    reasons = [LOCKS.get(str(data.get("lock") or "")) for _, data in group]
-    for reason, numbers in groupby(range(len(group)), key=reasons.__getitem__):
-        if reason:
-            first, *_, last = [*numbers] * 2
-            yield Disturbance(group[max(0, first - 1)][0], group[min(len(group) - 1, last + 1)][0], reason)
-
-
-def _gaps(group: Polls) -> Iterator[Disturbance]:
-    steps = sorted(after - before for (before, _), (after, _) in pairwise(group))
-    if not steps:
-        return
-    usual = steps[len(steps) // 2]
-    for (before, _), (after, _) in pairwise(group):
-        if after - before > GAP * usual:
-            yield Disturbance(before, after, "gap")
+    """The first configuration within a run whose devices are those that are in use; the last before it otherwise."""
+    first, last = min(at - _uptime(data) for at, data in group), group[-1][0]
+    in_use = _in_use(group)
+    within = [data for at, data in configs if max(first, 0.0) <= at <= last]
+    agreeing = [(at, data) for at, data in configs if at <= last and in_use <= set(data)]
+    since = [data for at, data in agreeing if at >= group[0][0]]
+    before = [data for at, data in agreeing if at < group[0][0]]
+    found = [*since[:1], *before[-1:], *within[:1]]
+    return found[0] if found else {}
 
 
 def match(span: Span, known: Mapping[str, DriverConfiguration]) -> Span:
