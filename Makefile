@@ -13,7 +13,7 @@ STAMP := $(VENV)/.complete
 PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help report test test-all check-style lock clean
+.PHONY: help environment report test test-all check-style lock clean
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -26,6 +26,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps -e .
 	@touch $@
+
+environment: $(STAMP) ## Make .venv alone
 
 report: $(STAMP) ## Run the studies' notebooks where something changed, and build their reports
 	@for study in $(STUDY); do $(BIN)/virtio-study run $$study; done

@@ -20,9 +20,10 @@ from virtio_study.sources import proxmox, store
 from virtio_study.sources.answers import import_answers, read_answers
 from virtio_study.sources.doctor import examine
 from virtio_study.sources.inventory import inventory
-from virtio_study.sources.live import collect, watch
+from virtio_study.sources.live import collect
 from virtio_study.sources.proxmox import IN_FLIGHT, Client, Reply
 from virtio_study.sources.secrets import Credential, credential, parse
+from virtio_study.sources.watching import watch
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
@@ -40,8 +41,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(host: Host, **how: Any) -> Client:
     clock = how.pop("clock", time.time)
     secret = how.pop("secret", None) or Credential(*host.token_id.split("!"), host.token_secret)
+    tries = how.pop("tries", proxmox.TRIES)
     how = how or {"ca_file": host.ca_file}
-    return Client(Endpoint(host=host.host, port=host.port, **how), secret, clock=clock)
+    return Client(Endpoint(host=host.host, port=host.port, **how), secret, clock=clock, tries=tries)
 
 
 def study_of(folder: Path, host: Host) -> Study:
@@ -125,7 +127,9 @@ def test_every_version_gives_what_it_has_and_the_rest_is_named(version: Any, tmp
     assert len(done.written) == len(study.windows)
     assert done.answers > 30
     answers = read_answers(store.stored(study.folder))
-    assert len(answers) == done.answers
+    assert sum(answer.status == 200 for answer in answers) == done.answers
+    agent = [answer for answer in answers if answer.path.endswith("/agent/get-osinfo")]
+    assert any(answer.status == 200 for answer in agent) == version.startswith("9")
     assert host.in_flight_max <= IN_FLIGHT
 
 
@@ -195,7 +199,7 @@ def test_through_the_command_line_the_exit_code_tells(
 
 
 def watched(study: Study, host: Host, clock: Clock, polls: int, **how: Any) -> list[str]:
-    asked = client(host, clock=clock)
+    asked = client(host, clock=clock, tries=1)
     said: list[str] = []
 
     def slept(seconds: float) -> None:
@@ -231,6 +235,21 @@ def test_a_watch_waits_out_a_reboot_of_the_host_and_says_so(host: Host, tmp_path
     assert "2 of 2 servers" in watched(study, host, clock, 2)[-1]
     host.inject(Fault("unauthorized"))
     assert "the token is wrong, expired or deleted" in watched(study, host, clock, 1)[0]
+
+
+def test_a_server_that_hangs_or_moves_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    clock = Clock(NOW)
+    with serve(two_servers(now=NOW), clock=clock) as host:
+        study = study_of(tmp_path, host)
+        watched(study, host, clock, 2)
+        host.inject(Fault("error", path="/qemu/101/status", reason="got timeout"))
+        host.requests.clear()
+        watched(study, host, clock, 60)
+    asked = [path.split("?")[0].rpartition("/api2/json")[2] for _, path, _ in host.requests]
+    assert asked.count("/nodes/simulated/qemu/100/status/current") == 60
+    # after 30, 60, 120, 240 and then every 300 s, each time with the list of servers, for it may have moved
+    assert 3 <= asked.count("/nodes/simulated/qemu/101/status/current") <= 6
+    assert asked.count("/cluster/resources") >= 4
 
 
 def test_two_collectors_of_one_study_keep_out_of_each_others_way(tmp_path: Path) -> None:
@@ -302,7 +321,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_host_and_what_is_wrong_with_
 ) -> None:
     study = study_of(tmp_path, host)
     found = list(examine(client(host), study.servers))
-    assert {item.status for item in found if item.what != "clock"} == {"pass"}
+    assert {item.status for item in found if item.what not in ("clock", "agent")} == {"pass"}
     host.inject(Fault("no_permission", vmid=100))
     lost = next(item for item in examine(client(host), study.servers) if item.what == "servers")
     assert (lost.status, "pveum acl modify / --tokens 'study@pve!collector' --roles PVEAuditor" in lost.remedy) == (

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["BALLOON", "CLASSES", "Device", "balloon_device", "device_class", "devices", "models", "unclassifiable"]
+__all__ = [
+    "BALLOON",
+    "CLASSES",
+    "Device",
+    "agent_enabled",
+    "balloon_device",
+    "device_class",
+    "devices",
+    "models",
+    "unclassifiable",
+]
 
 Class = Literal["emulated", "virtio", "other", "unknown"]
 
@@ -89,6 +99,12 @@ def _disk_model(bus: str, controller: str) -> str:
 def device_class(model: str) -> Class:
     """Class of a model; unknown for one that is not listed."""
     return CLASSES.get(model, "unknown")
+
+
+def agent_enabled(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration has the channel of the guest agent on; it is off where the key is absent."""
+    said = dict(part.partition("=")[::2] for part in f"enabled={config.get('agent', 0)}".split(","))
+    return said["enabled"].removeprefix("enabled=") in ("1", "on", "yes", "true")
 
 
 def balloon_device(config: Mapping[str, Any]) -> bool:

@@ -65,13 +65,24 @@ class Endpoint(_Strict):
     """Where the API of Proxmox VE answers, and what its certificate is verified with; never a secret.
 
     `ca_file` is a copy of the host's `/etc/pve/pve-root-ca.pem`, `fingerprint` the SHA-256 of its certificate; with
-    neither, the system's certificate authorities are trusted.
+    neither, the system's certificate authorities are trusted. `backend` is proxmoxer's: `local` and `openssh` run
+    `pvesh` on this machine or as `user` on another, with SSH's own configuration or that of `ssh_config`.
     """
 
-    host: str
+    host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9._:-]+$")
     port: int = Field(default=8006, gt=0, lt=65536)
+    backend: Literal["https", "local", "openssh"] = "https"
+    user: str = "root"
+    ssh_config: Path | None = None
     ca_file: Path | None = None
     fingerprint: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$")] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _port_of_ssh(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("backend") == "openssh":
+            return {"port": 22, **given}
+        return given
 
 
 class Server(_Strict):

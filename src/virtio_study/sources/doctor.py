@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from virtio_study.devices import agent_enabled
 from virtio_study.errors import StudyError
 from virtio_study.sources.proxmox import Client, Reply, nodes_of, remedy
-from virtio_study.study import Server
+from virtio_study.study import Endpoint, Server
 
 __all__ = ["Finding", "examine"]
 
@@ -43,10 +44,7 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
     if version.status == 0:
         yield Finding("connection", "fail", version.reason, remedy(version, token))
         return
-    how = (
-        "its fingerprint" if client.endpoint.fingerprint else "the CA file" if client.endpoint.ca_file else "the system"
-    )
-    yield Finding("TLS", "pass", f"the certificate is verified with {how}")
+    yield _way(client.endpoint)
     if not version.good:
         yield Finding("token", "fail", f"{version.status} {version.reason}", remedy(version, token))
         return
@@ -60,6 +58,18 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
     for vmid, node in sorted(nodes.items()):
         if not servers or vmid in {server.vmid for server in servers.values()}:
             yield from _vm(client, vmid, node, token)
+
+
+def _way(endpoint: Endpoint) -> Finding:
+    if endpoint.backend != "https":
+        return Finding(
+            "way",
+            "warn",
+            "pvesh tells no CPU of the moment, so that it is for collect and not for watch",
+            "for watch, set proxmox.backend: https, and a token",
+        )
+    how = "its fingerprint" if endpoint.fingerprint else "the CA file" if endpoint.ca_file else "the system"
+    return Finding("TLS", "pass", f"the certificate is verified with {how}")
 
 
 def _version(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -114,8 +124,13 @@ def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
 
 def _vm(client: Client, vmid: int, node: str, token: str) -> Iterator[Finding]:
     base = f"/nodes/{node}/qemu/{vmid}"
-    for path in ("status/current", "config?current=1", "rrddata?timeframe=hour&cf=AVERAGE"):
-        yield _asked(client.get(f"{base}/{path}"), f"{path.split('?')[0]} of {vmid}", token)
+    for path in ("status/current", "config?current=1", "pending", "rrddata?timeframe=hour&cf=AVERAGE"):
+        reply = client.get(f"{base}/{path}")
+        yield _asked(reply, f"{path.split('?')[0]} of {vmid}", token)
+        if path.startswith("config") and isinstance(reply.data, dict) and agent_enabled(reply.data):
+            agent = client.get(f"{base}/agent/get-osinfo")
+            says = f"guest agent of {vmid}" + ("" if agent.good else f": {agent.status or ''} {agent.reason}; optional")
+            yield Finding("agent", "pass" if agent.good else "warn", says)
 
 
 def _asked(reply: Reply, what: str, token: str) -> Finding:

@@ -13,7 +13,7 @@ from virtio_study.labels import shortened
 from virtio_study.sources.proxmox import Client, good, nodes_of, servers_of
 from virtio_study.study import Endpoint
 
-__all__ = ["draft", "inventory"]
+__all__ = ["draft", "inventory", "overview"]
 
 GIB = 2**30
 
@@ -87,6 +87,21 @@ def _balloon(config: Mapping[str, Any], status: Mapping[str, Any] | None) -> str
     return memory_state(status, status["time"] - updated if isinstance(updated, int | float) else 0.0).name
 
 
+def overview(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a server of an `inventory`: number, name, status, its disks and cards with their classes, and balloon."""
+    rows = []
+    for vmid, group in table.groupby("vmid", sort=True):
+        first = group.iloc[0]
+        row = {"vmid": vmid, "name": first["name"], "status": first["status"]}
+        for kind in ("disk", "network"):
+            seen = group[group["kind"].eq(kind)].drop_duplicates(["model", "device_class"])
+            row[kind] = ", ".join(
+                f"{model} ({of})" for model, of in zip(seen["model"], seen["device_class"], strict=True)
+            )
+        rows.append({**row, "balloon": first["balloon"], "error": first["error"]})
+    return pd.DataFrame(rows)
+
+
 def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     """Text of a commented `study.yaml` for servers of a host, their present devices as the configuration `before`.
 
@@ -118,11 +133,7 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     version = str(good(client.get("/version"), "the version").get("version", ""))
     protocol = _protocol([rows[vmid] for vmid in vmids], node, version, *shapes.pop())
     protocol["host"]["name"] = nodes[vmids[0]]
-    protocol["proxmox"] = {
-        key: str(value) if key == "ca_file" else value
-        for key, value in endpoint.model_dump().items()
-        if value is not None
-    }
+    protocol["proxmox"] = {"host": endpoint.host, **endpoint.model_dump(mode="json", exclude_defaults=True)}
     return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
 
 

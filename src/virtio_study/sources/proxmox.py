@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from virtio_study.errors import DataError, StudyError
+from virtio_study.sources import pvesh
 from virtio_study.sources.secrets import Credential, credential
 from virtio_study.study import Endpoint
 
-__all__ = ["IN_FLIGHT", "Client", "Reply", "good", "nodes_of", "remedy", "servers_of"]
+__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "nodes_of", "remedy", "servers_of"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -79,7 +80,8 @@ class Client:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.endpoint, self.tries, self.clock = endpoint, tries, clock
-        self.secret = secret or credential(endpoint.host)
+        self.https = endpoint.backend == "https"
+        self.secret = secret or (credential(endpoint.host) if self.https else Credential("root@pam", "", ""))
         # One pool for the client's life: its threads keep their sessions, so that a poll needs no new login.
         self._pool = ThreadPoolExecutor(IN_FLIGHT)
         self._local = threading.local()
@@ -110,7 +112,8 @@ class Client:
                     then(reply)
             return reply
 
-        return list(self._pool.map(one, paths))
+        # openssh-wrapper keeps time with a signal, which only the main thread can have
+        return list(map(one, paths) if self.endpoint.backend == "openssh" else self._pool.map(one, paths))
 
     def _once(self, path: str) -> Reply:
         import requests
@@ -120,7 +123,12 @@ class Client:
         place, _, query = path.partition("?")
         params = dict(pair.split("=", 1) for pair in query.split("&")) if query else {}
         try:
-            data = self._api()(place.strip("/")).get(**params)
+            if self.https:
+                data = self._api()(place.strip("/")).get(**params)
+            else:
+                data = pvesh.ask(self._api(), self.endpoint, place, params)
+        except pvesh.PveshError as error:
+            return Reply(asked, path, error.status, reason=self._plain(error.reason) or "refused")
         except ResourceException as error:
             if error.status_code == 401:
                 self._local.api = None  # a ticket that ran out while the host was away is no use any more
@@ -133,7 +141,7 @@ class Client:
             return Reply(asked, path, 0, reason=_short(error))
         except (KeyError, TypeError, ValueError):
             return Reply(asked, path, 200, reason="the answer is not JSON with data")
-        if isinstance(data, dict) and isinstance(data.get("errors"), bytes):
+        if isinstance(data, dict) and isinstance(data.get("errors"), bytes | str):
             return Reply(asked, path, 200, reason="the answer is not JSON with data")
         if data is None:
             return Reply(asked, path, 200, reason="the answer is empty")
@@ -148,6 +156,8 @@ class Client:
     def _connect(self) -> Any:
         from proxmoxer import ProxmoxAPI
 
+        if not self.https:
+            return pvesh.connect(self.endpoint, TIMEOUT_S)
         verify: bool | str = str(self.endpoint.ca_file.expanduser()) if self.endpoint.ca_file else True
         how: dict[str, Any] = {"port": self.endpoint.port, "timeout": TIMEOUT_S, "user": self.secret.user}
         if self.secret.name:
@@ -165,7 +175,8 @@ class Client:
 
     def _plain(self, text: str) -> str:
         """A reason of the host in one line, and never with the secret in it."""
-        return " ".join(text.replace(self.secret.secret, "***").split())[:200]
+        shown = text.replace(self.secret.secret, "***") if self.secret.secret else text
+        return " ".join(shown.split())[:200]
 
     def _untrusted(self, error: Exception) -> str:
         host = f"{self.endpoint.host}:{self.endpoint.port}"

@@ -1,0 +1,104 @@
+"""Asking through the command `pvesh`, on the host itself or over SSH, with proxmoxer's own backends for it.
+
+A fresh `pvesh` has seen no CPU time before, so that `cpu` of its `status/current` is always 0 (qemu-server, `vmstatus`:
+the figure is the difference to the same process' last call). rrddata, which `pvestatd` writes, are as through the API.
+"""
+
+import ast
+import contextlib
+import importlib
+import json
+import re
+import subprocess
+from typing import Any
+
+from virtio_study.errors import StudyError
+from virtio_study.study import Endpoint
+
+__all__ = ["PveshError", "ask", "connect"]
+
+STATUS = re.compile(r"^([1-5]\d\d) (\S.*)", re.MULTILINE)
+"""An HTTP status as pvesh writes it."""
+
+REFUSED = (
+    ("Permission denied", "SSH as {user} is refused; allow this user's key there: ssh-copy-id {user}@{host}"),
+    ("Host key verification failed", "its SSH key is not known here; run ssh {user}@{host} once and compare it"),
+)
+
+
+class PveshError(Exception):
+    """A request that pvesh or the way to it refused: the HTTP status (0 for no answer), and the reason."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status, self.reason = status, reason
+
+
+def connect(endpoint: Endpoint, timeout_s: float) -> Any:
+    """A proxmoxer API over `pvesh`; `StudyError` if the package for SSH is not installed."""
+    from proxmoxer import ProxmoxAPI
+
+    if endpoint.backend == "local":
+        return ProxmoxAPI(backend="local", timeout=timeout_s)
+    try:
+        importlib.import_module("openssh_wrapper")  # proxmoxer ends the program where it cannot be imported
+    except ImportError:
+        raise StudyError(
+            "proxmox.backend: openssh needs the package openssh-wrapper, and Python before 3.13; run: pip install "
+            "openssh-wrapper; or use backend: https"
+        ) from None
+    config = endpoint.ssh_config.expanduser() if endpoint.ssh_config else None
+    if config and not config.is_file():
+        raise StudyError(f"proxmox.ssh_config: {config} is not there; expected a file in the form of ssh_config(5)")
+    how = {"user": endpoint.user, "port": endpoint.port, "config_file": config and str(config)}
+    return ProxmoxAPI(endpoint.host, backend="openssh", timeout=int(timeout_s), **how)
+
+
+def ask(api: Any, endpoint: Endpoint, place: str, params: dict[str, str]) -> Any:
+    """Data of one path.
+
+    Raises
+    ------
+    StudyError
+        If there is no `pvesh` here, or SSH is refused: asking again changes nothing.
+    PveshError
+        If the request is.
+    """
+    from proxmoxer.core import ResourceException
+
+    try:
+        return api(place).get(**params)
+    except ResourceException as error:
+        said = _text(str(error.content))
+        if error.exit_code == 0:  # warnings of Perl on its standard error are no failure
+            with contextlib.suppress(ValueError):
+                return json.loads(said)
+        found = STATUS.search(said)
+        status, reason = (int(found[1]), found[2]) if found else (int(error.status_code), said)
+        if "pvesh: command not found" in reason or "pvesh: not found" in reason:
+            raise StudyError(f"{endpoint.host}: has no pvesh; is it a Proxmox VE host?") from None
+        raise PveshError(status, reason) from None
+    except FileNotFoundError:
+        raise StudyError(
+            "proxmox.backend: local needs pvesh, which is on a Proxmox VE host only; run there, or use backend: https"
+        ) from None
+    except PermissionError as error:
+        raise StudyError(f"proxmox.backend: local: pvesh cannot be run: {error.strerror}; run as root") from None
+    except subprocess.TimeoutExpired:
+        raise PveshError(0, "no answer in time") from None
+    except Exception as error:
+        if type(error).__name__ != "SSHError":
+            raise
+        text = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+        for sign, says in REFUSED:
+            if sign in text:
+                raise StudyError(f"{endpoint.host}: {says.format(user=endpoint.user, host=endpoint.host)}") from None
+        raise PveshError(0, text.splitlines()[-1] if text.strip() else "connection lost") from None
+
+
+def _text(said: str) -> str:
+    """What was said, where proxmoxer made a text such as b'...' of the bytes that openssh-wrapper gives."""
+    if re.match(r"b['\"]", said):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return bytes(ast.literal_eval(said)).decode(errors="replace")
+    return said
