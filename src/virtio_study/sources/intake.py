@@ -14,6 +14,7 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.instruments import host_instrument
 from virtio_study.recording import Provenance, Recording, write
 from virtio_study.sources import exports, metrics, rows, rrd
+from virtio_study.sources.changes import Disturbance
 from virtio_study.study import Study, Window
 
 __all__ = ["ENOUGH", "choose", "import_csv", "import_dump", "import_rrd", "import_rrddata", "keep_raw", "write_windows"]
@@ -159,7 +160,12 @@ def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
 
 
 def write_windows(
-    study: Study, server: str, frames: Mapping[float, pd.DataFrame], replicate: str, provenance: Mapping[str, Any]
+    study: Study,
+    server: str,
+    frames: Mapping[float, pd.DataFrame],
+    replicate: str,
+    provenance: Mapping[str, Any],
+    disturbances: Sequence[Disturbance] = (),
 ) -> Written:
     """Cut a server's frames at the study's windows and write one recording for each window.
 
@@ -175,6 +181,8 @@ def write_windows(
         What the names of the recordings begin with: `rrd`, `csv`, ...; the number of the window follows.
     provenance : dict
         `source`, `inputs`, `versions` and, unless the data were measured, `kind`, as in `Provenance`.
+    disturbances : sequence of Disturbance, optional
+        Known beside the study's log.
 
     Returns
     -------
@@ -203,7 +211,7 @@ def write_windows(
             written.append((place, "was recorded already; recordings are never rewritten"))
             continue
         frame, note = choose(frames, window)
-        contaminated, moments = _logged(study, window)
+        contaminated, moments = _disturbances(study, window, disturbances)
         full = Provenance(
             study=study.name,
             server=server,
@@ -256,14 +264,19 @@ def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.Dat
     )
 
 
-def _logged(study: Study, window: Window) -> tuple[list[tuple[float, float, str]], list[str]]:
-    """The log's stretches inside a window, and a note on every moment inside it."""
+def _disturbances(
+    study: Study, window: Window, known: Sequence[Disturbance]
+) -> tuple[list[tuple[float, float, str]], list[str]]:
+    """Disturbed stretches inside a window, and a note on every moment of the log inside it."""
     start, end = window.start.timestamp(), window.end.timestamp()
-    inside = [item for item in study.logged(window.server) if item[0] <= end and item[1] >= start]
-    moments = [(pd.Timestamp(first, unit="s"), what) for first, last, what in inside if first == last]
+    logged = study.logged(window.server)
+    stretches = [(item.start_s, item.end_s, item.reason) for item in known]
+    stretches += [(first, last, what) for first, last, what in logged if first < last]
+    moments = [(pd.Timestamp(first, unit="s"), what) for first, last, what in logged if first == last]
+    inside = [(max(first, start), min(last, end), what) for first, last, what in stretches]
     return (
-        [(max(first, start), min(last, end), what) for first, last, what in inside if first < last],
-        [f"Log, {at:%Y-%m-%d %H:%M:%S} UTC: {what}" for at, what in moments],
+        [item for item in inside if item[0] < item[1]],
+        [f"Log, {at:%Y-%m-%d %H:%M:%S} UTC: {what}" for at, what in moments if start <= at.timestamp() <= end],
     )
 
 

@@ -1,5 +1,6 @@
 """Collecting everything that a Proxmox VE host can tell of a study's servers, once."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +9,10 @@ from virtio_study.devices import agent_enabled
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources import rows, store
 from virtio_study.sources.answers import Answer, is_simulated, of, qemu_server_of, read_answers
+from virtio_study.sources.changes import tasks_of
 from virtio_study.sources.exports import merge_rrddata
 from virtio_study.sources.intake import Written, write_windows
-from virtio_study.sources.proxmox import TRIES, Client, Reply, good, nodes_of, remedy
+from virtio_study.sources.proxmox import TRIES, Client, Reply, nodes_of, remedy
 from virtio_study.study import Study
 
 __all__ = ["Collected", "Missing", "client_of", "collect", "places_of", "record_rrddata"]
@@ -89,7 +91,7 @@ def collect(study: Study, client: Client) -> Collected:
     Raises
     ------
     DataError
-        If the host does not show its servers at all, or another collector is at work.
+        If another collector is at work.
     StudyError
         If the certificate cannot be trusted.
     """
@@ -97,7 +99,7 @@ def collect(study: Study, client: Client) -> Collected:
     with store.alone(study.folder):
         first = client.get_all(["/version", "/cluster/resources"])
         store.append(study.folder, first)
-        nodes = nodes_of(good(first[1], "the list of servers"))
+        nodes = nodes_of(first[1].data)
         places = places_of(study, nodes)
         paths = {"/cluster/tasks": ""}
         for node in sorted({nodes[s.vmid] for s in study.servers.values() if s.vmid in nodes}):
@@ -116,10 +118,12 @@ def collect(study: Study, client: Client) -> Collected:
         asked = client.get_all([f"{base}/agent/{what}" for base in agents for what in AGENT])
         store.append(study.folder, asked)
         done.answers = sum(reply.good for reply in [*first, *replies, *asked])
-        done.missing = _hidden(study, nodes, client.secret.token_id)
+        done.missing = [_missing("", reply, client) for reply in first if not reply.good]
+        done.missing += _hidden(study, nodes, client.secret.token_id) if first[1].good else []
         done.missing += [_missing(paths[reply.path], reply, client) for reply in replies if not reply.good]
         if study.windows:
-            done.written = record_rrddata(study)
+            done.written, lost = record_rrddata(study)
+            done.missing += lost
     return done
 
 
@@ -128,7 +132,7 @@ def _missing(server: str, reply: Reply, client: Client) -> Missing:
     return Missing(server, reply.path, f"{status}{reply.reason}", remedy(reply, client.secret.token_id))
 
 
-def record_rrddata(study: Study) -> Written:
+def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
     """Make recordings of the stored rrddata rows (AVERAGE) that lie in the study's windows, the node's CPU beside them.
 
     Parameters
@@ -136,37 +140,51 @@ def record_rrddata(study: Study) -> Written:
     study : Study
         With windows.
 
-    Raises
-    ------
-    DataError
-        If a server with a window has no rows in the stored answers.
+    Returns
+    -------
+    written : list of (str, str)
+        As in `intake.Written`.
+    missing : list of Missing
+        Servers that have a window and no usable rows in it; the others are recorded all the same.
     """
-    paths = store.stored(study.folder)
-    answers = read_answers(paths)
-    version = next((str(data.get("version", "")) for _, data in of(answers, "/version")), "")
-    qemu_server = qemu_server_of(version)
+    answers = read_answers(store.stored(study.folder))
     written: Written = []
-    for name, server in study.servers.items():
-        if not any(window.server == name for window in study.windows):
-            continue
-        merged = merge_rrddata(_rrddata(answers, rf"/nodes/[^/]+/qemu/{server.vmid}/rrddata\?.*cf=AVERAGE"))
-        if not merged:
-            raise DataError(f"{name}: no stored rrddata of server {server.vmid}; collect first")
-        beside = merge_rrddata(_rrddata(answers, r"/nodes/[^/]+/rrddata\?.*cf=AVERAGE"))
-        frames = {}
-        for step, found in merged.items():
-            frame = rows.rrd_frame(found, step, "AVERAGE", f"rrddata of {name}", qemu_server)
-            if step in beside:
-                node = rows.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node")
-                frame = rows.add_node_cpu(frame, node)
-            frames[float(step)] = frame
-        said = {
-            "kind": "simulated" if is_simulated(answers) else "measured",
-            "source": "rrddata of the API of Proxmox VE, AVERAGE",
-            "versions": {"proxmox-ve": version} if version else {},
-        }
-        written += write_windows(study, name, frames, "rrddata", said)
-    return written
+    missing = []
+    for name in study.servers:
+        if any(window.server == name for window in study.windows):
+            try:
+                written += _record(study, name, answers)
+            except DataError as error:
+                remedy = "collect again, or correct the windows in study.yaml"
+                missing.append(Missing(name, "rrddata", str(error).removeprefix(f"{name}: "), remedy))
+    return written, missing
+
+
+def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
+    vmid = study.servers[name].vmid
+    version = next((str(data.get("version", "")) for _, data in of(answers, "/version")), "")
+    base = rf"/nodes/([^/]+)/qemu/{vmid}/rrddata\?.*cf=AVERAGE"
+    merged = merge_rrddata(_rrddata(answers, base))
+    if not merged:
+        raise DataError(f"{name}: no stored rrddata of server {vmid} has a row with values")
+    nodes = {re.escape(found[1]) for answer in answers if (found := re.fullmatch(base, answer.path))}
+    # of a server that was on several nodes nothing in a row tells on which it then was
+    own = nodes.pop() if len(nodes) == 1 else "none"
+    beside = merge_rrddata(_rrddata(answers, rf"/nodes/{own}/rrddata\?.*cf=AVERAGE"))
+    frames = {}
+    for step, listed in merged.items():
+        frame = rows.rrd_frame(listed, step, "AVERAGE", f"rrddata of {name}", qemu_server_of(version))
+        if step in beside:
+            frame = rows.add_node_cpu(frame, rows.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node"))
+        frames[float(step)] = frame
+    tasks = [task for _, found in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?", list) for task in found]
+    said = {
+        "kind": "simulated" if is_simulated(answers) else "measured",
+        "source": "rrddata of the API of Proxmox VE, AVERAGE",
+        "versions": {"proxmox-ve": version} if version else {},
+    }
+    disturbed = list(tasks_of(tasks, vmid, 0.0, max(answer.time_s for answer in answers)))
+    return write_windows(study, name, frames, "rrddata", said, disturbed)
 
 
 def _rrddata(answers: Sequence[Answer], pattern: str) -> Iterable[tuple[str, Any]]:

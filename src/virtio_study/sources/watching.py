@@ -73,8 +73,7 @@ def watch(
 ) -> int:
     """Poll the host until the program is ended; every answer is on the disk before the next question.
 
-    Where the host does not answer, refuses the token or is being restarted, it waits, longer each time up to five
-    minutes, and says so. Started again it goes on where it was.
+    Where the host does not answer or refuses the token, it waits, longer each time up to five minutes, and says so.
 
     Parameters
     ----------
