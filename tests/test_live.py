@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+import zstandard
 
+from virtio_study import recording
 from virtio_study.cli import cli
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources import proxmox, store
@@ -25,6 +27,7 @@ from virtio_study.sources.proxmox import IN_FLIGHT, Client, Reply
 from virtio_study.sources.secrets import Credential, credential, parse
 from virtio_study.sources.watching import watch
 from virtio_study.study import Endpoint, Study, load_study
+from virtio_study.tasks import check_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
 from virtio_study.testing.pve import Clock, Host, serve, two_servers
@@ -276,41 +279,79 @@ def test_a_line_cut_short_is_taken_away_and_a_finished_day_is_packed(tmp_path: P
     assert [answer.time_s for answer in read_answers(store.stored(tmp_path))] == [NOW, NOW + 1]
 
 
+FORKS = """
+import functools, os, sys
+import pandas, proxmoxer.backends.https, pyarrow.parquet, requests, zstandard
+from virtio_study import cli, recording
+from virtio_study.sources import intake, live, live_cli, proxmox, watching
+watching.watch = functools.partial(watching.watch, poll_s=0.05)
+for command in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        cli.main(command.split())
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("gone", flush=True)
+"""
+"""Runs commands of the command line, each in a process of its own that has everything loaded already."""
+
+
+def raw_lines(folder: Path) -> bytes:
+    """Whole lines of all stored answers, in the order in which they were stored."""
+    found = b""
+    for path in store.stored(folder):
+        content = path.read_bytes()
+        found += zstandard.ZstdDecompressor().stream_reader(content).read() if path.suffix == ".zst" else content
+    return found[: found.rfind(b"\n") + 1]
+
+
 @pytest.mark.slow
-def test_kill_9_at_random_moments_loses_at_most_the_poll_under_way(tmp_path: Path) -> None:
-    program = (
-        "import sys, time\nfrom pathlib import Path\nfrom virtio_study.sources import store\n"
-        "from virtio_study.sources.proxmox import Reply\n"
-        "folder, n = Path(sys.argv[1]), int(sys.argv[2])\n"
-        "with store.alone(folder):\n"
-        "    print('ready', flush=True)\n"
-        "    while True:\n"
-        "        n += 1\n"
-        "        store.append(folder, [Reply(1.8e9 + n, '/x', 200, {'f': 'y' * 3000, 'n': n, 'k': k})\n"
-        "                              for k in range(5)])\n"
-        "        print(n, flush=True)\n"
-    )
-    random.seed(20261123)
-    last, promised = 0, set[int]()  # polls of which the program said that they are stored
-    for _ in range(200):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path), str(last)], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(random.uniform(0.0, 0.02))
-        os.kill(process.pid, signal.SIGKILL)
-        rest = process.stdout.read().split()
-        process.wait()
-        process.stdout.close()
-        promised |= {int(word) for word in rest}
-        found = [answer.data for answer in read_answers(store.stored(tmp_path))]
-        keys = [(item["n"], item["k"]) for item in found]
-        assert len(keys) == len(set(keys)), "a row is there twice"
-        assert {(n, k) for n in promised for k in range(5)} <= set(keys), "a poll that was stored is lost"
-        last = max([last, *(n for n, _ in keys)])
-    assert len(promised) > 200
-    store.append(tmp_path, [Reply(1.8e9, "/x", 200, {"n": 0, "k": 0})])
+def test_200_kills_of_watch_and_collect_lose_no_stored_row(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+    study = study_of(tmp_path, host)
+    chance = random.Random(20261123)
+    stored, seen = b"", set[tuple[str, float]]()
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as forks:
+        assert forks.stdin is not None
+        assert forks.stdout is not None
+        for number in range(200):
+            forks.stdin.write(f"{('watch', 'collect')[number % 2]} {study.folder}\n")
+            child = int(forks.stdout.readline())
+            time.sleep(chance.uniform(0.0, 0.6))
+            os.kill(child, signal.SIGKILL)
+            assert forks.stdout.readline() == "gone\n"
+            now = raw_lines(study.folder)
+            assert now.startswith(stored), "what was stored is no longer there as it was"
+            for line in now[len(stored) :].splitlines():
+                answer = json.loads(line)
+                assert (answer["path"], answer["t"]) not in seen, "an answer is there twice"
+                seen.add((answer["path"], answer["t"]))
+            stored = now
+        forks.stdin.close()
+    assert len(seen) > 2000
+    done = collect(study, client(host))
+    assert (done.missing, len(done.written)) == ([], len(study.windows))
+    assert check_study(study)[1] == []
+    assert len(read_answers(store.stored(study.folder))) == raw_lines(study.folder).count(b"\n") > len(seen)
+    for path in study.folder.glob("recordings/**/*.parquet"):
+        assert not recording.read(path, study.folder).frame["time"].duplicated().any()
+
+
+def test_a_kill_within_a_write_costs_that_line_alone(tmp_path: Path) -> None:
+    store.append(tmp_path, [Reply(NOW + n, "/x", 200, {"n": n}) for n in range(3)])
+    (path,) = store.stored(tmp_path)
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        known = [answer.time_s for answer in read_answers([path])]
+        store.append(tmp_path, [Reply(NOW + 9, "/x", 200, {"n": 9})])
+        assert [answer.time_s for answer in read_answers([path])] == [*known, NOW + 9] or whole[:cut].endswith(b"}")
 
 
 # --- doctor, inventory, new -------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ Proxmox VE shows one number as "memory usage" that was made in four ways over it
 `vmstatus` in `src/PVE/QemuServer.pm`, and the commits named below.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 from virtio_study.errors import DataError
@@ -189,16 +191,25 @@ def memory_states(samples: Iterable[Mapping[str, Any]]) -> Iterator[MemoryState]
     """State of the displayed memory in every answer about a server, which come in order of their `time` (Unix seconds).
 
     The age of statistics is the time since their `last_update` was seen first, so that a clock that goes wrong does not
-    make them old.
+    make them old. Those that stand still from the first answer on may be of any age, and are all old.
     """
-    update, since = None, 0.0
-    for sample in samples:
-        info, now = sample.get("ballooninfo"), sample.get("time")
-        now = float(now) if isinstance(now, int | float) else since
-        newest = info.get("last_update") if isinstance(info, Mapping) else None
-        if newest is None or newest != update:
-            update, since = newest, now
-        yield memory_state(sample, now - since)
+    known = list(samples)
+    for update, group in groupby(range(len(known)), key=lambda number: _last_update(known[number])):
+        numbers = [*group]
+        ages = [_seconds(known[number]) - _seconds(known[numbers[0]]) for number in numbers]
+        always = numbers[0] == 0 and ages[-1] > STALE_S
+        for number, age_s in zip(numbers, ages, strict=True):
+            yield memory_state(known[number], 0.0 if update is None else math.inf if always else age_s)
+
+
+def _last_update(sample: Mapping[str, Any]) -> Any:
+    info = sample.get("ballooninfo")
+    return info.get("last_update") if isinstance(info, Mapping) else None
+
+
+def _seconds(sample: Mapping[str, Any]) -> float:
+    now = sample.get("time")
+    return float(now) if isinstance(now, int | float) else 0.0
 
 
 def host_instrument(qemu_server: str | None) -> str:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from virtio_study import __version__, storage
+from virtio_study import __version__
 from virtio_study.errors import DataError
-from virtio_study.recording import Provenance, Recording, read, write
+from virtio_study.recording import Provenance
 from virtio_study.sources import rows
 from virtio_study.sources.changes import Disturbance, Polls
-from virtio_study.sources.intake import Written, keep_raw
+from virtio_study.sources.intake import Written, keep, keep_raw
 from virtio_study.sources.timeline import Around, Span, match, timeline
 from virtio_study.steps import write_json
 from virtio_study.study import Server, Study
@@ -193,7 +193,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
                     "notes": notes,
                 }
             )
-            written.append(_keep(study, frame, provenance))
+            written.append(keep(study, frame, provenance, _told(frame)))
     write_json(study.folder / TIMELINE, plain)
     return written
 
@@ -261,23 +261,9 @@ def _provenance(study: Study, name: str, replicate: str, span: Span, proxmox: st
     )
 
 
-def _keep(study: Study, frame: "pd.DataFrame", provenance: Provenance) -> tuple[str, str]:
-    """Write a recording, unless one of the same rows is there; one that has gone on since is written anew, longer."""
-    place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
-    path = study.folder / place
+def _told(frame: "pd.DataFrame") -> str:
     first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
-    told = f"{len(frame)} rows from {first} to {last} UTC"
-    if place in storage.manifest(study.folder):
-        old = read(path, study.folder).frame
-        known = len(old) - 1  # the last row of a recording that went on may have been another's half
-        if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known]):
-            return place, f"has {len(old)} other rows and stays; to record all anew, import into a new folder"
-        if len(old) >= len(frame):
-            return place, "was recorded already; recordings are never rewritten"
-        storage.unlist(study.folder, path)
-        told = f"{told}; it had {len(old)}"
-    write(Recording(frame, provenance, path), study.folder)
-    return place, told
+    return f"{len(frame)} rows from {first} to {last} UTC."
 
 
 def _without_false_zeros(samples: list[dict[str, Any]]) -> list[str]:

@@ -12,12 +12,22 @@ import pandas as pd
 from virtio_study import __version__, storage
 from virtio_study.errors import DataError, StudyError
 from virtio_study.instruments import host_instrument
-from virtio_study.recording import Provenance, Recording, write
+from virtio_study.recording import Provenance, Recording, read, write
 from virtio_study.sources import exports, metrics, rows, rrd
 from virtio_study.sources.changes import Disturbance
 from virtio_study.study import Study, Window
 
-__all__ = ["ENOUGH", "choose", "import_csv", "import_dump", "import_rrd", "import_rrddata", "keep_raw", "write_windows"]
+__all__ = [
+    "ENOUGH",
+    "choose",
+    "import_csv",
+    "import_dump",
+    "import_rrd",
+    "import_rrddata",
+    "keep",
+    "keep_raw",
+    "write_windows",
+]
 
 Written = list[tuple[str, str]]
 """File of each recording, relative to the study's folder, and a sentence on what it holds."""
@@ -187,8 +197,7 @@ def write_windows(
     Returns
     -------
     list of (str, str)
-        As in `Written`, one for each window. A recording that is in the manifest already is left as it is, so that an
-        import that was ended goes on where it was.
+        As in `Written`, one for each window; see `keep`.
 
     Raises
     ------
@@ -199,17 +208,10 @@ def write_windows(
     """
     windows = sorted((w for w in study.windows if w.server == server), key=lambda w: w.start)
     if not windows:
-        raise StudyError(
-            f"{study.folder / 'study.yaml'}: no window for server {server!r}; files do not say which driver "
-            "configuration was in force: add windows (server, driver_config, start, end)"
-        )
+        raise _no_window(study, f"window for server {server!r}")
     written = []
     for number, window in enumerate(windows, 1):
         name = f"{replicate}-{number:02d}"
-        place = f"recordings/{server}/{window.driver_config}/{name}.parquet"
-        if place in storage.manifest(study.folder):
-            written.append((place, "was recorded already; recordings are never rewritten"))
-            continue
         frame, note = choose(frames, window)
         contaminated, moments = _disturbances(study, window, disturbances)
         full = Provenance(
@@ -223,9 +225,36 @@ def write_windows(
             notes=[note, *moments],
             **{"kind": "measured", **provenance},
         )
-        write(Recording(frame, full, study.folder / place), study.folder)
-        written.append((place, note))
+        written.append(keep(study, frame, full, note))
     return written
+
+
+def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> tuple[str, str]:
+    """Write a recording; one that is there stays, unless what it holds has gone on since, and then it is written anew.
+
+    Parameters
+    ----------
+    told : str
+        What to say of a recording that is written.
+
+    Returns
+    -------
+    (str, str)
+        As in `Written`.
+    """
+    place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
+    path = study.folder / place
+    if place in storage.manifest(study.folder):
+        old = read(path, study.folder).frame
+        known = len(old) - 1  # the last row of a recording that went on may have been another's half
+        if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True)):
+            return place, f"has {len(old)} other rows and stays; to record all anew, import into a new folder"
+        if len(old) >= len(frame):
+            return place, "was recorded already; recordings are never rewritten"
+        storage.unlist(study.folder, path)
+        told = f"{told} It had {len(old)}."
+    write(Recording(frame, provenance, path), study.folder)
+    return place, told
 
 
 def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.DataFrame, str]:
@@ -289,11 +318,15 @@ def _with_windows(study: Study) -> list[str]:
     """Servers of the study that have a window; `StudyError` if there is none."""
     names = [name for name in study.servers if any(window.server == name for window in study.windows)]
     if not names:
-        raise StudyError(
-            f"{study.folder / 'study.yaml'}: no windows; files do not say which driver configuration was in force: add "
-            "windows (server, driver_config, start, end)"
-        )
+        raise _no_window(study, "windows")
     return names
+
+
+def _no_window(study: Study, what: str) -> StudyError:
+    return StudyError(
+        f"{study.folder / 'study.yaml'}: no {what}; files do not say which driver configuration was in force: add "
+        "windows (server, driver_config, start, end)"
+    )
 
 
 def _versions(qemu_server: str | None) -> dict[str, str]:

@@ -27,6 +27,7 @@ AGENT_READS = (
     "get-users",
     "get-vcpus",
     "info",
+    "network-get-interfaces",
 )
 AUDIT = ("Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit")
 PVEDAEMON_S = 3.0
@@ -259,42 +260,7 @@ def _agent(host: State, call: Call, match: re.Match[str]) -> Answer:
         raise ApiError(500, f"VM {moment.server.vmid} is not running")
     if not moment.server.agent_answers:
         raise ApiError(500, "QEMU guest agent is not running", seconds=PVEDAEMON_S)
-    return Answer({"result": _agent_result(match["command"], moment)})
-
-
-def _agent_result(command: str, moment: guest.Moment) -> Any:
-    drives = {"scsi": "scsi", "virtio": "virtio", "sata": "sata", "ide": "ide"}
-    disk = next(key for key in ("scsi0", "virtio0", "sata0", "ide0") if key in moment.config)
-    results: dict[str, Any] = {
-        "get-osinfo": {
-            "id": "mswindows",
-            "name": "Microsoft Windows",
-            "pretty-name": "Windows Server 2019 Standard (simulated)",
-            "version": "Microsoft Windows Server 2019",
-            "version-id": "2019",
-            "kernel-release": "17763",
-            "kernel-version": "10.0",
-            "machine": "x86_64",
-            "variant": "server",
-            "variant-id": "server",
-        },
-        "get-host-name": {"host-name": moment.server.name},
-        "get-time": int(moment.now * 1e9),
-        "get-timezone": {"offset": 0, "zone": "UTC"},
-        "get-users": [],
-        "get-vcpus": [{"logical-id": n, "online": True, "can-offline": n > 0} for n in range(moment.cores)],
-        "info": {"version": "107.0.0", "supported_commands": [{"name": "guest-get-osinfo", "enabled": True}]},
-        "get-fsinfo": [
-            {
-                "name": "C:",
-                "mountpoint": "C:\\",
-                "type": "NTFS",
-                "total-bytes": moment.disk_bytes,
-                "disk": [{"bus-type": drives[disk.rstrip("0123456789")], "serial": f"drive-{disk}", "bus": 0}],
-            }
-        ],
-    }
-    return results[command]
+    return Answer({"result": guest.agent_result(match["command"], moment)})
 
 
 def _permissions(host: State, call: Call, match: re.Match[str]) -> Answer:

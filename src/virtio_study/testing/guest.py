@@ -16,7 +16,7 @@ from virtio_study.testing.story import MIB, Configuration, Server
 from virtio_study.testing.truth import COUNTED, SAMPLE_S, Samples, Truth, boots
 from virtio_study.testing.versions import Version
 
-__all__ = ["Moment", "configuration", "current", "listed", "pending", "resource", "series", "snapshots"]
+__all__ = ["Moment", "agent_result", "configuration", "current", "listed", "pending", "resource", "series", "snapshots"]
 
 PRESSURES = ("cpusome", "cpufull", "iosome", "iofull", "memorysome", "memoryfull")
 COUNTERS = {"diskread": "disk_read", "diskwrite": "disk_write", "netin": "net_in", "netout": "net_out"}
@@ -319,3 +319,46 @@ def _older(row: dict[str, Any], version: Version) -> dict[str, Any]:
     for tap in row.get("nics", {}).values():
         tap.update({name: str(value) for name, value in tap.items()})
     return row
+
+
+def agent_result(command: str, moment: Moment) -> Any:
+    """What the guest agent says to a command."""
+    drives = {"scsi": "scsi", "virtio": "virtio", "sata": "sata", "ide": "ide"}
+    disk = next(key for key in ("scsi0", "virtio0", "sata0", "ide0") if key in moment.config)
+    results: dict[str, Any] = {
+        "get-osinfo": {
+            "id": "mswindows",
+            "name": "Microsoft Windows",
+            "pretty-name": "Windows Server 2019 Standard (simulated)",
+            "version": "Microsoft Windows Server 2019",
+            "version-id": "2019",
+            "kernel-release": "17763",
+            "kernel-version": "10.0",
+            "machine": "x86_64",
+            "variant": "server",
+            "variant-id": "server",
+        },
+        "get-host-name": {"host-name": moment.server.name},
+        "get-time": int(moment.now * 1e9),
+        "get-timezone": {"offset": 0, "zone": "UTC"},
+        "get-users": [],
+        "get-vcpus": [{"logical-id": n, "online": True, "can-offline": n > 0} for n in range(moment.cores)],
+        "info": {"version": "107.0.0", "supported_commands": [{"name": "guest-get-osinfo", "enabled": True}]},
+        "network-get-interfaces": [
+            {
+                "name": "Ethernet",
+                "hardware-address": str(moment.config["net0"]).split(",")[0].partition("=")[2].lower(),
+                "ip-addresses": [],
+            }
+        ],
+        "get-fsinfo": [
+            {
+                "name": "C:",
+                "mountpoint": "C:\\",
+                "type": "NTFS",
+                "total-bytes": moment.disk_bytes,
+                "disk": [{"bus-type": drives[disk.rstrip("0123456789")], "serial": f"drive-{disk}", "bus": 0}],
+            }
+        ],
+    }
+    return results[command]
