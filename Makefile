@@ -42,7 +42,7 @@ test: check-style ## Style, types and the tests that take seconds
 	$(BIN)/pytest -m "not slow"
 
 test-all: check-style ## Everything, also what takes minutes or needs QEMU and Chromium
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 lock: ## Resolve requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \

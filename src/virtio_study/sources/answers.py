@@ -86,6 +86,8 @@ def read_answers(paths: Sequence[Path]) -> list[Answer]:
                 continue
             try:
                 item = json.loads(line)
+                if "\\ud" in line.lower():  # half a character, which no file can hold
+                    item = json.loads(json.dumps(item, ensure_ascii=False).encode(errors="replace"))
                 body = item["body"]
                 asked = str(item["path"])
                 data = _slim(asked, body.get("data") if isinstance(body, dict) else None)
@@ -176,7 +178,10 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
         around = _around(study, name, answers)
         found = [match(span, study.driver_configs) for span in timeline(polls, around, server.vmid)]
         if not found:
-            raise DataError(f"{name}: no answer of /nodes/NODE/qemu/{server.vmid}/status/current shows it running")
+            raise DataError(
+                f"{name}: no answer of /nodes/NODE/qemu/{server.vmid}/status/current shows it running; for answers of "
+                "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
+            )
         plain[name] = [span.as_dict() for span in found]
         written += [(name, f"not recorded: {span.why}") for span in found if not span.driver_config]
         for number, span in enumerate((span for span in found if span.driver_config), 1):

@@ -35,6 +35,9 @@ RRD_COLUMNS: dict[str, str] = {
 
 COUNTERS = ("diskread", "diskwrite", "netin", "netout")
 
+LARGEST = 2.0**64
+"""No counter of a host goes further."""
+
 NEARLY_S = 0.02
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
@@ -192,7 +195,7 @@ def number(value: Any) -> float:
     Raises
     ------
     ValueError
-        If it is anything else.
+        If it is anything else, or larger than any counter.
     """
     if value is None or value == "":
         return math.nan
@@ -202,6 +205,8 @@ def number(value: Any) -> float:
         found = float(value)
     except OverflowError:
         raise ValueError(value) from None
+    if math.isfinite(found) and abs(found) > LARGEST:
+        raise ValueError(value)
     return found if math.isfinite(found) else math.nan
 
 
