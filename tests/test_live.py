@@ -401,6 +401,12 @@ def test_the_inventory_shows_devices_and_the_draft_is_a_protocol(
     drafted = load_study(tmp_path / "data" / "mine")
     assert [server.vmid for server in drafted.servers.values()] == [100, 101]
     assert host.token_secret not in (drafted.folder / "study.yaml").read_text()
+    assert [config.balloon_driver for config in drafted.driver_configs.values()] == [True, None]
+    listed = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "yours"), *place])
+    assert "virtio-scsi (virtio)" in listed.stdout
+    assert not (tmp_path / "data" / "yours").exists()
+    nowhere = CliRunner().invoke(cli, ["inventory"])
+    assert (nowhere.exit_code, "Missing option '--host'" in nowhere.output) == (2, True)
     again = CliRunner().invoke(cli, ["new", str(drafted.folder), "100", *place])
     assert again.exit_code != 0
 

@@ -506,3 +506,15 @@ def test_the_demonstration_records_simulated_data_and_says_so(tmp_path: Path, cl
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
     with pytest.raises(DataError, match="there is a study already"):
         make_study(tmp_path, story)
+
+
+def test_a_server_that_has_just_started_answers() -> None:
+    story = two_servers(now=NOW, hours=(0.07, 0.07, 0.07))
+    clock = Clock(NOW - 0.21 * 3600 - 5)
+    with serve(story, clock=clock) as host:
+        endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
+        asked = LiveClient(endpoint, Credential(*host.token_id.split("!"), host.token_secret), tries=1)
+        for _ in range(40):
+            reply = asked.get("/cluster/resources")
+            assert reply.good, reply.reason
+            clock.advance(0.5)

@@ -226,7 +226,7 @@ def remedy(reply: Reply, token_id: str) -> str:
             "the token is wrong, expired or deleted; make one: pveum user token add USER@REALM virtio-study --privsep 1"
         )
     if reply.status == 0:
-        return "is the host up and port 8006 open? it is asked again at the next collection"
+        return "is the host up and port 8006 open?"
     if reply.status in (595, 596):
         return "the node of this server does not answer; is it up? collect again when it is"
     if reply.status == 501:

@@ -62,9 +62,9 @@ class Truth:
         return {name: values[kept] for name, values in joined.items()}
 
     def at(self, vmid: int, moment: float) -> dict[str, float]:
-        """Return the newest sample at or before a moment."""
+        """Return the newest sample at or before a moment; zeros before a start's first."""
         newest = self.between(vmid, moment - SAMPLE_S, moment)
-        return {name: float(values[-1]) for name, values in newest.items()}
+        return {name: float(np.nan_to_num(values[-1])) for name, values in newest.items()}
 
     def counted(self, vmid: int, start: float, end: float) -> dict[str, int]:
         """Return the bytes counted by disk and network in (start, end], as QEMU and the tap device count them."""
