@@ -17,6 +17,8 @@ from imports import windowed
 from virtio_study import recording
 from virtio_study.cli import cli
 from virtio_study.errors import DataError
+from virtio_study.sources.intake import import_rrd
+from virtio_study.sources.rows import counter_spikes, rrd_frame
 from virtio_study.sources.rrd import archives, fetch, find, read_rows
 
 START = 1_766_966_400  # 2025-12-29T00:00:00Z, a multiple of every step in use
@@ -278,3 +280,34 @@ def test_a_host_s_folder_becomes_recordings_each_of_the_finest_step_that_covers_
         CliRunner().invoke(
             cli, ["files", "rrd", str(study.folder), str(host), "--node", "pve2"], catch_exceptions=False
         )
+
+
+def test_a_disk_counter_that_fell_back_is_found_in_the_rows_of_real_files(
+    tmp_path: Path, needs: Callable[[str], str]
+) -> None:
+    """QEMU that does not answer once: 0 bytes for a sample, then all of them again."""
+    needs("rrdtool")
+    path = create(tmp_path / "db" / "pve2-vm" / "100", VM["pve2-vm"])
+    names = list(VM["pve2-vm"])
+    seconds, values = samples(names)
+    kept = seconds <= 2 * 3600
+    seconds, values = seconds[kept], values[kept]
+    at = int(np.flatnonzero(seconds == 6030)[0])
+    for name in ("diskread", "diskwrite"):
+        values[at, names.index(name)] = 0
+    feed(path, [(START + int(t), [f"{v:.0f}" for v in row]) for t, row in zip(seconds, values, strict=True)])
+    frame = rrd_frame(read_rows([path], "AVERAGE")[60], 60, "AVERAGE", "rows")
+    assert frame["disk_read_bytes_per_s"].max() > 5 * frame["disk_read_bytes_per_s"].median()
+    assert counter_spikes(frame) == [(START + 6000, START + 6060)]
+    start, end = "2025-12-29T01:00:00Z", "2025-12-29T02:00:00Z"
+    study = windowed(tmp_path, ("alpha", "emulated", start, end))
+    import_rrd(study, tmp_path / "db")
+    (found,) = recording.recordings(study.folder, "alpha", "emulated")
+    # within the window alone there are enough rows before it, too
+    assert found.provenance.contaminated == [(START + 6000, START + 6060, "disk counter fell back")]
+
+
+def test_a_burst_of_reads_alone_is_no_counter_that_fell_back() -> None:
+    rows = [{"time": START + 60 * n, "cpu": 0.1, "diskread": 1.0, "diskwrite": 1.0} for n in range(1, 100)]
+    rows[70] |= {"diskread": 1e6, "diskwrite": 20.0}
+    assert counter_spikes(rrd_frame(rows, 60, "AVERAGE", "rows")) == []

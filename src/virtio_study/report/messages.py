@@ -89,6 +89,7 @@ WORDS = (
     "resumed",
     "gap",
     "configuration changed",
+    "disk counter fell back",
     "host reboot",
     "Proxmox VE upgraded",
     "balloon statistics began",

@@ -213,7 +213,8 @@ def write_windows(
     for number, window in enumerate(windows, 1):
         name = f"{replicate}-{number:02d}"
         frame, note = choose(frames, window)
-        contaminated, moments = _disturbances(study, window, disturbances)
+        spikes = [Disturbance(*stretch, "disk counter fell back") for stretch in rows.counter_spikes(frame)]
+        contaminated, moments = _disturbances(study, window, [*disturbances, *spikes])
         full = Provenance(
             study=study.name,
             server=server,

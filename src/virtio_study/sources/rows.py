@@ -16,7 +16,7 @@ from virtio_study.instruments import host_instrument, memory_states
 from virtio_study.recording import SCHEMA
 from virtio_study.study import Server
 
-__all__ = ["RRD_COLUMNS", "add_node_cpu", "number", "rrd_frame", "sample_frame"]
+__all__ = ["RRD_COLUMNS", "add_node_cpu", "counter_spikes", "number", "rrd_frame", "sample_frame"]
 
 RRD_COLUMNS: dict[str, str] = {
     "maxcpu": "cpu_allocated_cores",
@@ -39,6 +39,8 @@ LARGEST = 2.0**64
 """No counter of a host goes further."""
 
 NEARLY_S = 0.02
+FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
+
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
 
@@ -165,6 +167,31 @@ def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:
     control = node[["time", "cpu_cores"]].rename(columns={"cpu_cores": "node_cpu_cores"})
     half = pd.Timedelta(seconds=float(frame["step_s"].median()) / 2)
     return pd.merge_asof(frame, control, on="time", direction="nearest", tolerance=half)
+
+
+def counter_spikes(frame: pd.DataFrame) -> list[tuple[float, float]]:
+    """First and last second (Unix) of rows whose disk rates are the whole past: the counters fell to 0 and came back.
+
+    Where QEMU did not answer in time, qemu-server before 8.4.4 and 9.0.23 said that nothing was ever read or written
+    (commit 528df523, fix #6207), so that the next sample counts everything since the start again. A row is such a one
+    if both its reads and its writes are nearly all that the rows before it have together, or more.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `rrd_frame`.
+    """
+    disk = frame.reindex(columns=["disk_read_bytes_per_s", "disk_write_bytes_per_s"]).to_numpy(dtype=float)
+    moved = np.nan_to_num(disk) * frame[["step_s"]].to_numpy(dtype=float)
+    spikes = []
+    before = np.zeros(2)
+    for place, amounts in enumerate(moved):
+        if place >= FEWEST_BEFORE and (before > 0).all() and (amounts >= NEARLY_ALL * before).all():
+            end = frame["time"].iloc[place].timestamp()
+            spikes.append((end - float(frame["step_s"].iloc[place]), end))
+        else:
+            before += amounts
+    return spikes
 
 
 def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
