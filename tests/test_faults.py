@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from virtio_study.cli import cli
 from virtio_study.sources import proxmox, store
 from virtio_study.sources.answers import read_answers
+from virtio_study.sources.live import client_of
+from virtio_study.sources.watching import watch
 from virtio_study.study import Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault, FaultKind
@@ -97,3 +99,31 @@ def test_a_fault_of_everything_is_named_and_the_next_collection_is_whole(
     again = CliRunner().invoke(cli, ["collect", str(study.folder)])
     assert again.exit_code == 0, again.output
     assert len(list(study.folder.glob("recordings/**/*.parquet"))) == len(study.windows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_watch_goes_through_every_fault_and_on_after_it(host: Host, study: Study, kind: FaultKind) -> None:
+    clock = Clock(NOW)
+    client = client_of(study, tries=1)
+    client.clock = clock
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 1:
+            host.inject(Fault(kind, seconds=0.001, since=NOW - 7200))
+        if len(said) == 4:
+            host.heal()
+
+    try:
+        watch(study, client, say, lambda: len(said) >= 12, sleep=clock.advance)
+    finally:
+        host.heal()
+    assert all("\n" not in line and host.token_secret not in line for line in said)
+    assert "2 of 2 servers" in said[-1]
+    assert "refused" not in said[-1]
+    if kind in ("unauthorized", "reset", "pmxcfs_down"):
+        assert "waiting" in said[2]
+    answers = read_answers(store.stored(study.folder))
+    asked = [answer.time_s for answer in answers if answer.path.endswith("100/status/current")]
+    assert len(asked) == len(set(asked)) >= 8
