@@ -308,12 +308,12 @@ def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
 
 
 def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
-    """Runs of every server by driver configuration, and hatched what disturbed them.
+    """Runs of every server by driver configuration, dotted their start-up, and hatched what disturbed them.
 
     Parameters
     ----------
     runs : dict
-        Server -> its runs, as `timeline.json` has them.
+        Server -> its runs, as the results have them.
     """
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -325,11 +325,12 @@ def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], word
                 start, end = (_day(span[key]) for key in ("start_s", "end_s"))
                 colour = colours.get(span["driver_config"], "#ffffff")
                 axes.broken_barh([(start, end - start)], (place - 0.3, 0.6), facecolors=colour, edgecolor="#222222")
-                for item in span["contaminated"]:
-                    start, end = _day(item["start_s"]), _day(item["end_s"])
-                    axes.broken_barh(
-                        [(start, end - start)], (place - 0.3, 0.6), facecolors="none", edgecolor="#222222", hatch="///"
-                    )
+                left_out = [(item["start_s"], item["end_s"], "///") for item in span["contaminated"]]
+                if span["start_up_s"]:
+                    left_out.append((span["start_s"], span["start_s"] + span["start_up_s"], "...."))
+                for start_s, end_s, hatch in left_out:
+                    bar = [(_day(start_s), _day(end_s) - _day(start_s))]
+                    axes.broken_barh(bar, (place - 0.3, 0.6), facecolors="none", edgecolor="#222222", hatch=hatch)
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -157,7 +157,7 @@ def collect_results(study: Study) -> dict[str, Any]:
         "counts": counts,
         "plausibility": _plausibility(study, servers, audit, counts),
         "published": audit,
-        "timeline": _timeline(study),
+        "timeline": _timeline(study, servers),
         "capacity": _capacity(study, servers),
         "controls": _controls(study, servers),
         "synthesis": pooled(servers, study.confidence),
@@ -241,10 +241,22 @@ def _counts(study: Study) -> dict[str, Any] | None:
     return None if found is None else dict(read_json(found, "virtio-study lab count"))
 
 
-def _timeline(study: Study) -> dict[str, Any] | None:
-    """Runs of every server as an import found them, if the study was imported so."""
+def _timeline(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
+    """Runs of every server as an import found them, if the study was imported so, and how long each took to start."""
     path = study.folder / "timeline.json"
-    return dict(read_json(path, "virtio-study files answers")) if path.exists() else None
+    if not path.exists():
+        return None
+    runs = read_json(path, "virtio-study files answers")
+    start_up = {
+        (server, config, boot["replicate"]): boot["transient_s"]
+        for server, found in servers.items()
+        for config, described in found["configurations"].items()
+        for boot in described["boots"]
+    }
+    return {
+        server: [run | {"start_up_s": start_up.get((server, run["driver_config"], run["replicate"]))} for run in found]
+        for server, found in runs.items()
+    }
 
 
 def _plausibility(

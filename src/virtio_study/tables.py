@@ -10,7 +10,7 @@ from virtio_study.recording import Provenance
 from virtio_study.report.language import ENGLISH, Words
 
 if TYPE_CHECKING:
-    from pandas.io.formats.style import Styler
+    from IPython.display import HTML
 
 __all__ = ["boots", "checks", "columns", "effects", "levels", "load", "periods", "provenance", "verdicts", "whole"]
 
@@ -135,9 +135,13 @@ def verdicts(found: Mapping[str, Any], words: Words = ENGLISH) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["server", "metric", "verdict", "why"]).set_index(["server", "metric"])
 
 
-def whole(table: pd.DataFrame) -> "Styler":
+def whole(table: pd.DataFrame) -> "HTML":
     """A table whose sentences are shown to their end; whatever is in it is text and never markup."""
+    from IPython.display import HTML
+
     # Otherwise pandas names its elements at random, and no notebook would come out the same twice.
     named = table.style.set_uuid(sha256(table.to_csv().encode(errors="replace")).hexdigest()[:12])
     styled = named.format(escape="html").format_index(escape="html")
-    return styled.set_table_styles([{"selector": "th, td", "props": "text-align: left; white-space: normal;"}])
+    return HTML(  # type: ignore[no-untyped-call]
+        styled.set_table_styles([{"selector": "th, td", "props": "text-align: left; white-space: normal;"}]).to_html()
+    )

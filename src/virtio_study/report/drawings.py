@@ -125,7 +125,7 @@ def _of_server(
 
 
 def _run_table(results: dict[str, Any]) -> pd.DataFrame:
-    keys = ("started_s", "start_s", "end_s", "driver_config", "balloon_driver", "why", "digest")
+    keys = ("started_s", "start_s", "end_s", "start_up_s", "driver_config", "balloon_driver", "why", "digest")
     return pd.DataFrame(
         [
             {"server": server, **{key: run[key] for key in keys}}

@@ -160,19 +160,23 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     Returns
     -------
     list of (str, str)
-        As in `intake.Written`; a run that is none of the study's driver configurations is named too. The timeline
-        is written to `timeline.json`.
+        As in `intake.Written`; a run that is not recorded is named too. The timeline is in `timeline.json`.
 
     Raises
     ------
     DataError
-        If no answer is of a server, or a value is no number.
+        If no answer is of a server, or nothing could be recorded.
     """
     answers = read_answers(paths)
-    inputs = keep_raw(study, paths)
-    version = next((str(data.get("version", "")) for _, data in of(answers, "/version")), "")
+    said = _Said(
+        version=next((str(data.get("version", "")) for _, data in of(answers, "/version")), ""),
+        qemu_server=qemu_server,
+        simulated=is_simulated(answers),
+        inputs=keep_raw(study, paths),
+    )
     plain: dict[str, list[dict[str, Any]]] = {}
     written: Written = []
+    refused: list[DataError] = []
     for name, server in study.servers.items():
         polls = [*of(answers, rf"/nodes/[^/]+/qemu/{server.vmid}/status/current")]
         around = _around(study, name, answers)
@@ -182,25 +186,45 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
                 f"{name}: no answer of /nodes/NODE/qemu/{server.vmid}/status/current shows it running; for answers of "
                 "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
             )
-        plain[name] = [span.as_dict() for span in found]
-        written += [(name, f"not recorded: {span.why}") for span in found if not span.driver_config]
-        for number, span in enumerate((span for span in found if span.driver_config), 1):
-            proxmox = span.proxmox.split("/")[1] if span.proxmox.count("/") else version
-            instrument = qemu_server or qemu_server_of(proxmox)
-            frame, notes = _frame(server, name, span, polls, around, instrument)
-            provenance = _provenance(study, name, f"api-{number:02d}", span, proxmox, around)
-            emulated = str(span.config.get("kvm", "1")) == "0"
-            provenance = provenance.model_copy(
-                update={
-                    "kind": "simulated" if is_simulated(answers) else "emulated" if emulated else "measured",
-                    "started_at": frame["time"].iloc[0].isoformat(),
-                    "inputs": inputs,
-                    "notes": notes,
-                }
-            )
-            written.append(keep(study, frame, provenance, _told(frame)))
+        plain[name] = []
+        for span in found:
+            number = sum(bool(earlier["replicate"]) for earlier in plain[name]) + 1
+            plain[name].append(span.as_dict() | {"replicate": f"api-{number:02d}" if span.driver_config else ""})
+            if not span.driver_config:
+                written.append((name, f"not recorded: {span.why}"))
+                continue
+            try:
+                written.append(_record(study, name, plain[name][-1]["replicate"], span, polls, around, said))
+            except DataError as error:  # such as a run of one poll: the others are recorded all the same
+                refused.append(error)
+                written.append((name, f"not recorded: {error}"))
+    if refused and not any(place.startswith("recordings/") for place, _ in written):
+        raise refused[0]
     write_json(study.folder / TIMELINE, plain)
     return written
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What holds for all recordings of an import: versions as told, whether the host is a simulated one, raw copies."""
+
+    version: str
+    qemu_server: str | None
+    simulated: bool
+    inputs: dict[str, str]
+
+
+def _record(
+    study: Study, name: str, replicate: str, span: Span, polls: Polls, around: Around, said: _Said
+) -> tuple[str, str]:
+    proxmox = span.proxmox.split("/")[1] if span.proxmox.count("/") else said.version
+    instrument = said.qemu_server or qemu_server_of(proxmox)
+    frame, notes = _frame(study.servers[name], name, span, polls, around, instrument)
+    emulated = str(span.config.get("kvm", "1")) == "0"
+    kind = "simulated" if said.simulated else "emulated" if emulated else "measured"
+    update = {"kind": kind, "started_at": frame["time"].iloc[0].isoformat(), "inputs": said.inputs, "notes": notes}
+    provenance = _provenance(study, name, replicate, span, proxmox, around).model_copy(update=update)
+    return keep(study, frame, provenance, _told(frame))
 
 
 def _around(study: Study, name: str, answers: Sequence[Answer]) -> Around:
