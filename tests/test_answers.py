@@ -2,18 +2,20 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from virtio_study import recording
+from virtio_study import recording, storage
 from virtio_study.errors import DataError
 from virtio_study.sources.answers import import_answers, of, qemu_server_of, read_answers
-from virtio_study.study import load_study
+from virtio_study.study import LogEntry, Study, load_study
 
 ROOT = Path(__file__).parent.parent
 RIG = ROOT / "data" / "pve-rig"
@@ -73,6 +75,72 @@ def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:
 )
 def test_the_version_of_proxmox_tells_the_instrument_where_it_can(version: str, known: str | None) -> None:
     assert qemu_server_of(version) == known
+
+
+def rig_study(folder: Path) -> Study:
+    (folder / "data" / "pve-rig").mkdir(parents=True)
+    shutil.copy(RIG / "study.yaml", folder / "data" / "pve-rig")
+    return load_study(folder / "data" / "pve-rig")
+
+
+def until(moment_s: float, folder: Path) -> Path:
+    """The answers of the rig before a moment."""
+    lines = zstandard.ZstdDecompressor().stream_reader(RAW.read_bytes()).read().decode().splitlines()
+    path = folder / f"until-{moment_s:.0f}.jsonl"
+    path.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["t"] < moment_s))
+    return path
+
+
+def test_a_run_that_went_on_is_recorded_again_longer_and_the_others_stay(tmp_path: Path) -> None:
+    study = rig_study(tmp_path)
+    start, end = PHASES["balloon"]
+    first = import_answers(study, [until((start + end) / 2, tmp_path)])
+    place = "recordings/versat/balloon/api-02.parquet"
+    half = recording.read(study.folder / place, study.folder).frame
+    whole = dict(import_answers(study, [RAW]))
+    assert "It had" in whole[place]
+    assert "recorded already" in whole["recordings/versat/emulated/api-01.parquet"]
+    now = recording.read(study.folder / place, study.folder).frame
+    assert len(dict(first)) == 4
+    assert len(half) < len(now) == 120
+    pd.testing.assert_frame_equal(now, recording.read(RIG / place, RIG).frame)
+    # a shorter import later takes nothing away
+    assert "recorded already" in dict(import_answers(study, [until((start + end) / 2, tmp_path)]))[place]
+
+
+def test_a_recording_that_was_killed_between_two_files_is_made_anew(tmp_path: Path) -> None:
+    study = rig_study(tmp_path)
+    import_answers(study, [RAW])
+    place = study.folder / "recordings/versat/balloon/api-02.parquet"
+    storage.unlist(study.folder, place)
+    place.write_bytes(b"half")
+    import_answers(study, [RAW])
+    assert len(recording.read(place, study.folder).frame) == 120
+
+
+def test_a_run_too_short_to_record_is_named_and_costs_no_other(tmp_path: Path) -> None:
+    study = rig_study(tmp_path)
+    written = import_answers(study, [until(PHASES["balloon"][0] + 8, tmp_path)])
+    assert [place for place, _ in written if place.startswith("recordings/")] == [
+        "recordings/versat/emulated/api-01.parquet",
+        "recordings/dominio/emulated/api-01.parquet",
+    ]
+    assert [note for place, note in written if place == "versat"] == [
+        "not recorded: it ran for 1 s, too short to tell what it is"
+    ]
+
+
+def test_the_log_leaves_a_stretch_out_and_cuts_a_run(tmp_path: Path) -> None:
+    study = rig_study(tmp_path)
+    middle = datetime.fromtimestamp(sum(PHASES["emulated"]) / 2, UTC)
+    entries = [
+        LogEntry(server="versat", start=middle, what="a driver was changed"),
+        LogEntry(start=middle + timedelta(minutes=2), end=middle + timedelta(minutes=3), what="an inventory"),
+    ]
+    import_answers(study.model_copy(update={"log": entries}), [RAW])
+    assert len(list(study.folder.glob("recordings/versat/emulated/*"))) == 2
+    (found,) = recording.recordings(study.folder, "dominio", "emulated")
+    assert [reason for _, _, reason in found.provenance.contaminated] == ["an inventory"]
 
 
 def test_false_zeros_of_the_cpu_are_no_readings() -> None:

@@ -1,5 +1,6 @@
 """What the API's answers and the log say about when each configuration was in force, and what disturbed its rows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def test_a_wrong_entry_of_the_log_is_refused_with_its_place(tmp_path: Path, wron
 
 
 def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
-    (span,) = timeline([poll(10), poll(20)], AROUND, 100)
+    (span,) = timeline([poll(t) for t in range(10, 200, 10)], AROUND, 100)
     label = {"en": "x", "es": "x"}
     known = {
         name: DriverConfiguration.model_validate({"label": label, **keys})
@@ -190,6 +191,8 @@ def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
     }
     assert match(span, {"a": known["a"], "b": known["b"]}).driver_config == "a"
     assert "fits a, c alike" in match(span, known).why
+    short = match(replace(span, end_s=100.0), {"a": known["a"]})
+    assert (short.driver_config, short.why) == ("", "it ran for 90 s, too short to tell what it is")
     lost = match(span, {"b": known["b"]})
     assert lost.driver_config == ""
     assert lost.why == (

@@ -247,7 +247,7 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -
     path = study.folder / place
     if place in storage.manifest(study.folder):
         old = read(path, study.folder).frame
-        known = len(old) - 1  # the last row of a recording that went on may have been another's half
+        known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
         if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True)):
             return place, f"has {len(old)} other rows and stays; to record all anew, import into a new folder"
         if len(old) >= len(frame):

@@ -16,6 +16,8 @@ __all__ = ["Around", "Span", "match", "timeline"]
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
 LONGEST_UPTIME_S = 1e9
+SHORTEST_S = 120.0
+"""Until its balloon driver is loaded, a server that starts looks like one without."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ def _config(group: Polls, configs: Polls) -> Mapping[str, Any]:
 
 def match(span: Span, known: Mapping[str, DriverConfiguration]) -> Span:
     """The span with the study's name for its devices and balloon driver, or with what kept it from having one."""
+    if span.end_s - span.start_s < SHORTEST_S:
+        return replace(span, why=f"it ran for {span.end_s - span.start_s:.0f} s, too short to tell what it is")
     fits = [
         name
         for name, config in known.items()
