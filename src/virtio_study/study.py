@@ -69,7 +69,7 @@ class Endpoint(_Strict):
     `pvesh` on this machine or as `user` on another, with SSH's own configuration or that of `ssh_config`.
     """
 
-    host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9._:-]+$")
+    host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]*$")
     port: int = Field(default=8006, gt=0, lt=65536)
     backend: Literal["https", "local", "openssh"] = "https"
     user: str = "root"

@@ -86,7 +86,7 @@ def ask(api: Any, endpoint: Endpoint, place: str, params: dict[str, str]) -> Any
         raise StudyError(f"proxmox.backend: local: pvesh cannot be run: {error.strerror}; run as root") from None
     except subprocess.TimeoutExpired:
         raise PveshError(0, "no answer in time") from None
-    except Exception as error:
+    except Exception as error:  # SSHError is of a package that need not be installed; anything else goes on
         if type(error).__name__ != "SSHError":
             raise
         text = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
