@@ -248,7 +248,7 @@ def _timeline(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
         return None
     runs = read_json(path, "virtio-study files answers")
     start_up = {
-        (server, config, boot["replicate"]): boot["transient_s"]
+        (server, config, boot["replicate"]): round(boot["transient_s"])
         for server, found in servers.items()
         for config, described in found["configurations"].items()
         for boot in described["boots"]
