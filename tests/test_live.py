@@ -136,6 +136,33 @@ def test_every_version_gives_what_it_has_and_the_rest_is_named(version: Any, tmp
     assert host.in_flight_max <= IN_FLIGHT
 
 
+def test_a_window_that_the_configuration_contradicts_is_not_recorded_and_the_others_are(tmp_path: Path) -> None:
+    with serve(two_servers(now=NOW), clock=Clock(NOW)) as host:
+        study = study_of(tmp_path, host)
+        first, *_, last = (window for window in study.windows if window.server == "versat")
+        early = first.start.timestamp() + 600
+        devices = study.driver_configs[first.driver_config], study.driver_configs[last.driver_config]
+        assert devices[0].disk != devices[1].disk
+        base = "/nodes/simulated/qemu/100"
+        config = f"{base}/config?current=1"
+        shown = client(host).get(config).data
+        edited = {**shown, "memory": "999"}
+        late = last.start.timestamp()
+        store.append(study.folder, [Reply(early, config, 200, shown), Reply(late + 600, config, 200, edited)])
+        store.append(study.folder, [Reply(late + 1200, config, 200, shown)])
+        done = collect(study, client(host))
+    (wrong,) = done.missing
+    assert (wrong.server, wrong.path) == ("versat", "config")
+    assert f"claims disk {devices[0].disk}" in wrong.cause
+    assert f"has {devices[1].disk}" in wrong.cause
+    assert len(done.written) == len(study.windows) - 1
+    (path,) = study.folder.glob(f"recordings/versat/{last.driver_config}/*.parquet")
+    kept = recording.read(path, study.folder).provenance
+    assert kept.replicate == f"rrddata-{sum(w.server == 'versat' for w in study.windows):02d}", "numbers stay"
+    assert (kept.devices["disk"], kept.kind) == (devices[1].disk, "simulated")
+    assert (late + 600, late + 1200, "configuration changed") in kept.contaminated
+
+
 FAULTS = {
     "forbidden": (Fault("forbidden", path="/pending"), "pveum acl modify / --tokens"),
     "one server": (Fault("no_permission", vmid=101), "the host shows no server 101"),

@@ -18,7 +18,7 @@ from virtio_study.errors import DataError
 from virtio_study.recording import Provenance
 from virtio_study.sources import rows
 from virtio_study.sources.changes import Disturbance, Polls
-from virtio_study.sources.intake import Written, keep, keep_raw
+from virtio_study.sources.intake import Written, configured, keep, keep_raw
 from virtio_study.sources.timeline import Around, Span, match, timeline
 from virtio_study.steps import write_json
 from virtio_study.study import Server, Study
@@ -26,7 +26,7 @@ from virtio_study.study import Server, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Answer", "import_answers", "is_simulated", "of", "qemu_server_of", "read_answers"]
+__all__ = ["Answer", "around_of", "import_answers", "is_simulated", "of", "qemu_server_of", "read_answers"]
 
 TIMELINE = "timeline.json"
 CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
@@ -179,7 +179,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     refused: list[DataError] = []
     for name, server in study.servers.items():
         polls = [*of(answers, rf"/nodes/[^/]+/qemu/{server.vmid}/status/current")]
-        around = _around(study, name, answers)
+        around = around_of(study, name, answers)
         found = [match(span, study.driver_configs) for span in timeline(polls, around, server.vmid)]
         if not found:
             raise DataError(
@@ -227,7 +227,8 @@ def _record(
     return keep(study, frame, provenance, _told(frame))
 
 
-def _around(study: Study, name: str, answers: Sequence[Answer]) -> Around:
+def around_of(study: Study, name: str, answers: Sequence[Answer]) -> Around:
+    """What stored answers and the study's log tell of a server beside its own polls."""
     base = rf"/nodes/([^/]+)/qemu/{study.servers[name].vmid}"
     nodes = {found[1] for answer in answers if (found := re.fullmatch(f"{base}/status/current", answer.path))}
     tasks: list[dict[str, Any]] = []
@@ -281,12 +282,9 @@ def _provenance(study: Study, name: str, replicate: str, span: Span, proxmox: st
         source=f"saved answers of Proxmox VE, /nodes/NODE/qemu/{span.vmid}/status/current",
         collector_version=__version__,
         started_at="",
-        accelerator="tcg" if str(span.config.get("kvm", "1")) == "0" else "kvm",
         versions={key: value for key, value in versions.items() if value},
-        devices=span.devices,
-        vm_config=[f"{key}: {value}" for key, value in sorted(span.config.items()) if key not in {"description"}],
-        config_digest=str(span.config.get("digest", "")),
         contaminated=[(item.start_s, item.end_s, item.reason) for item in span.contaminated],
+        **configured(span.config),
     )
 
 

@@ -10,16 +10,18 @@ from typing import Any
 import pandas as pd
 
 from virtio_study import __version__, storage
+from virtio_study.devices import devices, models
 from virtio_study.errors import DataError, StudyError
 from virtio_study.instruments import host_instrument
 from virtio_study.recording import Provenance, Recording, read, write
 from virtio_study.sources import exports, metrics, rows, rrd
-from virtio_study.sources.changes import Disturbance
+from virtio_study.sources.changes import Disturbance, Polls, edits
 from virtio_study.study import Study, Window
 
 __all__ = [
     "ENOUGH",
     "choose",
+    "configured",
     "import_csv",
     "import_dump",
     "import_rrd",
@@ -176,6 +178,7 @@ def write_windows(
     replicate: str,
     provenance: Mapping[str, Any],
     disturbances: Sequence[Disturbance] = (),
+    configs: Polls = (),
 ) -> Written:
     """Cut a server's frames at the study's windows and write one recording for each window.
 
@@ -190,14 +193,17 @@ def write_windows(
     replicate : str
         What the names of the recordings begin with: `rrd`, `csv`, ...; the number of the window follows.
     provenance : dict
-        `source`, `inputs`, `versions` and, unless the data were measured, `kind`, as in `Provenance`.
+        `source`, `inputs`, `versions` and, where the configuration does not tell it, `kind`, as in `Provenance`.
     disturbances : sequence of Disturbance, optional
         Known beside the study's log.
+    configs : sequence of (time, data), optional
+        Answers of `config?current=1`; a window inside which one has other devices than the window's driver
+        configuration is not recorded, and what was edited between two inside disturbs the rows between them.
 
     Returns
     -------
     list of (str, str)
-        As in `Written`, one for each window; see `keep`.
+        As in `Written`, one for each window; see `keep`. For a window that is not recorded, the server and why.
 
     Raises
     ------
@@ -212,9 +218,14 @@ def write_windows(
     written = []
     for number, window in enumerate(windows, 1):
         name = f"{replicate}-{number:02d}"
+        shown = [(at, data) for at, data in configs if window.start.timestamp() < at < window.end.timestamp()]
+        if wrong := _contradiction(study, window, shown):
+            written.append((server, f"not recorded: {wrong}"))
+            continue
+        known = configured(shown[0][1]) if shown else {}
         frame, note = choose(frames, window)
         spikes = [Disturbance(*stretch, "disk counter fell back") for stretch in rows.counter_spikes(frame)]
-        contaminated, moments = _disturbances(study, window, [*disturbances, *spikes])
+        contaminated, moments = _disturbances(study, window, [*disturbances, *spikes, *edits(shown)])
         full = Provenance(
             study=study.name,
             server=server,
@@ -224,10 +235,35 @@ def write_windows(
             started_at=frame["time"].iloc[0].isoformat(),
             contaminated=contaminated,
             notes=[note, *moments],
-            **{"kind": "measured", **provenance},
+            **{"kind": "emulated" if known.get("accelerator") == "tcg" else "measured", **known, **provenance},
         )
         written.append(keep(study, frame, full, note))
     return written
+
+
+def configured(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration in force says for a `Provenance`: its keys, digest, devices and accelerator."""
+    kinds = devices(config)
+    return {
+        "accelerator": "tcg" if str(config.get("kvm", "1")) == "0" else "kvm",
+        "config_digest": str(config.get("digest", "")),
+        "devices": {kind: models(kinds, kind) for kind in ("disk", "network")},
+        "vm_config": [f"{key}: {value}" for key, value in sorted(config.items()) if key != "description"],
+    }
+
+
+def _contradiction(study: Study, window: Window, shown: Polls) -> str:
+    """How a configuration that was in force in a window differs from what the window claims; empty if none does."""
+    claimed = study.driver_configs[window.driver_config]
+    for at, data in shown:
+        for kind, said in (("disk", claimed.disk), ("network", claimed.nic)):
+            seen = models(devices(data), kind)
+            if said is not None and said != seen:
+                return (
+                    f"window {window.driver_config} from {window.start.isoformat()} claims {kind} {said}; the host's "
+                    f"configuration of {pd.Timestamp(at, unit='s'):%Y-%m-%d %H:%M:%S} UTC has {seen or 'none'}"
+                )
+    return ""
 
 
 def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 from virtio_study.devices import agent_enabled
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources import rows, store
-from virtio_study.sources.answers import Answer, is_simulated, of, qemu_server_of, read_answers
-from virtio_study.sources.changes import tasks_of
+from virtio_study.sources.answers import Answer, around_of, is_simulated, of, qemu_server_of, read_answers
+from virtio_study.sources.changes import host_changes, tasks_of
 from virtio_study.sources.exports import merge_rrddata
 from virtio_study.sources.intake import Written, write_windows
 from virtio_study.sources.proxmox import TRIES, Client, Reply, nodes_of, remedy
@@ -145,7 +145,8 @@ def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
     written : list of (str, str)
         As in `intake.Written`.
     missing : list of Missing
-        Servers that have a window and no usable rows in it; the others are recorded all the same.
+        Servers that have a window and no usable rows in it, and windows that the host's configuration contradicts; the
+        others are recorded all the same.
     """
     answers = read_answers(store.stored(study.folder))
     written: Written = []
@@ -153,7 +154,12 @@ def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
     for name in study.servers:
         if any(window.server == name for window in study.windows):
             try:
-                written += _record(study, name, answers)
+                for place, told in _record(study, name, answers):
+                    if place == name:
+                        cause = told.removeprefix("not recorded: ")
+                        missing.append(Missing(name, "config", cause, "correct the windows in study.yaml"))
+                    else:
+                        written.append((place, told))
             except DataError as error:
                 remedy = "collect again, or correct the windows in study.yaml"
                 missing.append(Missing(name, "rrddata", str(error).removeprefix(f"{name}: "), remedy))
@@ -177,14 +183,19 @@ def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
         if step in beside:
             frame = rows.add_node_cpu(frame, rows.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node"))
         frames[float(step)] = frame
-    tasks = [task for _, found in of(answers, r"/nodes/[^/]+/tasks(?:\?.*)?", list) for task in found]
     said = {
-        "kind": "simulated" if is_simulated(answers) else "measured",
         "source": "rrddata of the API of Proxmox VE, AVERAGE",
         "versions": {"proxmox-ve": version} if version else {},
     }
-    disturbed = list(tasks_of(tasks, vmid, 0.0, max(answer.time_s for answer in answers)))
-    return write_windows(study, name, frames, "rrddata", said, disturbed)
+    said |= {"kind": "simulated"} if is_simulated(answers) else {}
+    around = around_of(study, name, answers)
+    disturbed = [*tasks_of(around.tasks, vmid, 0.0, max(answer.time_s for answer in answers))]
+    spans = [(window.start.timestamp(), window.end.timestamp()) for window in study.windows if window.server == name]
+    for statuses in around.statuses.values():
+        # between two windows an upgrade may be part of what the researcher did, and its moment may be days wide
+        upgrades = host_changes(statuses)[1]
+        disturbed += [up for up in upgrades if any(start <= up.start_s and up.end_s <= end for start, end in spans)]
+    return write_windows(study, name, frames, "rrddata", said, disturbed, around.configs)
 
 
 def _rrddata(answers: Sequence[Answer], pattern: str) -> Iterable[tuple[str, Any]]:
