@@ -20,12 +20,41 @@ from virtio_study.devices import balloon_device, devices, unclassifiable
         ({"net1": "bridge=vmbr0,model=rtl8139"}, [("net1", "network", "rtl8139", "emulated")]),
         ({"net0": "vmxnet3=BC:24:11:00:01:00"}, [("net0", "network", "vmxnet3", "other")]),
         ({"net0": "newcard=BC:24:11:00:01:00"}, [("net0", "network", "newcard", "unknown")]),
-        ({"ide2": "local:iso/x.iso,media=cdrom", "ide3": "none,media=cdrom", "efidisk0": "local:a"}, []),
+        ({"ide2": "local:iso/x.iso,media=cdrom", "efidisk0": "local:a"}, [("ide2", "cdrom", "ide", "emulated")]),
+        ({"ide0": "none"}, []),
         ({"scsihw": "virtio-scsi-single", "unused0": "local:a", "tpmstate0": "local:b"}, []),
     ],
 )
-def test_every_device_has_its_model_and_class(config: dict[str, str], found: list[tuple[str, ...]]) -> None:
-    assert [(item.key, item.kind, item.model, item.device_class) for item in devices(config)] == found
+def test_every_drive_and_card_has_its_model_and_class(config: dict[str, str], found: list[tuple[str, ...]]) -> None:
+    drives = [item for item in devices(config) if item.kind in ("disk", "network", "cdrom")]
+    assert [(item.key, item.kind, item.model, item.device_class) for item in drives] == found
+
+
+BARE = {"vga": "none", "tablet": 0, "balloon": 0}
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        # without a key: a standard display, a tablet and the balloon
+        ({}, {"display": "std", "pointer": "usb-tablet", "balloon": "virtio-balloon"}),
+        ({"ostype": "w2k3", "balloon": 0}, {"display": "cirrus", "pointer": "usb-tablet"}),
+        ({"vga": "virtio", "tablet": 0}, {"display": "virtio-vga", "balloon": "virtio-balloon"}),
+        ({"vga": "type=virtio-gl,memory=64", "tablet": 0, "balloon": "0"}, {"display": "virtio-vga"}),
+        ({"vga": "memory=32", "tablet": 0, "balloon": 0}, {"display": "std"}),
+        ({"vga": "qxl2", "balloon": 0}, {"display": "qxl"}),
+        ({"vga": "qxl", "tablet": 1, "balloon": 0}, {"display": "qxl", "pointer": "usb-tablet"}),
+        ({"vga": "serial0", "serial0": "socket", "balloon": 0}, {"serial": "isa-serial"}),
+        ({"vga": "none", "balloon": 0}, {"pointer": "usb-tablet"}),
+        (BARE | {"agent": "1,fstrim_cloned_disks=1"}, {"agent": "virtio-serial"}),
+        (BARE | {"agent": "enabled=1,type=isa"}, {"agent": "isa-serial"}),
+        (BARE | {"agent": "0", "rng0": "source=/dev/urandom"}, {"random": "virtio-rng"}),
+        (BARE | {"virtiofs0": "share", "audio0": "device=AC97"}, {"files": "virtio-fs", "sound": "AC97"}),
+    ],
+)
+def test_other_devices_are_found_also_where_a_key_is_absent(config: dict[str, str], found: dict[str, str]) -> None:
+    assert {item.kind: item.model for item in devices(config)} == found
+    assert all(item.device_class != "unknown" for item in devices(config))
 
 
 def test_the_balloon_device_is_there_unless_it_is_set_to_0() -> None:

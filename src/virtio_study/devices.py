@@ -1,13 +1,14 @@
-"""Which disks and network cards a Proxmox VE server has, and whether each is emulated or paravirtual."""
+"""Which devices a Proxmox VE server has, by its configuration, and whether each is emulated or paravirtual."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 __all__ = [
     "BALLOON",
     "CLASSES",
+    "KINDS",
     "Device",
     "agent_enabled",
     "balloon_device",
@@ -42,27 +43,49 @@ CLASSES: dict[str, Class] = {
     "rtl8139": "emulated",
     "vmxnet3": "other",
     "virtio-net": "virtio",
+    "std": "emulated",
+    "cirrus": "emulated",
+    "qxl": "other",
+    "vmware": "other",
+    "virtio-vga": "virtio",
+    "usb-tablet": "emulated",
+    "virtio-balloon": "virtio",
+    "virtio-serial": "virtio",
+    "isa-serial": "emulated",
+    "virtio-rng": "virtio",
+    "virtio-fs": "virtio",
+    "ich9-intel-hda": "emulated",
+    "intel-hda": "emulated",
+    "AC97": "emulated",
 }
-"""Model -> class; "other" is paravirtual for another hypervisor (VMware's), which QEMU emulates."""
+"""Model -> class; "other" is made for a hypervisor or protocol of its own (VMware's, SPICE) and given by QEMU too."""
 
 BALLOON = "balloon"
-DISK = re.compile(r"^(ide|sata|scsi|virtio)(\d+)$")
+DRIVE = re.compile(r"^(ide|sata|scsi|virtio)(\d+)$")
 NIC = re.compile(r"^net(\d+)$")
 HOST_DEVICE = re.compile(r"^(hostpci|usb)\d+$")
+BEFORE_VISTA = ("wxp", "w2k", "w2k3")
+
+Kind = Literal[
+    "disk", "network", "cdrom", "display", "pointer", "balloon", "agent", "random", "files", "sound", "serial"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
 class Device:
-    """A disk or network card: key of the configuration, kind, model and class."""
+    """A device: key of the configuration, kind, model and class."""
 
     key: str
-    kind: Literal["disk", "network"]
+    kind: Kind
     model: str
     device_class: Class
 
 
 def devices(config: Mapping[str, Any]) -> list[Device]:
-    """Disks and network cards of a configuration, in the order of their keys; CD drives are no disks.
+    """Devices of a configuration by kind and key, also those that are there because a key is absent.
+
+    Controllers count as their disks do; what is passed through from the host is in `unclassifiable`.
 
     Parameters
     ----------
@@ -72,22 +95,52 @@ def devices(config: Mapping[str, Any]) -> list[Device]:
 
     References
     ----------
-    qemu-server, `PVE/QemuServer/Drive.pm` and `PVE/QemuServer/Network.pm`; a controller that `scsihw` does not name is
-    an LSI 53C895A.
+    qemu-server, `PVE/QemuServer.pm` (`config_to_command`), `PVE/QemuServer/Drive.pm` and `PVE/QemuServer/Network.pm`; a
+    controller that `scsihw` does not name is an LSI 53C895A, and a display that `vga` does not name a standard one.
     """
-    found = []
-    for key, value in sorted(config.items()):
-        text = str(value)
-        if (disk := DISK.match(key)) and "media=cdrom" not in text and text != "none":
-            model = _disk_model(disk[1], str(config.get("scsihw") or "lsi"))
-            found.append(Device(key, "disk", model, device_class(model)))
-        elif NIC.match(key):
-            first = text.split(",", 1)[0].partition("=")
-            named = re.search(r"(?:^|,)model=([\w-]+)", text)
-            model = named[1] if named else first[0]
-            model = "virtio-net" if model == "virtio" else model
-            found.append(Device(key, "network", model, device_class(model)))
-    return found
+    found = [(key, kind, model) for key, value in config.items() for kind, model in _of_key(key, str(value), config)]
+    display = _display(config)
+    if display not in ("none", "serial"):
+        found.append(("vga", "display", display))
+    if str(config.get("tablet", 0 if display in ("qxl", "serial") else 1)) != "0":
+        found.append(("tablet", "pointer", "usb-tablet"))
+    if balloon_device(config):
+        found.append((BALLOON, "balloon", "virtio-balloon"))
+    if agent_enabled(config):
+        isa = "type=isa" in str(config.get("agent"))
+        found.append(("agent", "agent", "isa-serial" if isa else "virtio-serial"))
+    ordered = sorted(found, key=lambda item: (KINDS.index(item[1]), item[0]))
+    return [Device(key, kind, model, device_class(model)) for key, kind, model in ordered]
+
+
+def _of_key(key: str, text: str, config: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    """Kind and model of the device that a key of the configuration stands for; nothing if it stands for none."""
+    if (drive := DRIVE.match(key)) and text != "none":
+        kind: Kind = "cdrom" if "media=cdrom" in text else "disk"
+        yield kind, _disk_model(drive[1], str(config.get("scsihw") or "lsi"))
+    elif NIC.match(key):
+        named = re.search(r"(?:^|,)model=([\w-]+)", text)
+        model = named[1] if named else text.split(",", 1)[0].partition("=")[0]
+        yield "network", "virtio-net" if model == "virtio" else model
+    elif key == "rng0":
+        yield "random", "virtio-rng"
+    elif re.match(r"^virtiofs\d+$", key):
+        yield "files", "virtio-fs"
+    elif key == "audio0":
+        named = re.search(r"(?:^|,)device=([\w-]+)", text)
+        yield "sound", named[1] if named else text.split(",", 1)[0]
+    elif re.match(r"^serial\d+$", key):
+        yield "serial", "isa-serial"
+
+
+def _display(config: Mapping[str, Any]) -> str:
+    """Model of the display; none or serial where there is none."""
+    text = str(config.get("vga") or "")
+    named = re.search(r"(?:^|,)type=([\w-]+)", text)
+    name = named[1] if named else text.split(",", 1)[0]
+    if not name or "=" in name:  # such as vga: memory=32
+        return "cirrus" if config.get("ostype") in BEFORE_VISTA else "std"
+    return "virtio-vga" if name.startswith("virtio") else re.sub(r"^(qxl|serial)\d$", r"\1", name)
 
 
 def _disk_model(bus: str, controller: str) -> str:

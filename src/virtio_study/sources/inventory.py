@@ -24,7 +24,7 @@ def inventory(client: Client) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `vmid`, `name`, `node`, `status`, `template`, `kind` (disk or network), `key`, `model`, `device_class`,
+        `vmid`, `name`, `node`, `status`, `template`, `kind` (of `devices.KINDS`), `key`, `model`, `device_class`,
         `balloon` ("off"; "device" while the server is off; or the name of its state in `instruments.MEMORY_STATES`),
         `hidden` (keys that may hide a device), `error` (why a server's configuration could not be read; then the
         device's columns are empty).

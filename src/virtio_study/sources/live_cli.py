@@ -108,8 +108,9 @@ def inventory(endpoint: Any, form: str, everything: bool) -> None:
         if len(shown):
             click.echo(_table(shown))
         servers = found["vmid"].nunique()
-        other = shown[shown["device_class"].ne("")]["vmid"].nunique()
-        click.echo(f"{servers} servers, {other} with a device that is not VirtIO", err=True)
+        work = shown[shown["kind"].isin(["disk", "network"])]
+        other = work[work["device_class"].ne("virtio")]["vmid"].nunique()
+        click.echo(f"{servers} servers, {other} with a disk or network card that is not VirtIO", err=True)
 
 
 @click.command()
