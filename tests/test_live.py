@@ -397,6 +397,11 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_host_and_what_is_wrong_with_
         True,
     )
     host.heal()
+    host.inject(Fault("no_sys_audit"))
+    says = [item.says for item in examine(client(host), study.servers) if item.status == "fail"]
+    assert "study@pve!collector has no Sys.Audit on simulated, and is shown its own tasks alone" in says
+    assert any(line.startswith("rrddata of node simulated: 403") for line in says)
+    host.heal()
     host.inject(Fault("unauthorized"))
     assert list(examine(client(host), study.servers))[-1].what == "token"
     with host.down():
@@ -417,12 +422,16 @@ def test_the_inventory_shows_devices_and_the_draft_is_a_protocol(
 
     table = inventory(client(host))
     assert set(table["vmid"]) >= {100, 101}
-    assert set(table["kind"]) == {"disk", "network"}
+    assert set(table["kind"]) == {"disk", "network", "display", "pointer", "balloon", "agent"}
     assert (table["error"] == "").all()
     monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
     place = ["--host", host.host, "--port", str(host.port), "--ca-file", str(host.ca_file)]
     shown = CliRunner().invoke(cli, ["inventory", *place, "--all", "--format", "json"])
     assert len(json.loads(shown.output)) == len(table)
+    counted = CliRunner().invoke(cli, ["inventory", *place])
+    assert "2 servers, 0 with a disk or network card that is not VirtIO" in counted.stderr
+    assert "usb-tablet" in counted.stdout
+    assert "virtio-scsi" not in counted.stdout
     made = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "mine"), "100", "101", *place])
     assert made.exit_code == 0, made.output
     drafted = load_study(tmp_path / "data" / "mine")
@@ -460,3 +469,16 @@ def test_polls_share_a_few_logins_and_a_lost_ticket_is_fetched_anew(host: Host, 
 @pytest.mark.parametrize("data", [None, "x", {"a": 1}, [1, None], [{"type": "qemu", "vmid": "x", "node": "n"}]])
 def test_a_list_of_servers_of_another_shape_has_no_server(data: Any) -> None:
     assert proxmox.nodes_of(data) == {}
+
+
+def test_tasks_are_asked_of_every_node_that_may_answer_also_of_those_without_a_server_of_the_study() -> None:
+    rows = [
+        {"type": "node", "node": "b", "status": "online"},
+        {"type": "node", "node": "a", "status": "unknown"},  # pvestatd is down there, and the API answers
+        {"type": "node", "node": "c", "status": "offline"},
+        {"type": "qemu", "vmid": 100, "node": "b"},
+        {"type": "node"},
+        None,
+    ]
+    assert proxmox.hosts_of(rows) == ["a", "b"]
+    assert proxmox.hosts_of(None) == []

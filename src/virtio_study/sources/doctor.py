@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,11 +53,18 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
     resources = client.get("/cluster/resources")
     nodes = nodes_of(resources.data) if resources.good else {}
     yield _servers(nodes, servers, token)
-    for node in sorted(set(nodes.values())):
+    known = sorted(set(nodes.values()))
+    yield from _unseen(client, known, token)
+    for node in known:
         yield from _node(client, node, token)
-    for vmid, node in sorted(nodes.items()):
-        if not servers or vmid in {server.vmid for server in servers.values()}:
-            yield from _vm(client, vmid, node, token)
+    for vmid in _wanted(nodes, servers):
+        yield from _vm(client, vmid, nodes[vmid], token)
+
+
+def _wanted(nodes: Mapping[int, str], servers: Mapping[str, Server]) -> list[int]:
+    """Servers to look at: those of the study that are shown; without a study all."""
+    of_study = {server.vmid for server in servers.values()}
+    return sorted(vmid for vmid in nodes if not servers or vmid in of_study)
 
 
 def _way(endpoint: Endpoint) -> Finding:
@@ -109,6 +116,27 @@ def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str
     return Finding("servers", "pass", f"{len(nodes)} servers are shown, all {len(servers)} of the study among them")
 
 
+def _unseen(client: Client, nodes: Sequence[str], token: str) -> Iterator[Finding]:
+    """Nodes whose tasks are not all shown: without Sys.Audit the list is shorter, and nothing says so.
+
+    A host before 6.1 does not have the question.
+    """
+    reply = client.get("/access/permissions")
+    if reply.good and isinstance(reply.data, dict):
+        lost = [node for node in nodes if not _has(reply.data, f"/nodes/{node}", "Sys.Audit")]
+        if lost:
+            says = f"{token} has no Sys.Audit on {', '.join(lost)}, and is shown its own tasks alone"
+            yield Finding("privileges", "fail", says, remedy(Reply(0.0, "", 403), token))
+
+
+def _has(known: Mapping[str, Any], path: str, name: str) -> bool:
+    """Whether a privilege is in force on a path, by the longest path listed (path -> privilege -> inherited)."""
+    above = [place for place in known if place == "/" or f"{path}/".startswith(f"{place}/")]
+    nearest = max(above, key=len, default="")
+    privileges = known.get(nearest)
+    return isinstance(privileges, dict) and bool(name in privileges if nearest == path else privileges.get(name))
+
+
 def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
     before = time.time()
     clock = client.get(f"/nodes/{node}/time")
@@ -118,8 +146,8 @@ def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
         says = f"{node}: the clock is {difference:+.0f} s from this machine's"
         cure = "run on the host: timedatectl (chrony keeps it right)" if far else ""
         yield Finding("clock", "warn" if far else "pass", says, cure)
-    for path, what in ((f"/nodes/{node}/status", "node status"), (f"/nodes/{node}/tasks?limit=1", "tasks")):
-        yield _asked(client.get(path), f"{what} of {node}", token)
+    for path in ("status", "rrddata?timeframe=hour&cf=AVERAGE", "tasks?limit=1"):
+        yield _asked(client.get(f"/nodes/{node}/{path}"), f"{path.split('?')[0]} of node {node}", token)
 
 
 def _vm(client: Client, vmid: int, node: str, token: str) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from virtio_study.sources.answers import Answer, around_of, is_simulated, of, qe
 from virtio_study.sources.changes import host_changes, tasks_of
 from virtio_study.sources.exports import merge_rrddata
 from virtio_study.sources.intake import Written, write_windows
-from virtio_study.sources.proxmox import TRIES, Client, Reply, nodes_of, remedy
+from virtio_study.sources.proxmox import TRIES, Client, Reply, hosts_of, nodes_of, remedy
 from virtio_study.study import Study
 
 __all__ = ["Collected", "Missing", "client_of", "collect", "places_of", "record_rrddata"]
@@ -103,9 +103,10 @@ def collect(study: Study, client: Client) -> Collected:
         places = places_of(study, nodes)
         paths = {"/cluster/tasks": ""}
         for node in sorted({nodes[s.vmid] for s in study.servers.values() if s.vmid in nodes}):
-            base = f"/nodes/{node}"
-            paths |= {f"{base}/status": "", f"{base}/tasks?limit=500": ""}
-            paths |= {f"{base}/rrddata?timeframe={frame}&cf=AVERAGE": "" for frame in TIMEFRAMES}
+            paths[f"/nodes/{node}/status"] = ""
+            paths |= {f"/nodes/{node}/rrddata?timeframe={frame}&cf=AVERAGE": "" for frame in TIMEFRAMES}
+        # of every node, for a server may have been on another one
+        paths |= {f"/nodes/{node}/tasks?limit=500": "" for node in hosts_of(first[1].data)}
         for name, base in places.items():
             paths |= {f"{base}/{what}": name for what in ("status/current", "config?current=1", "pending")}
             paths |= {

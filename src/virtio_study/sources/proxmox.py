@@ -15,7 +15,7 @@ from virtio_study.sources import pvesh
 from virtio_study.sources.secrets import Credential, credential
 from virtio_study.study import Endpoint
 
-__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "nodes_of", "remedy", "servers_of"]
+__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "hosts_of", "nodes_of", "remedy", "servers_of"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -251,6 +251,13 @@ def servers_of(resources: Any) -> dict[int, Mapping[str, Any]]:
         for row in rows
         if isinstance(row, dict) and row.get("type") == "qemu" and str(row.get("vmid")).isdecimal() and row.get("node")
     }
+
+
+def hosts_of(resources: Any) -> list[str]:
+    """Nodes of the cluster that may answer, from `/cluster/resources`: all but those that are known to be off."""
+    rows = [row for row in resources if isinstance(row, dict)] if isinstance(resources, list) else []
+    listed = [row for row in rows if row.get("type") == "node" and row.get("node")]
+    return sorted({str(row["node"]) for row in listed if row.get("status") != "offline"})
 
 
 def nodes_of(resources: Any) -> dict[int, str]:

@@ -4,11 +4,12 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from virtio_study.errors import StudyError
 from virtio_study.sources import store
 from virtio_study.sources.live import places_of
-from virtio_study.sources.proxmox import Client, Reply, nodes_of, remedy
+from virtio_study.sources.proxmox import Client, Reply, hosts_of, nodes_of, remedy
 from virtio_study.study import Study
 
 __all__ = ["watch"]
@@ -19,7 +20,6 @@ EVERY: tuple[tuple[float, str], ...] = (
     (60.0, "{node}/status"),
     (300.0, "{vm}/config?current=1"),
     (300.0, "{vm}/pending"),
-    (300.0, "{node}/tasks?limit=500"),
     (1800.0, "{vm}/rrddata?timeframe=hour&cf=AVERAGE"),
     (1800.0, "{node}/rrddata?timeframe=hour&cf=AVERAGE"),
     (43200.0, "{vm}/rrddata?timeframe=week&cf=AVERAGE"),
@@ -28,6 +28,9 @@ EVERY: tuple[tuple[float, str], ...] = (
     (3600.0, "/version"),
 )
 """Seconds between questions. Proxmox VE up to 8 keeps rows of a minute for 70 minutes: half an hour loses none."""
+
+TASKS_S = 300.0
+"""Of every node, for a server may have been on another one."""
 
 LIST_S, LIST_WHILE_LOST_S = 300.0, 60.0
 """Seconds between two looks at the list of servers, which tells their nodes; fewer while one of them is not shown."""
@@ -105,14 +108,15 @@ def watch(
             f"proxmox.backend: {backend}: watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"
         )
     polls, failures, due = 0, 0, _Due()
-    nodes: dict[int, str] = {}
+    resources: Any = None
     with store.alone(study.folder):
         while not until():
             now = client.clock()
-            replies, nodes = _poll(study, client, nodes, due, failures, now, poll_s)
+            replies, resources = _poll(study, client, resources, due, failures, now, poll_s)
             store.append(study.folder, replies)
             store.finish(study.folder, client.clock())
             polls += 1
+            nodes = nodes_of(resources)
             shown = places_of(study, nodes)
             failures = 0 if shown and (not replies or any(reply.good for reply in replies)) else failures + 1
             due.told(replies, now)
@@ -126,25 +130,28 @@ def watch(
 
 
 def _poll(
-    study: Study, client: Client, nodes: dict[int, str], due: _Due, failures: int, now: float, poll_s: float
-) -> tuple[list[Reply], dict[int, str]]:
-    """Replies of what is due, and the node of every server; after a failure the list of servers is asked first."""
+    study: Study, client: Client, resources: Any, due: _Due, failures: int, now: float, poll_s: float
+) -> tuple[list[Reply], Any]:
+    """Replies of what is due, and the latest list of servers and nodes; after a failure that list is asked first."""
+    nodes = nodes_of(resources)
     lost = any(server.vmid not in nodes for server in study.servers.values())
     list_s = LIST_WHILE_LOST_S if lost else LIST_S
     replies = client.get_all([RESOURCES] if failures else due.paths(now, {RESOURCES: list_s}))
     if replies and replies[0].good:
-        nodes = nodes_of(replies[0].data)
+        resources = replies[0].data
     if not failures or replies[0].good:
-        replies += client.get_all(due.paths(now, _wanted(places_of(study, nodes), poll_s)))
-    return replies, nodes
+        wanted = _wanted(places_of(study, nodes_of(resources)), hosts_of(resources), poll_s)
+        replies += client.get_all(due.paths(now, wanted))
+    return replies, resources
 
 
 def _wait(poll_s: float, failures: int) -> float:
     return min(LONGEST_WAIT_S, poll_s * 2.0 ** min(failures, 10)) if failures else poll_s
 
 
-def _wanted(places: Mapping[str, str], poll_s: float) -> dict[str, float]:
+def _wanted(places: Mapping[str, str], hosts: Sequence[str], poll_s: float) -> dict[str, float]:
     wanted = {f"{base}/status/current": poll_s for base in places.values()}
+    wanted |= {f"/nodes/{host}/tasks?limit=500": TASKS_S for host in hosts} if places else {}
     for period, form in EVERY:
         for base in places.values():
             node = "/".join(base.split("/")[:3])
