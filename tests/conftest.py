@@ -101,7 +101,9 @@ def make_recording(folder: Path, server: str, config: str, boot: int, **frame: f
         started_at="2026-01-01T00:00:00Z",
     )
     path = folder / "recordings" / server / config / f"{replicate}.parquet"
-    return recording.Recording(make_frame(**frame), provenance, path)  # type: ignore[arg-type]
+    made = make_frame(**frame)  # type: ignore[arg-type]
+    made["time"] += pd.Timedelta(hours=boot)
+    return recording.Recording(made, provenance, path)
 
 
 def write_notebook(path: Path, parameters: str, *cells: str) -> None:

@@ -32,7 +32,7 @@ def boot(
     cpu: float = 0.3,
     host: float = 400.0,
     displayed: str = "host_pss",
-    day: str = "2026-01-01",
+    start: str = "2026-01-01",
 ) -> pd.DataFrame:
     """One boot: 10 rows of start-up near one core, then 60 steady rows at 2 s; memory in MiB."""
     rows = 70
@@ -42,7 +42,7 @@ def boot(
     guest_bytes = (60 + rng.normal(0, 1) + rng.normal(0, 1, rows)) * MIB
     return pd.DataFrame(
         {
-            "time": pd.date_range(day, periods=rows, freq="2s", tz="UTC").astype("datetime64[us, UTC]"),
+            "time": pd.date_range(start, periods=rows, freq="2s", tz="UTC").astype("datetime64[us, UTC]"),
             "step_s": 2.0,
             "cpu_cores": np.clip(series, 0, None),
             "cpu_allocated_cores": 1.0,
@@ -88,5 +88,5 @@ def make_study(folder: Path, boots: int = 6, accelerator: str = "tcg", daily_cyc
                 devices={"disk": "ide"},
             )
             path = home / "recordings" / "versat" / config / f"{name}.parquet"
-            write(Recording(boot(rng, cpu, host, displayed, day), provenance, path), home)
+            write(Recording(boot(rng, cpu, host, displayed, f"{day}T00:{5 * number:02d}"), provenance, path), home)
     return load_study(home)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from virtio_study import recording, storage
 from virtio_study.errors import DataError
 from virtio_study.sources.answers import import_answers, of, qemu_server_of, read_answers
+from virtio_study.sources.live import record_rrddata
 from virtio_study.study import LogEntry, Study, load_study
 
 ROOT = Path(__file__).parent.parent
@@ -53,10 +54,25 @@ def test_the_bundled_recordings_come_out_of_the_answers_again(tmp_path: Path) ->
         pd.testing.assert_frame_equal(again.frame, kept.frame)
         assert (kept.provenance.kind, kept.provenance.accelerator) == ("emulated", "tcg")
     assert "was recorded already" in import_answers(study, [RAW])[0][1]
+
+
+def test_a_run_that_fits_no_configuration_is_named_and_a_stretch_of_time_is_recorded_once(tmp_path: Path) -> None:
+    study = rig_study(tmp_path)
     path = study.folder / "study.yaml"
-    path.write_text(path.read_text().replace("disk: ide", "disk: ahci"))
+    plain = path.read_text()
+    path.write_text(plain.replace("disk: ide", "disk: ahci"))
     notes = [note for _, note in import_answers(load_study(path), [RAW])]
     assert len([note for note in notes if note.startswith("not recorded: disk ide, network card e1000")]) == 4
+    # now the same run has another number: as a second recording it would count as a second boot
+    path.write_text(plain)
+    again = dict(import_answers(load_study(path), [RAW]))
+    assert again["versat"] == (
+        "not recorded as recordings/versat/virtio/api-03.parquet: the same time is in "
+        "recordings/versat/virtio/api-01.parquet, and counts once"
+    )
+    assert len(list(study.folder.glob("recordings/versat/*/*.parquet"))) == 3
+    runs = json.loads((study.folder / "timeline.json").read_text())["versat"]
+    assert [run["replicate"] for run in runs] == ["api-01", "api-02", ""]
 
 
 def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:
@@ -106,6 +122,26 @@ def test_a_run_that_went_on_is_recorded_again_longer_and_the_others_stay(tmp_pat
     pd.testing.assert_frame_equal(now, recording.read(RIG / place, RIG).frame)
     # a shorter import later takes nothing away
     assert "recorded already" in dict(import_answers(study, [until((start + end) / 2, tmp_path)]))[place]
+
+
+def test_a_start_too_quick_for_the_rows_is_found_by_uptime_and_tasks(tmp_path: Path) -> None:
+    """The rig's servers were off for some 20 s: no row of a minute lacks a value."""
+    study = rig_study(tmp_path)
+    protocol = study.folder / "study.yaml"
+    window = "{server: versat, driver_config: emulated, start: 2026-11-23T13:40:00Z, end: 2026-11-23T14:10:00Z}"
+    protocol.write_text(f"{protocol.read_text()}windows:\n  - {window}\n")
+    (study.folder / "raw").mkdir()
+    shutil.copy(RAW, study.folder / "raw" / "api-20261123.jsonl.zst")
+    written, missing = record_rrddata(load_study(protocol))
+    assert missing == []
+    found = recording.read(study.folder / written[0][0], study.folder)
+    assert len(found.frame) == 30
+    assert not found.frame[["cpu_cores", "net_in_bytes_per_s"]].isna().any().any()
+    begun = PHASES["balloon"][0]
+    told = [item for item in found.provenance.contaminated if item[2] == "restart"]
+    assert told
+    assert all(begun - 10 < start < end < begun + 10 for start, end, _ in told)
+    assert found.provenance.versions["host_kernel"].startswith("6.18")
 
 
 def test_a_recording_that_was_killed_between_two_files_is_made_anew(tmp_path: Path) -> None:

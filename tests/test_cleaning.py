@@ -184,6 +184,17 @@ def test_a_disturbance_excludes_the_rows_that_it_touches_with_its_reason():
     assert (labelled.loc[hit, "period"] == "excluded").all()
 
 
+def test_after_a_restart_that_the_source_tells_the_start_up_is_looked_for_anew():
+    frame = pd.concat([recording_frame(), recording_frame()], ignore_index=True)
+    frame["time"] = pd.date_range("2026-11-01", periods=len(frame), freq="10s", tz="UTC")
+    frame.loc[120:134, "cpu_cores"] += 0.5
+    assert "restart" not in set(label_periods(frame)["reason"]), "nothing in these rows tells it"
+    at = frame["time"].iloc[120].timestamp() - 5
+    labelled = label_periods(frame, contaminated={"b": [(at, at + 1, "restart")]})
+    assert labelled.index[labelled["reason"] == "restart"].tolist() == list(range(120, 136))
+    assert set(labelled.loc[120:135, "period"]) == {"transient"}
+
+
 def test_rows_for_which_the_instrument_fell_back_are_excluded_and_a_mixture_is_left_to_be_seen():
     frame = recording_frame().assign(mem_instrument="guest_stats")
     frame.loc[[60, 90], "mem_instrument"] = "host_cgroup"

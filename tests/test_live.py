@@ -152,7 +152,7 @@ def test_a_window_that_the_configuration_contradicts_is_not_recorded_and_the_oth
         store.append(study.folder, [Reply(late + 1200, config, 200, shown)])
         done = collect(study, client(host))
     (wrong,) = done.missing
-    assert (wrong.server, wrong.path) == ("versat", "config")
+    assert (wrong.server, wrong.path) == ("versat", "windows")
     assert f"claims disk {devices[0].disk}" in wrong.cause
     assert f"has {devices[1].disk}" in wrong.cause
     assert len(done.written) == len(study.windows) - 1

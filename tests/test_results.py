@@ -4,11 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from synthetic import MIB, make_study
+from synthetic import MIB, boot, make_study
 from virtio_study import results, steps
 from virtio_study.errors import DataError, StudyError
+from virtio_study.recording import Recording, recordings, write
 from virtio_study.study import load_study
 
 
@@ -154,6 +156,15 @@ def test_one_recording_a_side_under_a_constant_load_has_an_interval_and_a_robust
 
 
 class TestMistakes:
+    def test_two_recordings_of_the_same_time(self, tmp_path):
+        study = make_study(tmp_path, boots=2)
+        same = boot(np.random.default_rng(1), start="2026-01-01T00:06")
+        first = next(recordings(study.folder, "versat", "emulated"))
+        provenance = first.provenance.model_copy(update={"replicate": "rrd-01"})
+        write(Recording(same, provenance, first.path.with_name("rrd-01.parquet")), study.folder)
+        with pytest.raises(DataError, match="boot-01 and rrd-01 hold the same time, and would count as two replicates"):
+            steps.collect(study, "versat", "emulated")
+
     def test_a_step_makes_what_it_needs(self, tmp_path):
         study = make_study(tmp_path, boots=2)
         assert results.collect_results(study)["servers"]["versat"]["comparisons"]["total"]["effects"]

@@ -17,6 +17,7 @@ from imports import windowed
 from virtio_study import recording
 from virtio_study.cli import cli
 from virtio_study.errors import DataError
+from virtio_study.sources.changes import stops
 from virtio_study.sources.intake import import_rrd
 from virtio_study.sources.rows import counter_spikes, rrd_frame
 from virtio_study.sources.rrd import archives, fetch, find, read_rows
@@ -305,6 +306,25 @@ def test_a_disk_counter_that_fell_back_is_found_in_the_rows_of_real_files(
     (found,) = recording.recordings(study.folder, "alpha", "emulated")
     # within the window alone there are enough rows before it, too
     assert found.provenance.contaminated == [(START + 6000, START + 6060, "disk counter fell back")]
+
+
+def test_a_stop_inside_a_window_is_found_in_real_files_and_in_half_hours_by_the_minutes(
+    tmp_path: Path, needs: Callable[[str], str], folder: Path
+) -> None:
+    needs("rrdtool")
+    host = tmp_path / "db"
+    shutil.copytree(folder / "pve-vm-9.0", host / "pve-vm-9.0")
+    start, end = "2025-12-29T05:00:00Z", "2025-12-29T10:00:00Z"
+    study = windowed(tmp_path, ("alpha", "emulated", start, end))
+    import_rrd(study, host)
+    (found,) = recording.recordings(study.folder, "alpha", "emulated")
+    stop = START + STOPPED[0] // 60 * 60
+    # the minute without values and the first one after it, whose counters had begun anew
+    assert found.provenance.contaminated == [(stop, stop + 120, "restart")]
+    known = read_rows([host / "pve-vm-9.0" / "100"], "AVERAGE")
+    frames = {float(step): rrd_frame(known[step], step, "AVERAGE", "rows") for step in (60, 1800)}
+    assert stops({1800.0: frames[1800.0]}) == []
+    assert [(item.start_s, item.end_s) for item in stops(frames)] == [(stop, stop + 120)]
 
 
 def test_a_burst_of_reads_alone_is_no_counter_that_fell_back() -> None:

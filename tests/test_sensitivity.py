@@ -13,7 +13,7 @@ from virtio_study.stats.levels import boot_levels
 
 def side(seed: int, boots: int, cpu: float, day: str = "2026-01-01") -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    frames = [boot(rng, cpu=cpu, day=day).assign(replicate=f"boot-{n:02d}") for n in range(boots)]
+    frames = [boot(rng, cpu=cpu, start=day).assign(replicate=f"boot-{n:02d}") for n in range(boots)]
     return label_periods(pd.concat(frames, ignore_index=True))
 
 

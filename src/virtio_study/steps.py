@@ -1,6 +1,7 @@
 """The first two steps of the way: recordings gathered into one table, its periods labelled; artefacts in `work/`."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
     names = [item.replicate for item in provenances]
     if len(set(names)) != len(names):
         raise DataError(f"{server} under {driver_config}: two recordings have the same replicate; names: {names}")
+    _refuse_overlap(f"{server} under {driver_config}", frames)
     collected = pd.concat(frames, ignore_index=True)
     write_table(work_file(study, server, driver_config, "collected.parquet"), collected)
     write_json(
@@ -88,6 +90,17 @@ def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
         [item.model_dump(mode="json") for item in provenances],
     )
     return collected
+
+
+def _refuse_overlap(where: str, frames: list[pd.DataFrame]) -> None:
+    """`DataError` if two recordings share more than a row's time: one boot would count as two replicates."""
+    for before, after in pairwise(sorted(frames, key=lambda frame: frame["time"].iloc[0])):
+        if (before["time"].iloc[-1] - after["time"].iloc[0]).total_seconds() > 0:
+            names = before["replicate"].iloc[0], after["replicate"].iloc[0]
+            raise DataError(
+                f"{where}: recordings {names[0]} and {names[1]} hold the same time, and would count as two replicates; "
+                "record the study anew from one source"
+            )
 
 
 def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:

@@ -17,7 +17,7 @@ PERIODS = ("transient", "steady", "excluded")
 REASONS = {
     "start-up": "start-up, found by MSER-5 on the CPU series",
     "before the load": "steady already, but before the load of the protocol began",
-    "restart": "start-up after a restart inside the recording (the uptime fell)",
+    "restart": "a restart inside the recording (the uptime fell, or the source says so), and the start-up after it",
     "no steady state": "the start-up would take more than half of the recording",
     "gap": "the interval of this row is not one step long",
     "outside the window": "outside the study's windows",
@@ -138,7 +138,8 @@ def label_periods(
     load_started : mapping of replicate to seconds, optional
         Uptime at which the load of the protocol began. It only ever shortens the steady stretch that the rule found.
     contaminated : mapping of replicate to sequence of (start, end, reason), optional
-        Stretches, in Unix seconds, in which something else went on; a row that any of it touches is excluded.
+        Stretches, in Unix seconds, in which something else went on; a row that any of it touches is excluded. After one
+        whose reason is `restart` the start-up is looked for anew.
 
     Returns
     -------
@@ -159,8 +160,10 @@ def label_periods(
         if (boot["time"].diff().dropna() <= pd.Timedelta(0)).any():
             raise DataError(f"replicate {replicate}: times must increase; collect its recording again")
         name = str(replicate)
-        reasons = _reasons(boot, column, windows, (load_started or {}).get(name))
-        _contaminate(reasons, boot, (contaminated or {}).get(name, ()))
+        disturbed = (contaminated or {}).get(name, ())
+        restarts = [end for _, end, reason in disturbed if reason == "restart"]
+        reasons = _reasons(boot, column, windows, (load_started or {}).get(name), restarts)
+        _contaminate(reasons, boot, disturbed)
         reasons[_blips(boot, reasons)] = "another instrument"
         labelled.loc[boot.index, "reason"] = reasons
     labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
@@ -180,7 +183,11 @@ _PERIOD_OF = {
 
 
 def _reasons(
-    boot: pd.DataFrame, column: str, windows: Sequence[tuple[datetime, datetime]], load_started: float | None
+    boot: pd.DataFrame,
+    column: str,
+    windows: Sequence[tuple[datetime, datetime]],
+    load_started: float | None,
+    restarts: Sequence[float],
 ) -> NDArray[np.object_]:
     """Reason of each row of one replicate; its first in the order window, start-up, before the load, gap wins."""
     reasons: NDArray[np.object_] = np.full(len(boot), "", dtype=object)
@@ -192,7 +199,7 @@ def _reasons(
     reasons[~inside] = "outside the window"
     values = boot[column].to_numpy(dtype=np.float64)
     memory = boot["mem_host_bytes"].to_numpy(dtype=np.float64) if "mem_host_bytes" in boot.columns else None
-    edges = [0, *np.flatnonzero(_restarted(boot)), len(boot)]
+    edges = np.unique([0, *_restarted(boot, restarts), len(boot)])
     for number, (first, last) in enumerate(pairwise(edges)):
         rows = np.arange(first, last)[inside[first:last]]
         start_up = steady_start(values[rows])
@@ -223,8 +230,7 @@ def _contaminate(
     reasons: NDArray[np.object_], boot: pd.DataFrame, contaminated: Sequence[tuple[float, float, str]]
 ) -> None:
     """Give the steady rows that a disturbance touches its reason."""
-    ends = (boot["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy()
-    begins = ends - boot["step_s"].to_numpy()
+    begins, ends = _edges(boot)
     for start, end, reason in contaminated:
         reasons[(begins < end) & (ends > start) & (reasons == "")] = reason
 
@@ -243,11 +249,19 @@ def _blips(boot: pd.DataFrame, reasons: NDArray[np.object_]) -> NDArray[np.bool_
     return other if 0 < other.sum() <= FEW_BLIPS * steady.sum() else np.zeros(len(boot), dtype=bool)
 
 
-def _restarted(boot: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows whose uptime is below that of the row before."""
+def _restarted(boot: pd.DataFrame, restarts: Sequence[float]) -> list[int]:
+    """First rows after a restart: the uptime is below that of the row before, or a restart that is told has ended."""
+    begins, _ = _edges(boot)
+    told = [int(place) for place in np.searchsorted(begins, restarts)]
     if "uptime_s" not in boot.columns:
-        return np.zeros(len(boot), dtype=bool)
-    return np.asarray(boot["uptime_s"].ffill().diff() < 0, dtype=bool)
+        return told
+    return [*told, *(int(place) for place in np.flatnonzero(boot["uptime_s"].ffill().diff() < 0))]
+
+
+def _edges(boot: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unix seconds at which every row's interval begins and ends."""
+    ends: NDArray[np.float64] = np.asarray((boot["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), np.float64)
+    return ends - np.asarray(boot["step_s"], np.float64), ends
 
 
 def _irregular(boot: pd.DataFrame) -> NDArray[np.bool_]:

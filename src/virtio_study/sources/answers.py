@@ -17,8 +17,8 @@ from virtio_study import __version__
 from virtio_study.errors import DataError
 from virtio_study.recording import Provenance
 from virtio_study.sources import rows
-from virtio_study.sources.changes import Disturbance, Polls
-from virtio_study.sources.intake import Written, configured, keep, keep_raw
+from virtio_study.sources.changes import Disturbance, Polls, kernel_at
+from virtio_study.sources.keeping import Written, configured, keep, keep_raw
 from virtio_study.sources.timeline import Around, Span, match, timeline
 from virtio_study.steps import write_json
 from virtio_study.study import Server, Study
@@ -160,7 +160,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     Returns
     -------
     list of (str, str)
-        As in `intake.Written`; a run that is not recorded is named too. The timeline is in `timeline.json`.
+        As in `keeping.Written`; a run that is not recorded is named too. The timeline is in `timeline.json`.
 
     Raises
     ------
@@ -174,34 +174,39 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
         simulated=is_simulated(answers),
         inputs=keep_raw(study, paths),
     )
-    plain: dict[str, list[dict[str, Any]]] = {}
-    written: Written = []
-    refused: list[DataError] = []
-    for name, server in study.servers.items():
-        polls = [*of(answers, rf"/nodes/[^/]+/qemu/{server.vmid}/status/current")]
-        around = around_of(study, name, answers)
-        found = [match(span, study.driver_configs) for span in timeline(polls, around, server.vmid)]
-        if not found:
-            raise DataError(
-                f"{name}: no answer of /nodes/NODE/qemu/{server.vmid}/status/current shows it running; for answers of "
-                "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
-            )
-        plain[name] = []
-        for span in found:
-            number = sum(bool(earlier["replicate"]) for earlier in plain[name]) + 1
-            plain[name].append(span.as_dict() | {"replicate": f"api-{number:02d}" if span.driver_config else ""})
-            if not span.driver_config:
-                written.append((name, f"not recorded: {span.why}"))
-                continue
-            try:
-                written.append(_record(study, name, plain[name][-1]["replicate"], span, polls, around, said))
-            except DataError as error:  # such as a run of one poll: the others are recorded all the same
-                refused.append(error)
-                written.append((name, f"not recorded: {error}"))
-    if refused and not any(place.startswith("recordings/") for place, _ in written):
-        raise refused[0]
-    write_json(study.folder / TIMELINE, plain)
+    runs = {name: _runs(study, name, answers, said) for name in study.servers}
+    written = [done for found in runs.values() for done, _ in found]
+    if all(place in study.servers for place, _ in written):
+        raise DataError("nothing was recorded; " + "; ".join(f"{place}: {told}" for place, told in written[:4]))
+    write_json(study.folder / TIMELINE, {name: [run for _, run in found] for name, found in runs.items()})
     return written
+
+
+def _runs(
+    study: Study, name: str, answers: Sequence[Answer], said: "_Said"
+) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+    """What came of every run of a server, as in `Written`, and the run as `timeline.json` has it."""
+    vmid = study.servers[name].vmid
+    polls = [*of(answers, rf"/nodes/[^/]+/qemu/{vmid}/status/current")]
+    around = around_of(study, name, answers)
+    spans = [match(span, study.driver_configs) for span in timeline(polls, around, vmid)]
+    if not spans:
+        raise DataError(
+            f"{name}: no answer of /nodes/NODE/qemu/{vmid}/status/current shows it running; for answers of rrddata "
+            "alone, add windows to study.yaml and see virtio-study files rrddata"
+        )
+    runs: list[tuple[tuple[str, str], dict[str, Any]]] = []
+    for span in spans:
+        replicate = f"api-{1 + sum(bool(run['driver_config']) for _, run in runs):02d}"
+        done = name, f"not recorded: {span.why}"
+        if span.driver_config:
+            try:
+                done = _record(study, name, replicate, span, polls, around, said)
+            except DataError as error:  # such as a run of one poll: the others are recorded all the same
+                done = name, f"not recorded: {error}"
+        kept = {"replicate": "", "why": span.why or done[1]} if done[0] == name else {"replicate": replicate}
+        runs.append((done, span.as_dict() | kept))
+    return runs
 
 
 @dataclass(frozen=True)
@@ -266,13 +271,8 @@ def _frame(
 
 
 def _provenance(study: Study, name: str, replicate: str, span: Span, proxmox: str, around: Around) -> Provenance:
-    kernels = [
-        str(_object(data, "current-kernel").get("release") or str(data.get("kversion") or "").removeprefix("Linux "))
-        for statuses in around.statuses.values()
-        for at, data in statuses
-        if at <= span.end_s
-    ]
-    versions = {"proxmox-ve": proxmox, "host_kernel": kernels[-1] if kernels else "", "qemu": span.qemu}
+    kernels = [kernel_at(statuses, span.end_s) for statuses in around.statuses.values()]
+    versions = {"proxmox-ve": proxmox, "host_kernel": max(kernels, default=""), "qemu": span.qemu}
     return Provenance(
         study=study.name,
         server=name,

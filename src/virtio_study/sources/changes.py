@@ -1,12 +1,15 @@
 """What went on around a server, from the API's answers and the researcher's log: changes, and what disturbs rows."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
+import pandas as pd
+
 from virtio_study.instruments import memory_states
-from virtio_study.sources.rows import number
+from virtio_study.sources.rows import COUNTED, number
 
 __all__ = [
     "CONTAMINATING",
@@ -15,8 +18,11 @@ __all__ = [
     "edits",
     "gaps",
     "host_changes",
+    "kernel_at",
     "locks",
     "seconds",
+    "starts",
+    "stops",
     "tasks_of",
     "view_changes",
     "views",
@@ -40,8 +46,11 @@ CONTAMINATING: dict[str, str] = {
     "qmpause": "paused",
     "qmsuspend": "suspended",
     "qmresume": "resumed",
+    "qmreset": "restart",
 }
 """Type of a task -> why rows meanwhile say nothing about drivers; starts and stops are seen in the uptime."""
+
+STARTS = ("qmstart", "qmreboot", "qmreset", "hastart")
 
 LOCKS: dict[str, str] = {
     "backup": "backup",
@@ -138,6 +147,23 @@ def host_changes(statuses: Polls) -> tuple[list[Disturbance], list[Disturbance]]
     return reboots, upgrades
 
 
+def kernel_at(statuses: Polls, moment: float) -> str:
+    """Release of a node's kernel at a moment: of an answer since, if the node was up all the time, or the last before.
+
+    Empty if no answer tells. Parameters are as in `host_changes`.
+    """
+    found = ""
+    for at, data in statuses:
+        kernel = data.get("current-kernel")
+        release = kernel.get("release") if isinstance(kernel, Mapping) else None
+        release = str(release or str(data.get("kversion") or "").removeprefix("Linux "))
+        if at > moment:
+            since = at - (seconds(data.get("uptime")) or 0.0)
+            return release if since <= moment and release else found
+        found = release or found
+    return found
+
+
 def tasks_of(tasks: Sequence[Mapping[str, Any]], vmid: int, first: float, last: float) -> Iterator[Disturbance]:
     """Tasks on a server between two moments during which its rows say nothing."""
     seen = set()
@@ -152,6 +178,47 @@ def tasks_of(tasks: Sequence[Mapping[str, Any]], vmid: int, first: float, last: 
         end = seconds(task.get("endtime")) or last
         if start <= last and end >= first:
             yield Disturbance(max(start, first), min(end, last), CONTAMINATING[kind])
+
+
+def starts(tasks: Sequence[Mapping[str, Any]], polls: Polls, vmid: int) -> Iterator[Disturbance]:
+    """Every start of a server that its tasks or its uptime tell, where there are no polls enough to see it.
+
+    Parameters
+    ----------
+    tasks, polls
+        Of `/nodes/{node}/tasks` and of `status/current`.
+    """
+    told = [task for task in tasks if str(task.get("id")) == str(vmid) and task.get("type") in STARTS]
+    moments = {moment for task in told if (moment := seconds(task.get("starttime")))}
+    moments |= {round(at - uptime) for at, data in polls if (uptime := seconds(data.get("uptime")))}
+    yield from (Disturbance(moment, moment + 1.0, "restart") for moment in sorted(moments))
+
+
+def stops(frames: Mapping[float, pd.DataFrame]) -> list[Disturbance]:
+    """Stretches of rrddata rows in which a server was off or had just been started.
+
+    pvestatd writes of a server that is off nothing but its allocation, and the first row after a start has no rates
+    where more than half of it went by without (rrdtool, DERIVE and `xff`); a quicker start is not seen in rows.
+
+    Parameters
+    ----------
+    frames : mapping of float to DataFrame
+        Seconds between rows -> frame of `rows.rrd_frame`; where two have rows of one time, the finer one is asked.
+    """
+    found: list[Disturbance] = []
+    known_from = math.inf
+    for step_s, frame in sorted(frames.items()):
+        ends = frame["time"].map(pd.Timestamp.timestamp).to_numpy(dtype=float)
+        rates = frame[[column for column in COUNTED if column in frame]].notna()
+        off = frame["cpu_cores"].isna() & frame["mem_displayed_bytes"].isna()
+        begun = ~rates.any(axis=1) if rates.to_numpy().any() else off
+        for end in ends[(off | begun).to_numpy() & (ends <= known_from)]:
+            start = float(end) - step_s
+            if found and found[-1].start_s < start <= found[-1].end_s:
+                start = found.pop().start_s
+            found.append(Disturbance(start, float(end), "restart"))
+        known_from = min(known_from, float(ends.min()) - step_s)
+    return sorted(found, key=lambda item: item.start_s)
 
 
 def locks(polls: Polls) -> Iterator[Disturbance]:

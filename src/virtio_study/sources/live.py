@@ -9,9 +9,9 @@ from virtio_study.devices import agent_enabled
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources import rows, store
 from virtio_study.sources.answers import Answer, around_of, is_simulated, of, qemu_server_of, read_answers
-from virtio_study.sources.changes import host_changes, tasks_of
+from virtio_study.sources.changes import host_changes, starts, stops, tasks_of
 from virtio_study.sources.exports import merge_rrddata
-from virtio_study.sources.intake import Written, write_windows
+from virtio_study.sources.keeping import Written, write_windows
 from virtio_study.sources.proxmox import TRIES, Client, Reply, hosts_of, nodes_of, remedy
 from virtio_study.study import Study
 
@@ -144,10 +144,10 @@ def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
     Returns
     -------
     written : list of (str, str)
-        As in `intake.Written`.
+        As in `keeping.Written`.
     missing : list of Missing
-        Servers that have a window and no usable rows in it, and windows that the host's configuration contradicts; the
-        others are recorded all the same.
+        Servers that have a window and no usable rows in it, windows that the host's configuration contradicts, and
+        windows in the time of another recording; the others are recorded all the same.
     """
     answers = read_answers(store.stored(study.folder))
     written: Written = []
@@ -158,7 +158,7 @@ def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
                 for place, told in _record(study, name, answers):
                     if place == name:
                         cause = told.removeprefix("not recorded: ")
-                        missing.append(Missing(name, "config", cause, "correct the windows in study.yaml"))
+                        missing.append(Missing(name, "windows", cause, "correct the windows in study.yaml"))
                     else:
                         written.append((place, told))
             except DataError as error:
@@ -190,13 +190,15 @@ def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
     }
     said |= {"kind": "simulated"} if is_simulated(answers) else {}
     around = around_of(study, name, answers)
+    polls = [*of(answers, rf"/nodes/[^/]+/qemu/{vmid}/status/current")]
     disturbed = [*tasks_of(around.tasks, vmid, 0.0, max(answer.time_s for answer in answers))]
+    disturbed += [*starts(around.tasks, polls, vmid), *stops(frames)]
     spans = [(window.start.timestamp(), window.end.timestamp()) for window in study.windows if window.server == name]
     for statuses in around.statuses.values():
         # between two windows an upgrade may be part of what the researcher did, and its moment may be days wide
         upgrades = host_changes(statuses)[1]
         disturbed += [up for up in upgrades if any(start <= up.start_s and up.end_s <= end for start, end in spans)]
-    return write_windows(study, name, frames, "rrddata", said, disturbed, around.configs)
+    return write_windows(study, name, frames, "rrddata", said, disturbed, around)
 
 
 def _rrddata(answers: Sequence[Answer], pattern: str) -> Iterable[tuple[str, Any]]:

@@ -16,7 +16,7 @@ from virtio_study.instruments import host_instrument, memory_states
 from virtio_study.recording import SCHEMA
 from virtio_study.study import Server
 
-__all__ = ["RRD_COLUMNS", "add_node_cpu", "counter_spikes", "number", "rrd_frame", "sample_frame"]
+__all__ = ["COUNTED", "RRD_COLUMNS", "add_node_cpu", "counter_spikes", "number", "rrd_frame", "sample_frame"]
 
 RRD_COLUMNS: dict[str, str] = {
     "maxcpu": "cpu_allocated_cores",
@@ -34,6 +34,7 @@ RRD_COLUMNS: dict[str, str] = {
 """Key of an rrddata row -> column of the schema in the same unit; `cpu` is a share of `maxcpu` and becomes cores."""
 
 COUNTERS = ("diskread", "diskwrite", "netin", "netout")
+COUNTED = tuple(RRD_COLUMNS[key] for key in COUNTERS)
 
 LARGEST = 2.0**64
 """No counter of a host goes further."""

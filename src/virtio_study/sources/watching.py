@@ -103,10 +103,9 @@ def watch(
     DataError
         If another collector is at work.
     """
-    if (backend := client.endpoint.backend) != "https":
-        raise StudyError(
-            f"proxmox.backend: {backend}: watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"
-        )
+    if (how := client.endpoint.backend) != "https":
+        says = "watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"
+        raise StudyError(f"proxmox.backend: {how}: {says}")
     polls, failures, due = 0, 0, _Due()
     resources: Any = None
     with store.alone(study.folder):
@@ -117,8 +116,8 @@ def watch(
             store.finish(study.folder, client.clock())
             polls += 1
             nodes = nodes_of(resources)
-            shown = places_of(study, nodes)
-            failures = 0 if shown and (not replies or any(reply.good for reply in replies)) else failures + 1
+            answered = not replies or any(reply.good for reply in replies)
+            failures = 0 if answered and places_of(study, nodes) else failures + 1
             due.told(replies, now)
             if failures:
                 due = _Due()

@@ -22,6 +22,7 @@ HOURS = (72, 72, 72)
 """How long each configuration is in force: more than two whole days, which a server with a daily cycle needs."""
 
 NAME = "simulated"
+LOAD = ("disk_read_bytes_per_s", "disk_write_bytes_per_s", "net_in_bytes_per_s")
 LABELS = {
     "emulated": ("emulated devices (simulated)", "dispositivos emulados (simulado)"),
     "balloon": ("emulated devices and balloon driver (simulated)", "dispositivos emulados y driver balloon (simulado)"),
@@ -148,6 +149,7 @@ def _protocol(story: Story) -> dict[str, Any]:
         "driver_configs": named,
         "comparisons": comparisons,
         "metrics": ["cpu", "mem_displayed", "mem_host"],
+        "load": {server.name: [{"column": column, "margin": 0.1} for column in LOAD] for server in story.servers},
         "windows": windows,
         "seed": story.seed,
     }
