@@ -83,10 +83,10 @@ def test_load_is_given_column_by_column(total):
 def test_boots_have_their_start_up(found):
     boots = found["servers"]["versat"]["configurations"]["virtio"]["boots"]
     assert len(boots) == 6
-    for boot in boots:
-        assert boot["transient_s"] >= 20
-        assert boot["levels"]["cpu"]["start_up_peak"] > 0.9
-        assert boot["levels"]["cpu"]["peak"] < 0.5
+    for one in boots:
+        assert one["transient_s"] >= 20
+        assert one["levels"]["cpu"]["start_up_peak"] > 0.9
+        assert one["levels"]["cpu"]["peak"] < 0.5
 
 
 def test_same_bytes_again(study, found):
@@ -153,6 +153,24 @@ def test_one_recording_a_side_under_a_constant_load_has_an_interval_and_a_robust
     assert total["verdicts"]["mem_host"]["status"] == "with_reservations"
     assert "enough_replicates" in [reason["name"] for reason in total["verdicts"]["mem_host"]["reasons"]]
     assert total["effects"]["mem_displayed"]["status"] == "instrument_switch"
+
+
+def test_a_study_with_windows_has_its_runs_in_order_with_the_view_of_the_displayed_memory(tmp_path):
+    study = make_study(tmp_path, boots=2)
+    path = study.folder / "study.yaml"
+    windows = [("emulated", "2026-01-01"), ("virtio", "2026-01-02")]
+    lines = [f"  - {{server: versat, driver_config: {c}, start: {d}T00:00Z, end: {d}T23:00Z}}" for c, d in windows]
+    path.write_text(path.read_text() + "windows:\n" + "\n".join(lines) + "\n")
+    runs = run(load_study(path))["timeline"]["versat"]
+    assert [(item["driver_config"], item["replicate"]) for item in runs] == [
+        ("emulated", "boot-01"),
+        ("emulated", "boot-02"),
+        ("virtio", "boot-01"),
+        ("virtio", "boot-02"),
+    ]
+    assert [[view for _, view in item["instruments"]] for item in runs] == [["host"], ["host"], ["guest"], ["guest"]]
+    assert all(item["end_s"] - item["start_s"] == 140 and item["start_up_s"] >= 20 for item in runs)
+    assert run(make_study(tmp_path / "without"))["timeline"] is None
 
 
 class TestMistakes:

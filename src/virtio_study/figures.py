@@ -310,6 +310,8 @@ def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
 def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
     """Runs of every server by driver configuration, dotted their start-up, and hatched what disturbed them.
 
+    A strip below each run shows whose view the displayed memory was.
+
     Parameters
     ----------
     runs : dict
@@ -319,18 +321,19 @@ def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], word
 
     colours = dict(zip(labels, (ORANGE, GREY, GREEN, BLUE, "#CC79A7", "#F0E442"), strict=False))
     with style():
-        figure, (axes,) = _figure(height_in=1.2 + 0.6 * len(runs))
+        figure, (axes,) = _figure(height_in=2.2 + 0.7 * len(runs))
         for place, spans in enumerate(runs.values()):
             for span in spans:
-                start, end = (_day(span[key]) for key in ("start_s", "end_s"))
                 colour = colours.get(span["driver_config"], "#ffffff")
-                axes.broken_barh([(start, end - start)], (place - 0.3, 0.6), facecolors=colour, edgecolor="#222222")
+                _bar(axes, span["start_s"], span["end_s"], (place - 0.3, 0.6), colour)
                 left_out = [(item["start_s"], item["end_s"], "///") for item in span["contaminated"]]
                 if span["start_up_s"]:
                     left_out.append((span["start_s"], span["start_s"] + span["start_up_s"], "...."))
                 for start_s, end_s, hatch in left_out:
-                    bar = [(_day(start_s), _day(end_s) - _day(start_s))]
-                    axes.broken_barh(bar, (place - 0.3, 0.6), facecolors="none", edgecolor="#222222", hatch=hatch)
+                    _bar(axes, start_s, end_s, (place - 0.3, 0.6), "none", hatch)
+                begins = [since for since, _ in span["instruments"]]
+                for (since, view), until in zip(span["instruments"], [*begins[1:], span["end_s"]], strict=True):
+                    _bar(axes, since, until, (place + 0.32, 0.13), VIEWS[view][0])
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -338,10 +341,26 @@ def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], word
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(words.gettext("time (UTC)"))
-        for name, label in labels.items():
-            axes.plot([], [], "s", color=colours.get(name, "#ffffff"), label=shortened(label, LONGEST))
+        shown = {view for spans in runs.values() for span in spans for _, view in span["instruments"]}
+        named = [(colours.get(name, "#ffffff"), label) for name, label in labels.items()]
+        named += [(colour, words.gettext(label)) for view, (colour, label) in VIEWS.items() if view in shown]
+        for colour, label in named:
+            axes.plot([], [], "s", color=colour, markeredgecolor="#222222", label=shortened(label, LONGEST))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), handlelength=1.2)
     return figure
+
+
+VIEWS = {
+    "host": ("#ffffff", "displayed: the host's view"),
+    "guest": ("#222222", "displayed: the guest's view"),
+    "unknown": ("#bbbbbb", "displayed: not known whose view"),
+}
+
+
+def _bar(axes: "Axes", start_s: float, end_s: float, place: tuple[float, float], colour: str, hatch: str = "") -> None:
+    """A stretch of time, in Unix seconds, at a height (lower edge, height)."""
+    bar = [(_day(start_s), _day(end_s) - _day(start_s))]
+    axes.broken_barh(bar, place, facecolors=colour, edgecolor="#222222", hatch=hatch or None)
 
 
 def _day(time_s: float) -> float:

@@ -16,6 +16,7 @@ from virtio_study.cleaning.transients import LATE_GAIN, period_table
 from virtio_study.comparison import compare_sides, level_dict
 from virtio_study.errors import DataError
 from virtio_study.evidence import INSTRUMENT_COLUMNS
+from virtio_study.instruments import instrument
 from virtio_study.plausibility import accesses, plausibility
 from virtio_study.pooling import pooled
 from virtio_study.recording import Provenance
@@ -242,11 +243,14 @@ def _counts(study: Study) -> dict[str, Any] | None:
 
 
 def _timeline(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
-    """Runs of every server as an import found them, if the study was imported so, and how long each took to start."""
+    """Runs of every server, and how long each took to start: as an import found them, or as the study's windows say."""
     path = study.folder / "timeline.json"
-    if not path.exists():
+    if path.exists():
+        runs = read_json(path, "virtio-study files answers")
+    elif study.windows and servers:
+        runs = {server: _recorded_runs(study, server) for server in servers}
+    else:
         return None
-    runs = read_json(path, "virtio-study files answers")
     start_up = {
         (server, config, boot["replicate"]): round(boot["transient_s"])
         for server, found in servers.items()
@@ -257,6 +261,40 @@ def _timeline(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
         server: [run | {"start_up_s": start_up.get((server, run["driver_config"], run["replicate"]))} for run in found]
         for server, found in runs.items()
     }
+
+
+def _recorded_runs(study: Study, server: str) -> list[dict[str, Any]]:
+    """Recordings of a server in the form of `timeline.json`, in order of time."""
+    runs = []
+    for config in study.driver_configs:
+        clean = read_clean(study, server, config)
+        for known in read_provenance(study, server, config):
+            rows = clean[clean["replicate"] == known.replicate]
+            ends = rows["time"].map(pd.Timestamp.timestamp)
+            views = [instrument(str(name)).view for name in rows["mem_instrument"]]
+            start_s = float(ends.iloc[0] - rows["step_s"].iloc[0])
+            changed = [row for row, view in enumerate(views) if row == 0 or view != views[row - 1]]
+            runs.append(
+                {
+                    "driver_config": config,
+                    "replicate": known.replicate,
+                    "started_s": start_s,
+                    "start_s": start_s,
+                    "end_s": float(ends.iloc[-1]),
+                    "devices": {"disk": "", "network": "", **known.devices},
+                    "balloon_driver": "guest" in views,
+                    "instruments": [[float(ends.iloc[row] - rows["step_s"].iloc[row]), views[row]] for row in changed],
+                    "contaminated": [
+                        {"start_s": start, "end_s": end, "reason": reason, "detail": ""}
+                        for start, end, reason in known.contaminated
+                        if reason != "start-up"  # it is in the rows' own
+                    ],
+                    "waiting": [],
+                    "why": "",
+                    "digest": known.config_digest,
+                }
+            )
+    return sorted(runs, key=lambda run: run["start_s"])
 
 
 def _plausibility(

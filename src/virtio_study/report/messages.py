@@ -55,6 +55,9 @@ WORDS = (
     "displayed",
     "host",
     "guest",
+    "displayed: the host's view",
+    "displayed: the guest's view",
+    "displayed: not known whose view",
     # kinds of devices
     "disk",
     "network",
@@ -88,6 +91,7 @@ WORDS = (
     "suspended",
     "resumed",
     "gap",
+    "restart",
     "configuration changed",
     "disk counter fell back",
     "host reboot",
