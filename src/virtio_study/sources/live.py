@@ -15,12 +15,12 @@ from virtio_study.sources.keeping import Written, write_windows
 from virtio_study.sources.proxmox import TRIES, Client, Reply, hosts_of, nodes_of, remedy
 from virtio_study.study import Study
 
-__all__ = ["Collected", "Missing", "client_of", "collect", "places_of", "record_rrddata"]
+__all__ = ["Collected", "Missing", "client_of", "collect", "paths_of", "places_of", "record_rrddata"]
 
 TIMEFRAMES = ("hour", "day", "week", "month", "year")
 CONSOLIDATIONS = ("AVERAGE", "MAX")
-AGENT = ("get-osinfo", "get-fsinfo", "network-get-interfaces", "info")
-"""What the guest agent is asked, where the configuration has one: the system, its disks' buses, its cards, itself."""
+AGENT = ("get-fsinfo", "network-get-interfaces", "info")
+"""What the guest agent is asked where it told its system: the buses of its disks, its cards, itself."""
 
 
 @dataclass(frozen=True)
@@ -96,36 +96,52 @@ def collect(study: Study, client: Client) -> Collected:
         If the certificate cannot be trusted.
     """
     done = Collected()
+    agents: list[str] = []
+    answering: list[str] = []
+
+    def keep(reply: Reply) -> None:
+        """Store a reply; it does not stay in memory, for a thousand servers have gigabytes of rows."""
+        store.append(study.folder, [reply])
+        done.answers += reply.good
+        if "/config?" in reply.path and isinstance(reply.data, dict) and agent_enabled(reply.data):
+            agents.append(reply.path.replace("config?current=1", "agent"))
+        if reply.good and reply.path.endswith("/agent/get-osinfo"):
+            answering.append(reply.path.removesuffix("/get-osinfo"))
+        if not reply.good and "/agent/" not in reply.path:  # one that may not be asked, or does not answer, is no fault
+            done.missing.append(_missing(paths.get(reply.path, ""), reply, client))
+
     with store.alone(study.folder):
-        first = client.get_all(["/version", "/cluster/resources"])
-        store.append(study.folder, first)
+        paths = dict.fromkeys(["/version", "/cluster/resources"], "")
+        first = client.get_all(paths)
+        for reply in first:
+            keep(reply)
         nodes = nodes_of(first[1].data)
-        places = places_of(study, nodes)
-        paths = {"/cluster/tasks": ""}
-        for node in sorted({nodes[s.vmid] for s in study.servers.values() if s.vmid in nodes}):
-            paths[f"/nodes/{node}/status"] = ""
-            paths |= {f"/nodes/{node}/rrddata?timeframe={frame}&cf=AVERAGE": "" for frame in TIMEFRAMES}
-        # of every node, for a server may have been on another one
-        paths |= {f"/nodes/{node}/tasks?limit=500": "" for node in hosts_of(first[1].data)}
-        for name, base in places.items():
-            paths |= {f"{base}/{what}": name for what in ("status/current", "config?current=1", "pending")}
-            paths |= {
-                f"{base}/rrddata?timeframe={frame}&cf={cf}": name for frame in TIMEFRAMES for cf in CONSOLIDATIONS
-            }
-        replies = client.get_all(paths, then=lambda reply: store.append(study.folder, [reply]))
-        configs = {reply.path.partition("/config")[0]: reply.data for reply in replies if "/config?" in reply.path}
-        agents = [base for base, config in configs.items() if isinstance(config, dict) and agent_enabled(config)]
-        # an agent that may not be asked, or does not answer, is no fault
-        asked = client.get_all([f"{base}/agent/{what}" for base in agents for what in AGENT])
-        store.append(study.folder, asked)
-        done.answers = sum(reply.good for reply in [*first, *replies, *asked])
-        done.missing = [_missing("", reply, client) for reply in first if not reply.good]
         done.missing += _hidden(study, nodes, client.secret.token_id) if first[1].good else []
-        done.missing += [_missing(paths[reply.path], reply, client) for reply in replies if not reply.good]
+        paths = paths_of(study, first[1].data)
+        client.each(paths, keep)
+        client.each([f"{agent}/get-osinfo" for agent in sorted(agents)], keep)
+        client.each([f"{agent}/{what}" for agent in sorted(answering) for what in AGENT], keep)
+        order = {path: number for number, path in enumerate(paths)}
+        done.missing.sort(key=lambda item: order.get(item.path, -1))  # not by which came first
         if study.windows:
             done.written, lost = record_rrddata(study)
             done.missing += lost
     return done
+
+
+def paths_of(study: Study, resources: Any) -> dict[str, str]:
+    """What to ask, and of which server of the study it is; empty for the host's own."""
+    nodes = nodes_of(resources)
+    paths = {"/cluster/tasks": ""}
+    for node in sorted({nodes[server.vmid] for server in study.servers.values() if server.vmid in nodes}):
+        paths[f"/nodes/{node}/status"] = ""
+        paths |= {f"/nodes/{node}/rrddata?timeframe={frame}&cf=AVERAGE": "" for frame in TIMEFRAMES}
+    # of every node, for a server may have been on another one
+    paths |= {f"/nodes/{node}/tasks?limit=500": "" for node in hosts_of(resources)}
+    for name, base in places_of(study, nodes).items():
+        paths |= {f"{base}/{what}": name for what in ("status/current", "config?current=1", "pending")}
+        paths |= {f"{base}/rrddata?timeframe={frame}&cf={cf}": name for frame in TIMEFRAMES for cf in CONSOLIDATIONS}
+    return paths
 
 
 def _missing(server: str, reply: Reply, client: Client) -> Missing:

@@ -33,13 +33,17 @@ LASTING = re.compile(r"does not exist|no such|not found|Parameter|schema|permiss
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of one request: `status` 0 means that no answer came; `reason` is empty for a good one."""
+    """What came of one request: `status` 0 means that no answer came; `reason` is empty for a good one.
+
+    `text` is the JSON that `data` was read from, where it came over HTTPS.
+    """
 
     time_s: float
     path: str
     status: int
     data: Any = None
     reason: str = ""
+    text: str = ""
 
     @property
     def good(self) -> bool:
@@ -47,9 +51,12 @@ class Reply:
         return self.status == 200 and not self.reason
 
     def line(self) -> str:
-        """One line of JSON as `answers.read_answers` reads it."""
-        body = {"data": self.data} if self.good else {"reason": self.reason}
-        return json.dumps({"t": self.time_s, "path": self.path, "status": self.status, "body": body})
+        """One line of JSON as `answers.read_answers` reads it, with the body as it came."""
+        head = json.dumps({"t": self.time_s, "path": self.path, "status": self.status})
+        told = self.text or json.dumps({"data": self.data})
+        # a line end within JSON is white space, for texts have none
+        body = told.replace("\r", " ").replace("\n", " ") if self.good else json.dumps({"reason": self.reason})
+        return f'{head[:-1]}, "body": {body}}}'
 
 
 class Client:
@@ -101,19 +108,26 @@ class Client:
             time.sleep(FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.5))
         raise AssertionError("unreachable: tries is at least 1")
 
-    def get_all(self, paths: Iterable[str], then: Callable[[Reply], None] | None = None) -> list[Reply]:
-        """Ask for many paths, a few at a time; replies in the paths' order, each told to `then` as it comes."""
+    def each(self, paths: Iterable[str], then: Callable[[Reply], None]) -> None:
+        """Ask for many paths, a few at a time; each reply goes to `then` as it comes, one after another."""
         lock = threading.Lock()
 
-        def one(path: str) -> Reply:
+        def one(path: str) -> None:
             reply = self.get(path)
-            if then is not None:
-                with lock:
-                    then(reply)
-            return reply
+            with lock:
+                then(reply)
 
         # openssh-wrapper keeps time with a signal, which only the main thread can have
-        return list(map(one, paths) if self.endpoint.backend == "openssh" else self._pool.map(one, paths))
+        asked = map(one, paths) if self.endpoint.backend == "openssh" else self._pool.map(one, paths)
+        for _ in asked:
+            pass
+
+    def get_all(self, paths: Iterable[str]) -> list[Reply]:
+        """Ask for many paths, a few at a time; replies in the paths' order."""
+        wanted = list(paths)
+        found: dict[str, Reply] = {}
+        self.each(wanted, lambda reply: found.__setitem__(reply.path, reply))
+        return [found[path] for path in wanted]
 
     def _once(self, path: str) -> Reply:
         import requests
@@ -145,7 +159,7 @@ class Client:
             return Reply(asked, path, 200, reason="the answer is not JSON with data")
         if data is None:
             return Reply(asked, path, 200, reason="the answer is empty")
-        return Reply(asked, path, 200, data)
+        return Reply(asked, path, 200, data, text=self._local.text if self.https else "")
 
     def _api(self) -> Any:
         api = getattr(self._local, "api", None)
@@ -168,10 +182,15 @@ class Client:
         session = api._store["session"]
         # Otherwise REQUESTS_CA_BUNDLE and .netrc of the environment would stand above what the study says.
         session.trust_env = False
+        session.hooks["response"].append(self._remember)
         if self.endpoint.fingerprint:
             session.auth.verify_ssl = False  # the fingerprint below is checked instead of the chain, never nothing
             session.mount("https://", _pinned(self.endpoint.fingerprint))
         return api
+
+    def _remember(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
+        """Keep the text of this thread's latest answer: proxmoxer gives the data alone, and writing it anew is slow."""
+        self._local.text = response.content.decode(errors="replace")
 
     def _plain(self, text: str) -> str:
         """A reason of the host in one line, and never with the secret in it."""
