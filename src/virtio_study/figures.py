@@ -29,6 +29,9 @@ __all__ = [
 
 MIB = 2**20
 WIDTH_IN, HEIGHT_IN = 4.4, 3.1
+MOST_POINTS = 1000
+"""Points of a line over time; a figure is 1,320 pixels wide at most."""
+
 LONGEST, LINE = 32, 16
 """Characters of a label in a figure, and of a line of it; the tables beside it have the whole."""
 # Okabe and Ito's colours, told apart with every form of colour blindness
@@ -38,6 +41,10 @@ RAM = {
     "mem_host": ("host", ORANGE, "--", "s"),
     "mem_guest": ("guest", GREEN, ":", "^"),
 }
+
+
+SINCE_START = ((86400, "days since start"), (3600, "hours since start"), (1, "seconds since start"))
+FEWEST_UNITS = 3
 
 
 def _figure(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple["Figure", Any]:
@@ -54,7 +61,9 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         `uptime_s`, `cpu_cores` (with `cpu_low`, `cpu_high`: least and greatest of the boots), `mem_displayed_bytes`,
-        `mem_host_bytes`, `mem_guest_bytes`, `steady_boots` (boots that are in their steady stretch).
+        `mem_host_bytes`, `mem_guest_bytes`, `steady_boots` (boots that are in their steady stretch). Of a long
+        recording a row stands for several, by their mean, and the band for the least and greatest of them; its
+        `uptime_s` is that of the last.
     """
     rows = clean.assign(
         row=clean.groupby("replicate").cumcount(), steady=clean["period"].eq("steady"), uptime_s=_elapsed(clean)
@@ -65,7 +74,17 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
     table["cpu_low"], table["cpu_high"] = by_row["cpu_cores"].min(), by_row["cpu_cores"].max()
     table["steady_boots"] = by_row["steady"].sum()
     complete = by_row["replicate"].nunique() == rows["replicate"].nunique()
-    return table[complete].reset_index(drop=True)
+    return _thinned(table[complete].reset_index(drop=True))
+
+
+def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of at most `MOST_POINTS` rows: weeks of rows are more than a page can hold or an eye can see."""
+    each = -(-len(table) // MOST_POINTS)
+    if each <= 1:
+        return table
+    how = dict.fromkeys(table.columns, "mean")
+    how |= {"uptime_s": "last", "cpu_low": "min", "cpu_high": "max", "steady_boots": "min"}
+    return table.groupby(np.arange(len(table)) // each).agg(how)
 
 
 def _elapsed(clean: pd.DataFrame) -> pd.Series:
@@ -85,28 +104,31 @@ def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
         Rows with `period` and `replicate`. Lines are medians over boots; the band holds all boots.
     """
     table = time_table(clean)
+    longest_s = float(table["uptime_s"].iloc[-1])
+    unit_s, since = next(unit for unit in SINCE_START if longest_s >= FEWEST_UNITS * unit[0] or unit[0] == 1)
+    elapsed = table["uptime_s"] / unit_s
     with style():
         figure, (cpu, ram) = _figure(2, 4.0)
-        cpu.fill_between(table["uptime_s"], table["cpu_low"], table["cpu_high"], color=GREY, alpha=0.3, linewidth=0)
-        cpu.plot(table["uptime_s"], table["cpu_cores"], color="#222222", linewidth=1.2)
+        cpu.fill_between(elapsed, table["cpu_low"], table["cpu_high"], color=GREY, alpha=0.3, linewidth=0)
+        cpu.plot(elapsed, table["cpu_cores"], color="#222222", linewidth=1.2)
         cpu.set_ylabel(words.gettext("CPU (cores)"))
         for metric, (name, colour, line, _) in RAM.items():
             if table[f"{metric}_bytes"].isna().all():
                 continue
             ram.plot(
-                table["uptime_s"],
+                elapsed,
                 table[f"{metric}_bytes"] / MIB,
                 color=colour,
                 linestyle=line,
                 label=words.gettext(name),
             )
         ram.set_ylabel(words.gettext("RAM (MiB)"))
-        ram.set_xlabel(words.gettext("seconds since start"))
+        ram.set_xlabel(words.gettext(since))
         ram.set_ylim(0, float(clean["mem_allocated_bytes"].max()) / MIB)
         ram.legend(ncols=3, loc="upper center", handlelength=2.2, columnspacing=1.2)
         for axes in (cpu, ram):
-            _shade(axes, clean, words if axes is cpu else None)
-            axes.set_xlim(0, float(table["uptime_s"].iloc[-1]))
+            _shade(axes, clean, unit_s, words if axes is cpu else None)
+            axes.set_xlim(0, longest_s / unit_s)
         cpu.set_ylim(bottom=0)
         _localise(figure, words)
     return figure
@@ -124,13 +146,13 @@ def _localise(figure: "Figure", words: Words) -> None:
                 axis.set_major_formatter(FuncFormatter(lambda value, _: words.number(float(value))))
 
 
-def _shade(axes: "Axes", clean: pd.DataFrame, words: Words | None) -> None:
-    """Shade up to the median end of the boots' transients."""
+def _shade(axes: "Axes", clean: pd.DataFrame, unit_s: float, words: Words | None) -> None:
+    """Shade up to the median end of the boots' transients, on an axis of so many seconds a unit."""
     elapsed = clean.assign(elapsed=_elapsed(clean))
     ends = elapsed[clean["period"] == "transient"].groupby("replicate")["elapsed"].max()
     if ends.empty:
         return
-    end = float(ends.median())
+    end = float(ends.median()) / unit_s
     axes.axvspan(0, end, color="#f3d9b1", alpha=0.6, linewidth=0)
     if words is not None:
         axes.text(end, 0.94, " " + words.gettext("start-up, left out"), transform=axes.get_xaxis_transform(), va="top")

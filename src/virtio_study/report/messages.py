@@ -52,6 +52,9 @@ WORDS = (
     # axes
     "CPU (cores)",
     "RAM (MiB)",
+    "seconds since start",
+    "hours since start",
+    "days since start",
     "displayed",
     "host",
     "guest",

@@ -8,8 +8,10 @@ A file of answers has one JSON object a line: `t` (Unix seconds of the request),
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +45,13 @@ KEPT: tuple[str, ...] = (
     "nics",
     "cpus",
 )
-KEPT += ("cpu", *rows.RRD_COLUMNS, "ballooninfo")
+KEPT += ("cpu", *rows.RRD_COLUMNS)
+BALLOON_KEPT = ("actual", "total_mem", "free_mem", "last_update")
+OWN_LINE = re.compile(r'\{"t": [0-9.]+, "path": "([^"\\]*)"')
+"""How a line of `Reply.line` begins; of such a one the path is known before all of it is read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of the API, with the Unix seconds at which it was asked for."""
 
@@ -56,13 +61,16 @@ class Answer:
     data: Any
 
 
-def read_answers(paths: Sequence[Path]) -> list[Answer]:
+def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda path: True) -> list[Answer]:
     """Read answers, in order of time; a last line that a killed writer left unfinished is passed over.
 
     Parameters
     ----------
     paths : sequence of Path
         JSON lines, plain or `.zst`.
+    wanted : callable
+        Of a path with its query, whether its answers are wanted. Weeks of polls of one server take about half a
+        gigabyte, of many servers more than a small machine has.
 
     Raises
     ------
@@ -82,7 +90,8 @@ def read_answers(paths: Sequence[Path]) -> list[Answer]:
         except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
             raise DataError(f"{path}: cannot be read: {error}") from error
         for number, line in enumerate(lines, 1):
-            if not line.strip():
+            own = OWN_LINE.match(line)
+            if not line.strip() or (own and not wanted(own[1])):
                 continue
             try:
                 item = json.loads(line)
@@ -90,6 +99,8 @@ def read_answers(paths: Sequence[Path]) -> list[Answer]:
                     item = json.loads(json.dumps(item, ensure_ascii=False).encode(errors="replace"))
                 body = item["body"]
                 asked = str(item["path"])
+                if not wanted(asked):
+                    continue
                 data = _slim(asked, body.get("data") if isinstance(body, dict) else None)
                 if data != latest.get(asked):
                     latest[asked] = data
@@ -105,11 +116,20 @@ def _slim(path: str, data: Any) -> Any:
     """Of a poll only what is used: weeks of them have to fit into the memory of a small machine."""
     if not path.endswith("/status/current") or not isinstance(data, dict):
         return data
-    slim = {key: data[key] for key in KEPT if key in data}
+    slim = {key: sys.intern(data[key]) if isinstance(data[key], str) else data[key] for key in KEPT if key in data}
     for key in ("blockstat", "nics"):
         if isinstance(slim.get(key), dict):
-            slim[key] = dict.fromkeys(slim[key])
+            slim[key] = _names(tuple(slim[key]))
+    balloon = data.get("ballooninfo")
+    if isinstance(balloon, dict):
+        slim["ballooninfo"] = {key: balloon[key] for key in BALLOON_KEPT if key in balloon}
     return slim
+
+
+@cache
+def _names(keys: tuple[str, ...]) -> dict[str, None]:
+    """Keys alone, one object for all answers that have the same."""
+    return dict.fromkeys(keys)
 
 
 def of(answers: Sequence[Answer], pattern: str, kind: type = dict) -> Iterator[tuple[float, Any]]:
@@ -167,14 +187,8 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     DataError
         If no answer is of a server, or nothing could be recorded.
     """
-    answers = read_answers(paths)
-    said = _Said(
-        version=next((str(data.get("version", "")) for _, data in of(answers, "/version")), ""),
-        qemu_server=qemu_server,
-        simulated=is_simulated(answers),
-        inputs=keep_raw(study, paths),
-    )
-    runs = {name: _runs(study, name, answers, said) for name in study.servers}
+    inputs = keep_raw(study, paths)
+    runs = {name: _runs(study, name, paths, qemu_server, inputs) for name in study.servers}
     written = [done for found in runs.values() for done, _ in found]
     if all(place in study.servers for place, _ in written):
         raise DataError("nothing was recorded; " + "; ".join(f"{place}: {told}" for place, told in written[:4]))
@@ -182,11 +196,19 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     return written
 
 
+def _of_import(path: str, vmid: int) -> bool:
+    """Whether a path is of the host, or of a server but not one of its rrddata."""
+    return "/rrddata" not in path and ("/qemu/" not in path or f"/qemu/{vmid}/" in path)
+
+
 def _runs(
-    study: Study, name: str, answers: Sequence[Answer], said: "_Said"
+    study: Study, name: str, paths: Sequence[Path], qemu_server: str | None, inputs: dict[str, str]
 ) -> list[tuple[tuple[str, str], dict[str, Any]]]:
     """What came of every run of a server, as in `Written`, and the run as `timeline.json` has it."""
     vmid = study.servers[name].vmid
+    answers = read_answers(paths, lambda path: _of_import(path, vmid))
+    version = next((str(data.get("version", "")) for _, data in of(answers, "/version")), "")
+    said = _Said(version, qemu_server, is_simulated(answers), inputs)
     polls = [*of(answers, rf"/nodes/[^/]+/qemu/{vmid}/status/current")]
     around = around_of(study, name, answers)
     spans = [match(span, study.driver_configs) for span in timeline(polls, around, vmid)]

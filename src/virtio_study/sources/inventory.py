@@ -206,6 +206,8 @@ TAIL = """\
 # windows:
 #   - {server: NAME, driver_config: before, start: 2026-11-01T00:00:00+01:00, end: 2026-11-15T00:00:00+01:00}
 #   - {server: NAME, driver_config: virtio, start: 2026-11-16T00:00:00+01:00, end: 2026-11-30T00:00:00+01:00}
+# What you change together with the devices on purpose goes into the comparison, or the report does not believe it:
+#   total: {..., with_change: [agent, disk 0 iothread]}
 # What Proxmox VE cannot show: a moment begins a new run, and a stretch (with an end) is left out:
 # log:
 #   - {server: NAME, start: 2026-11-15T10:00:00+01:00, what: balloon driver installed}

@@ -165,12 +165,14 @@ def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
         Servers that have a window and no usable rows in it, windows that the host's configuration contradicts, and
         windows in the time of another recording; the others are recorded all the same.
     """
-    answers = read_answers(store.stored(study.folder))
     written: Written = []
     missing = []
-    for name in study.servers:
+    for name, server in study.servers.items():
         if any(window.server == name for window in study.windows):
+            own = f"/qemu/{server.vmid}/"
+            wanted = lambda path, own=own: "cf=MAX" not in path and ("/qemu/" not in path or own in path)  # noqa: E731
             try:
+                answers = read_answers(store.stored(study.folder), wanted)
                 for place, told in _record(study, name, answers):
                     if place == name:
                         cause = told.removeprefix("not recorded: ")

@@ -106,8 +106,8 @@ def timeline(polls: Polls, around: Around, vmid: int) -> list[Span]:
         upgrades += kinds[1]
     moments = [item for item in around.logged if item.end_s == item.start_s]
     for start in _starts(running):
-        first, last = start[0][0], start[-1][0]
-        in_force = [(at, data) for at, data in around.configs if first <= at <= last and _in_use(start) <= set(data)]
+        first, last, used = start[0][0], start[-1][0], _in_use(start)
+        in_force = [(at, data) for at, data in around.configs if first <= at <= last and used <= set(data)]
         inside = [*changes.edits(in_force), *changes.view_changes(changes.views(start)), *upgrades, *moments]
         for group in _cut(start, [item.end_s for item in inside]):
             others = [*inside, *reboots, *(item for item in around.logged if item not in moments)]
