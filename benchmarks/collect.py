@@ -31,7 +31,7 @@ from virtio_study.testing.api import Answer, Call, State
 from virtio_study.testing.pve import many_servers, serve
 from virtio_study.testing.wire import Handler
 
-HISTORY_S = 2 * 86400.0
+HISTORY_S = 4 * 3600.0
 
 
 def key(url: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 import zstandard
@@ -19,8 +20,9 @@ from virtio_study import recording
 from virtio_study.cli import cli
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources import proxmox, store
-from virtio_study.sources.answers import import_answers, read_answers
+from virtio_study.sources.answers import import_answers, of, read_answers
 from virtio_study.sources.doctor import examine
+from virtio_study.sources.exports import merge_rrddata
 from virtio_study.sources.inventory import inventory
 from virtio_study.sources.live import collect
 from virtio_study.sources.proxmox import IN_FLIGHT, Client, Reply
@@ -255,6 +257,25 @@ def test_a_watch_finds_the_change_of_drivers_and_another_start_goes_on(tmp_path:
         assert [run["driver_config"] for run in runs] == configurations
 
 
+@pytest.mark.parametrize(("version", "break_s"), [("8.4", 2400), ("9.2", 9 * 3600)])
+def test_rows_go_on_without_a_gap_or_a_repetition_over_a_time_without_a_watch(
+    version: Any, break_s: int, tmp_path: Path
+) -> None:
+    """Until Proxmox VE 8 there are 70 rows of a minute, asked for every half hour; from 9 on those of a day."""
+    clock = Clock(NOW - 5 * 3600)
+    with serve(two_servers(now=NOW), version=version, clock=clock) as host:
+        study = study_of(tmp_path, host)
+        for _ in range(3):
+            watched(study, host, clock, 60, poll_s=60.0)
+            clock.advance(break_s)
+    answers = read_answers(store.stored(study.folder))
+    asked = [(str(at), rows) for at, rows in of(answers, r".*/qemu/100/rrddata.*AVERAGE", list)]
+    assert len(asked) >= 12
+    times = [row["time"] for row in merge_rrddata(asked)[60]]
+    assert len(times) > 220
+    assert set(np.diff(times)) == {60}
+
+
 def test_a_watch_waits_out_a_reboot_of_the_host_and_says_so(host: Host, tmp_path: Path) -> None:
     study, clock = study_of(tmp_path, host), Clock(NOW)
     assert "2 of 2 servers" in watched(study, host, clock, 2)[-1]
@@ -415,7 +436,7 @@ def test_the_doctor_warns_of_what_an_old_version_cannot_tell(tmp_path: Path) -> 
     assert "70 minutes" in found["retention"].says
 
 
-def test_the_inventory_shows_devices_and_the_draft_is_a_protocol(
+def test_the_inventory_shows_every_device_and_counts_disks_and_cards(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from click.testing import CliRunner
@@ -432,19 +453,39 @@ def test_the_inventory_shows_devices_and_the_draft_is_a_protocol(
     assert "2 servers, 0 with a disk or network card that is not VirtIO" in counted.stderr
     assert "usb-tablet" in counted.stdout
     assert "virtio-scsi" not in counted.stdout
-    made = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "mine"), "100", "101", *place])
-    assert made.exit_code == 0, made.output
-    drafted = load_study(tmp_path / "data" / "mine")
-    assert [server.vmid for server in drafted.servers.values()] == [100, 101]
-    assert host.token_secret not in (drafted.folder / "study.yaml").read_text()
-    assert [config.balloon_driver for config in drafted.driver_configs.values()] == [True, None]
     listed = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "yours"), *place])
     assert "virtio-scsi (virtio)" in listed.stdout
     assert not (tmp_path / "data" / "yours").exists()
     nowhere = CliRunner().invoke(cli, ["inventory"])
     assert (nowhere.exit_code, "Missing option '--host'" in nowhere.output) == (2, True)
-    again = CliRunner().invoke(cli, ["new", str(drafted.folder), "100", *place])
-    assert again.exit_code != 0
+
+
+def test_the_draft_is_a_protocol_of_what_is_there_before_and_refuses_servers_that_have_no_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    clock = Clock(NOW - 20 * 3600)
+    with serve(two_servers(now=NOW), clock=clock) as host:
+        monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+        place = ["--host", host.host, "--port", str(host.port), "--ca-file", str(host.ca_file)]
+        for balloon in (False, True):
+            folder = tmp_path / "data" / f"mine-{balloon}"
+            made = CliRunner().invoke(cli, ["new", str(folder), "100", "101", *place])
+            assert made.exit_code == 0, made.output
+            drafted = load_study(folder)
+            assert [server.vmid for server in drafted.servers.values()] == [100, 101]
+            assert host.token_secret not in (folder / "study.yaml").read_text()
+            before, after = drafted.driver_configs.values()
+            assert (before.disk, before.nic, before.balloon_driver) == ("ide", "e1000", balloon)
+            assert (after.disk, after.nic, after.balloon_driver) == ("virtio-scsi", "virtio-net", None)
+            clock.advance(8 * 3600)
+        again = CliRunner().invoke(cli, ["new", str(folder), "100", *place])
+        assert again.exit_code != 0
+        clock.advance(8 * 3600)
+        none = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "late"), "100", "101", *place])
+        assert "VirtIO already, so there is no before to record" in str(none.exception)
+        assert not (tmp_path / "data" / "late" / "study.yaml").exists()
 
 
 def test_a_server_whose_configuration_cannot_be_read_stays_in_the_inventory(host: Host) -> None:

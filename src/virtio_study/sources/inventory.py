@@ -113,7 +113,7 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     Raises
     ------
     DataError
-        If a server or its node cannot be read, or two have other devices than each other.
+        If a server or its node cannot be read, two have other devices than each other, or all are VirtIO already.
     """
     resources = good(client.get("/cluster/resources"), "the list of servers")
     nodes = nodes_of(resources)
@@ -133,11 +133,20 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     if len(shapes) > 1:
         seen = "; ".join(f"{vmid}: {models(f, 'disk')}, {models(f, 'network')}" for vmid, f in kinds.items())
         raise DataError(f"these servers have other devices than each other ({seen}); make a study for each kind")
+    done = all(item.device_class == "virtio" for f in kinds.values() for item in f if item.kind in ("disk", "network"))
+    if done and states != {False}:
+        listed = ", ".join(map(str, vmids))
+        raise DataError(
+            f"servers {listed}: disks and network cards are VirtIO already, so there is no before to record; choose "
+            "others (virtio-study inventory shows them), or write the protocol by hand"
+        )
     version = str(good(client.get("/version"), "the version").get("version", ""))
     protocol = _protocol([rows[vmid] for vmid in vmids], node, version, *shapes.pop())
     protocol["host"]["name"] = nodes[vmids[0]]
     if len(states) == 1:  # what the balloon driver alone changes must not be taken for what the devices do
         protocol["driver_configs"]["before"]["balloon_driver"] = states.pop()
+    if done:
+        protocol["driver_configs"]["virtio"]["balloon_driver"] = True
     protocol["proxmox"] = {"host": endpoint.host, **endpoint.model_dump(mode="json", exclude_defaults=True)}
     return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
 

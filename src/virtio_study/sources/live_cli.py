@@ -190,5 +190,8 @@ def watch(study: str, hours: float | None) -> None:
             line += f", {(now - begun) / 3600:.1f}" + (f" of {hours:g} h" if hours else " h")
             click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
 
-    polls = poll(protocol, client_of(protocol, tries=1), say, lambda: time.monotonic() >= end)
+    try:
+        polls = poll(protocol, client_of(protocol, tries=1), say, lambda: time.monotonic() >= end)
+    finally:
+        click.echo(err=True, nl=terminal)  # what follows begins a line of its own
     click.echo(f"{polls} polls stored in {protocol.folder / 'raw'}")

@@ -22,12 +22,16 @@ EVERY: tuple[tuple[float, str], ...] = (
     (300.0, "{vm}/pending"),
     (1800.0, "{vm}/rrddata?timeframe=hour&cf=AVERAGE"),
     (1800.0, "{node}/rrddata?timeframe=hour&cf=AVERAGE"),
+    (21600.0, "{vm}/rrddata?timeframe=day&cf=AVERAGE"),
+    (21600.0, "{node}/rrddata?timeframe=day&cf=AVERAGE"),
     (43200.0, "{vm}/rrddata?timeframe=week&cf=AVERAGE"),
     (43200.0, "{vm}/rrddata?timeframe=week&cf=MAX"),
     (43200.0, "{node}/rrddata?timeframe=week&cf=AVERAGE"),
     (3600.0, "/version"),
 )
-"""Seconds between questions. Proxmox VE up to 8 keeps rows of a minute for 70 minutes: half an hour loses none."""
+"""Seconds between questions; all are asked at a start. Proxmox VE up to 8 keeps rows of a minute for 70 minutes, so
+that half an hour loses none; from 9 on those of a day come back after a longer break.
+"""
 
 TASKS_S = 300.0
 """Of every node, for a server may have been on another one."""
