@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,21 @@ def test_a_window_that_the_configuration_contradicts_is_not_recorded_and_the_oth
     assert kept.replicate == f"rrddata-{sum(w.server == 'versat' for w in study.windows):02d}", "numbers stay"
     assert (kept.devices["disk"], kept.kind) == (devices[1].disk, "simulated")
     assert (late + 600, late + 1200, "configuration changed") in kept.contaminated
+
+
+def test_a_host_that_was_upgraded_gives_each_window_rows_of_one_step_in_order(tmp_path: Path) -> None:
+    story = replace(two_servers(now=NOW, hours=(288, 144, 144)), upgraded_at=NOW - 9 * 86400)
+    with serve(story, clock=Clock(NOW)) as host:
+        study = make_study(tmp_path, story)
+        done = collect(study, client(host))
+    assert (done.missing, len(done.written)) == ([], 6)
+    for path in study.folder.glob("recordings/versat/**/*.parquet"):
+        frame = recording.read(path, study.folder).frame
+        old = path.parent.name == "emulated"  # rows of before the upgrade: half days, and nothing tells whose memory
+        assert set(frame["step_s"]) == {43200.0 if old else 1800.0}
+        assert set(frame["mem_instrument"]) == {"unknown" if old else "guest_stats"}
+        assert frame["mem_host_bytes"].isna().all() == old
+        assert set(np.diff(frame["time"]).astype("timedelta64[s]").astype(int)) == set(frame["step_s"])
 
 
 FAULTS = {

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from imports import windowed
 from virtio_study import recording
+from virtio_study.cleaning.transients import label_periods
 from virtio_study.cli import cli
 from virtio_study.errors import DataError
 from virtio_study.sources.changes import stops
@@ -325,6 +326,32 @@ def test_a_stop_inside_a_window_is_found_in_real_files_and_in_half_hours_by_the_
     frames = {float(step): rrd_frame(known[step], step, "AVERAGE", "rows") for step in (60, 1800)}
     assert stops({1800.0: frames[1800.0]}) == []
     assert [(item.start_s, item.end_s) for item in stops(frames)] == [(stop, stop + 120)]
+
+
+@pytest.mark.parametrize("offset", [0, 3, 7])
+def test_a_minute_with_one_sample_of_the_host_is_told_in_real_files_and_the_guest_s_own_doing_is_not(
+    tmp_path: Path, needs: Callable[[str], str], offset: int
+) -> None:
+    """QEMU that is asked in vain once, at 6000 s; at 9000 s the guest itself takes memory for two minutes."""
+    needs("rrdtool")
+    path = create(tmp_path / "db" / "pve-vm-9.0" / "100", VM["pve-vm-9.0"])
+    names = list(VM["pve-vm-9.0"])
+    seconds = np.arange(10, 4 * 3600 + 1, 10) + offset
+    rng = np.random.default_rng(5)
+    values = {name: np.full(len(seconds), 1.0) for name in names}
+    values["maxmem"][:], values["memhost"] = 4e9, 3.5e9 + rng.normal(0, 1e6, len(seconds))
+    values["mem"] = 1.5e9 + rng.normal(0, 5e6, len(seconds))
+    values["mem"][seconds == 6000 + offset] = values["memhost"][seconds == 6000 + offset]
+    values["mem"][(seconds > 9000) & (seconds <= 9120)] += 4e8
+    table = np.column_stack([values[name] for name in names])
+    feed(path, [(START + int(t), [f"{v:.0f}" for v in row]) for t, row in zip(seconds, table, strict=True)])
+    frame = rrd_frame(read_rows([path], "AVERAGE")[60], 60, "AVERAGE", "rows", "9.2.0")
+    mixed = frame[frame["mem_instrument"] == "unknown"]
+    minutes = {int(at.timestamp()) - START for at in mixed["time"]}
+    assert minutes == ({6000} if offset == 0 else {6000, 6060})
+    assert mixed["mem_guest_bytes"].isna().all()
+    labelled = label_periods(frame.assign(replicate="rrd-01"))
+    assert set(labelled.loc[mixed.index, "reason"]) == {"another instrument"}
 
 
 def test_a_burst_of_reads_alone_is_no_counter_that_fell_back() -> None:

@@ -42,6 +42,10 @@ LARGEST = 2.0**64
 NEARLY_S = 0.02
 FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
 
+MINUTE_S, ONE_SAMPLE = 60, 1 / 6
+LEAST_WAY = 0.05
+"""Where guest's and host's figure are nearer than this share of the allocation, a sample of the other is not told."""
+
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
 
@@ -68,7 +72,8 @@ def rrd_frame(
     Returns
     -------
     DataFrame, shape (rows, columns of the schema that the rows can fill)
-        `mem_instrument` is told by `instruments.MEMORY_STATES`; until Proxmox VE 8 nothing in a row tells.
+        `mem_instrument` is told by `instruments.MEMORY_STATES`; until Proxmox VE 8 nothing in a row tells, and of a
+        minute to which both instruments gave samples it is unknown.
 
     Raises
     ------
@@ -81,7 +86,24 @@ def rrd_frame(
         raise DataError(f"{where}: no row with a value in it")
     frame = _common(numbers, consolidation)
     frame["step_s"] = float(step_s)
-    return _ordered(frame, numbers["view"], qemu_server)
+    views = numbers["view"].mask(_mixed(numbers), "unknown") if step_s == MINUTE_S else numbers["view"]
+    return _ordered(frame, views, qemu_server)
+
+
+def _mixed(numbers: pd.DataFrame) -> "pd.Series[bool]":
+    """Minutes of guest statistics that hold one sample of the host's figure: QEMU was once asked in vain.
+
+    pvestatd samples every 10 s, so that one sample moves a minute, or two that share it, by a sixth of the way from the
+    guest's figure to the host's. What moves otherwise, or stays, is the guest's own doing.
+    """
+    usual = numbers["mem"].rolling(7, center=True, min_periods=4).median()
+    way = (numbers["memhost"] - usual).where(numbers["view"].eq("guest"))
+    share = ((numbers["mem"] - usual) / way).where(way.abs() > LEAST_WAY * numbers["maxmem"], 0.0).fillna(0.0)
+    moved = share.abs() > ONE_SAMPLE / 8
+    run = moved.ne(moved.shift()).cumsum()
+    total, rows = share.groupby(run).transform("sum"), share.groupby(run).transform("size")
+    one = (total - ONE_SAMPLE).abs() < ONE_SAMPLE / 3
+    return moved & one & (rows <= 2)
 
 
 def sample_frame(
