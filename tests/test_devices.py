@@ -64,10 +64,21 @@ def test_the_balloon_device_is_there_unless_it_is_set_to_0() -> None:
     assert not balloon_device({"balloon": "0"})
 
 
-def test_what_may_hide_a_device_is_named() -> None:
-    assert unclassifiable({"args": "-kernel x -append 'a b'"}) == []
-    assert unclassifiable({"args": "-device virtio-rng-pci", "hostpci0": "01:00", "usb1": "host"}) == [
-        "args",
-        "hostpci0",
-        "usb1",
-    ]
+@pytest.mark.parametrize(
+    ("args", "hides"),
+    [
+        ("", False),
+        ("-kernel x -append 'a -device b' -cpu host,+aes", False),
+        ("-device virtio-rng-pci", True),
+        ("-virtfs local,path=/srv,mount_tag=x,security_model=none", True),
+        ("-readconfig /etc/x.cfg", True),
+        ("--device e1000", True),
+        ("-append 'never ended", True),
+    ],
+)
+def test_args_that_may_add_a_device_are_named(args: str, hides: bool) -> None:
+    assert unclassifiable({"args": args}) == (["args"] if hides else [])
+
+
+def test_what_is_passed_through_is_named() -> None:
+    assert unclassifiable({"args": "-device x", "hostpci0": "01:00", "usb1": "host"}) == ["args", "hostpci0", "usb1"]

@@ -1,6 +1,7 @@
 """Which devices a Proxmox VE server has, by its configuration, and whether each is emulated or paravirtual."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -64,6 +65,10 @@ BALLOON = "balloon"
 DRIVE = re.compile(r"^(ide|sata|scsi|virtio)(\d+)$")
 NIC = re.compile(r"^net(\d+)$")
 HOST_DEVICE = re.compile(r"^(hostpci|usb)\d+$")
+WITHOUT_DEVICE = {"append", "boot", "cpu", "initrd", "kernel", "name", "no-reboot", "overcommit", "rtc", "sandbox"}
+WITHOUT_DEVICE |= {"smbios", "uuid"}
+"""Options of QEMU that add no device; any other one in `args` may."""
+
 BEFORE_VISTA = ("wxp", "w2k", "w2k3")
 
 Kind = Literal[
@@ -166,8 +171,13 @@ def balloon_device(config: Mapping[str, Any]) -> bool:
 
 
 def unclassifiable(config: Mapping[str, Any]) -> list[str]:
-    """Keys of a configuration that may hide a device: `args` with devices of its own, and devices passed through."""
-    hidden = ["args"] if re.search(r"-(?:device|drive|netdev|nic)\b", str(config.get("args") or "")) else []
+    """Keys of a configuration that may hide a device: `args` (QEMU's own options), and devices passed through."""
+    try:
+        words = shlex.split(str(config.get("args") or ""))
+    except ValueError:  # a quotation that does not end
+        words = ["-?"]
+    options = {word.lstrip("-") for word in words if word.startswith("-")}
+    hidden = ["args"] if options - WITHOUT_DEVICE else []
     return [*hidden, *sorted(key for key in config if HOST_DEVICE.match(key))]
 
 

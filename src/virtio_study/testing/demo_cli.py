@@ -1,6 +1,9 @@
 """The `virtio-study demo` command."""
 
+import os
+import sys
 import tempfile
+import webbrowser
 from pathlib import Path
 
 import click
@@ -13,11 +16,16 @@ __all__ = ["demo"]
 def demo(folder: Path | None) -> None:
     """Try everything with a simulated Proxmox VE host.
 
-    Starts the host on this machine, collects a study of two simulated servers from it, runs the notebooks and says
-    where the report is. FOLDER is made for it; by default a temporary one, which is kept. Nothing in it was measured.
+    Starts the host on this machine, collects a study of two simulated servers from it, runs the notebooks, says where
+    the report is and opens it in a browser. FOLDER is made for it; by default a temporary one, which is kept. Nothing
+    in it was measured.
     """
     from virtio_study.testing.demo import run_demo
 
     chosen = Path(tempfile.mkdtemp(prefix="virtio-study-demo-")) if folder is None else folder
     report = run_demo(chosen.resolve(), lambda line: click.echo(line, err=True))
     click.echo(f"the report of simulated data: {report}")
+    # without a screen a browser of texts would take the terminal
+    screen = sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
+    if screen and sys.stdout.isatty():
+        webbrowser.open(report.as_uri())
