@@ -14,6 +14,7 @@ from virtio_study.audit import audit_published
 from virtio_study.capacity import OVERCOMMIT, fits, fits_measured
 from virtio_study.cleaning.transients import LATE_GAIN, period_table
 from virtio_study.comparison import compare_sides, level_dict
+from virtio_study.devices import unclassifiable
 from virtio_study.errors import DataError
 from virtio_study.evidence import INSTRUMENT_COLUMNS
 from virtio_study.instruments import instrument
@@ -290,6 +291,7 @@ def _recorded_runs(study: Study, server: str) -> list[dict[str, Any]]:
                         if reason != "start-up"  # it is in the rows' own
                     ],
                     "waiting": [],
+                    "hidden": unclassifiable(dict(line.partition(": ")[::2] for line in known.vm_config)),
                     "why": "",
                     "digest": known.config_digest,
                 }
