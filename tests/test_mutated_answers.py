@@ -5,6 +5,7 @@ import copy
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from virtio_study.errors import VirtioStudyError
 from virtio_study.sources import store
 from virtio_study.sources.answers import import_answers, read_answers
 from virtio_study.sources.live import collect, record_rrddata
-from virtio_study.sources.proxmox import Client, nodes_of, servers_of
+from virtio_study.sources.proxmox import Client, hosts_of, nodes_of, servers_of
 from virtio_study.sources.secrets import Credential
 from virtio_study.sources.watching import watch
 from virtio_study.study import Endpoint, Study, load_study
@@ -96,6 +97,12 @@ def frames(study: Study, end: str) -> dict[str, pd.DataFrame]:
     return {server: pd.concat(parts).set_index("time").sort_index() for server, parts in found.items()}
 
 
+IMPORTS: dict[str, Callable[[Study], Any]] = {
+    "api": lambda study: import_answers(study, store.stored(study.folder)),
+    "rrddata": record_rrddata,
+}
+
+
 class Known:
     """A study, its answers, and the rows of its recordings by import and server; no dataclass, which would be shown."""
 
@@ -105,10 +112,13 @@ class Known:
 
 @pytest.fixture(scope="module")
 def known(genuine: tuple[Path, list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory) -> Known:
-    study = write(tmp_path_factory.mktemp("whole"), *genuine)
-    assert len(import_answers(study, store.stored(study.folder))) == 6
-    assert len(record_rrddata(study)[0]) == 6
-    return Known(*genuine, {end: frames(study, end) for end in ("api", "rrddata")})
+    rows = {}
+    for end, run in IMPORTS.items():
+        study = write(tmp_path_factory.mktemp(f"whole-{end}"), *genuine)
+        run(study)
+        rows[end] = frames(study, end)
+        assert len([*study.folder.glob("recordings/**/*.parquet")]) == 6
+    return Known(*genuine, rows)
 
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -159,17 +169,18 @@ def test_a_spoilt_answer_of_any_path_is_a_sentence_or_a_row_less(
             answers[place] = answer | {"body": body}
             touched.add((path, answer["t"]))
             check_plain_functions(body["data"])
-    study = write(tmp_path_factory.mktemp("spoilt"), known.study, answers)
-    for run in (lambda: import_answers(study, store.stored(study.folder)), lambda: record_rrddata(study)):
+    polls_s = [at for path, at in touched if path.endswith("current")]
+    for end, run in IMPORTS.items():
+        study = write(tmp_path_factory.mktemp(f"spoilt-{end}"), known.study, answers)
         with contextlib.suppress(VirtioStudyError):
-            run()
-    check_numbers(frames(study, "api"), known.rows["api"], [at for path, at in touched if path.endswith("current")])
-    if not any("rrddata" in path for path, _ in touched):
-        check_numbers(frames(study, "rrddata"), known.rows["rrddata"], [])
+            run(study)
+        if end == "api" or not any("rrddata" in path for path, _ in touched):
+            check_numbers(frames(study, end), known.rows[end], polls_s if end == "api" else [])
 
 
 def check_plain_functions(data: Any) -> None:
     nodes_of(data)
+    hosts_of(data)
     servers_of(data)
     if isinstance(data, dict):
         devices(data)

@@ -55,8 +55,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
-    with serve(two_servers(now=NOW), clock=Clock(NOW)) as running:
+def clock() -> Clock:
+    return Clock(NOW)
+
+
+@pytest.fixture
+def host(clock: Clock) -> Iterator[Host]:
+    with serve(two_servers(now=NOW), clock=clock) as running:
         yield running
 
 
@@ -83,7 +88,7 @@ def study_with(folder: Path, endpoint: dict[str, Any]) -> Study:
 
 
 def test_on_the_host_itself_pvesh_gives_what_the_api_gives_without_a_token(
-    host: Host, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host, clock: Clock, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     study = study_with(tmp_path, {"backend": "local"})
@@ -96,6 +101,7 @@ def test_on_the_host_itself_pvesh_gives_what_the_api_gives_without_a_token(
     assert CliRunner().invoke(cli, ["doctor", str(study.folder)]).exit_code == 0
     shown = CliRunner().invoke(cli, ["inventory", "--backend", "local", "--all", "--format", "json"])
     assert {row["vmid"] for row in json.loads(shown.stdout)} >= {100, 101}
+    clock.advance(-20 * 3600)  # when it had emulated devices
     made = CliRunner().invoke(cli, ["new", str(tmp_path / "data/mine"), "100", "101", "--backend", "local"])
     assert made.exit_code == 0, made.output
     assert load_study(tmp_path / "data/mine").proxmox == Endpoint(backend="local")
