@@ -68,7 +68,7 @@ def test_a_run_that_fits_no_configuration_is_named_and_a_stretch_of_time_is_reco
     again = dict(import_answers(load_study(path), [RAW]))
     assert again["versat"] == (
         "not recorded as recordings/versat/virtio/api-03.parquet: the same time is in "
-        "recordings/versat/virtio/api-01.parquet, and counts once"
+        "recordings/versat/virtio/api-01.parquet, and counts once; to record all anew, import into a new folder"
     )
     assert len(list(study.folder.glob("recordings/versat/*/*.parquet"))) == 3
     runs = json.loads((study.folder / "timeline.json").read_text())["versat"]

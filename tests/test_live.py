@@ -319,6 +319,23 @@ def test_a_server_that_hangs_or_moves_does_not_hold_up_the_others(tmp_path: Path
     assert asked.count("/cluster/resources") >= 4
 
 
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_watch_that_is_ended_leaves_whole_lines_and_says_so_by_its_exit_code(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals, code: int
+) -> None:
+    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+    study = study_of(tmp_path, host)
+    words = [sys.executable, "-m", "virtio_study", "watch", str(study.folder)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert "poll 1: 2 of 2 servers" in watching.stderr.readline()
+        watching.send_signal(how)
+        assert watching.wait(30) == code
+        assert "Traceback" not in watching.stderr.read()
+    stored = raw_lines(study.folder)
+    assert stored.count(b"\n") == len([json.loads(line) for line in stored.splitlines()]) > 10
+
+
 def test_two_collectors_of_one_study_keep_out_of_each_others_way(tmp_path: Path) -> None:
     with store.alone(tmp_path), pytest.raises(DataError, match="another collect or watch"), store.alone(tmp_path):
         pass

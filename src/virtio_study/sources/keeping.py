@@ -191,7 +191,8 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -
     place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
     path = study.folder / place
     if other := _recorded_meanwhile(study, provenance.server, frame, place):
-        return provenance.server, f"not recorded as {place}: the same time is in {other}, and counts once"
+        says = f"not recorded as {place}: the same time is in {other}, and counts once; to record all anew, import into"
+        return provenance.server, f"{says} a new folder"
     if place in storage.manifest(study.folder):
         old = read(path, study.folder).frame
         known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
