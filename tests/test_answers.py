@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from virtio_study import recording, storage
 from virtio_study.errors import DataError
 from virtio_study.sources.answers import import_answers, of, qemu_server_of, read_answers
+from virtio_study.sources.changes import new_instruments
 from virtio_study.sources.live import record_rrddata
+from virtio_study.sources.timeline import Around
 from virtio_study.study import LogEntry, Study, load_study
 
 ROOT = Path(__file__).parent.parent
@@ -90,7 +92,25 @@ def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:
     ("version", "known"), [("9.2.11", "9.1.4"), ("9.1.2", None), ("9.0.3", None), ("8.4.1", "8.0"), ("", None)]
 )
 def test_the_version_of_proxmox_tells_the_instrument_where_it_can(version: str, known: str | None) -> None:
-    assert qemu_server_of(version) == known
+    assert qemu_server_of(version, Around(), 0.0) == known
+
+
+def test_the_packages_of_the_node_tell_it_before_the_version_does() -> None:
+    def installed(version: str) -> list[dict[str, str]]:
+        return [
+            {"Package": "ceph", "Version": "9.9"},
+            {"Package": "qemu-server", "OldVersion": version, "Version": "9.9"},
+        ]
+
+    packages = [(100.0, installed("9.1.1")), (200.0, installed("9.1.3")), (300.0, installed("9.1.5"))]
+    around = Around(packages={"a": packages})
+    told = [qemu_server_of("9.1.2", around, moment) for moment in (50.0, 250.0, 400.0)]
+    assert told == ["9.1.1", "9.1.3", "9.1.5"]
+    two = Around(packages={"a": packages, "b": [(100.0, installed("9.0.11"))]})
+    assert qemu_server_of("9.1.2", two, 400.0) is None, "a server that was on two nodes was measured by either"
+    assert qemu_server_of("9.2", Around(packages={"a": [(1.0, [{"Package": "qemu-server", "Version": "9.9"}])]}), 2.0)
+    (change,) = new_instruments(packages)
+    assert (change.start_s, change.end_s, change.detail) == (200.0, 300.0, "qemu-server 9.1.3 -> 9.1.5")
 
 
 def rig_study(folder: Path) -> Study:

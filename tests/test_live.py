@@ -134,6 +134,9 @@ def test_every_version_gives_what_it_has_and_the_rest_is_named(version: Any, tmp
     assert done.answers > 30
     answers = read_answers(store.stored(study.folder))
     assert sum(answer.status == 200 for answer in answers) == done.answers
+    hosts = {"9.0": "host_pss", "9.2": "host_cgroup"}.get(version, "unknown")  # until 8 rows do not have it
+    for path in study.folder.glob("recordings/**/*.parquet"):
+        assert set(recording.read(path, study.folder).frame["mem_host_instrument"]) == {hosts}
     agent = [answer for answer in answers if answer.path.endswith("/agent/get-osinfo")]
     assert any(answer.status == 200 for answer in agent) == version.startswith("9")
     assert host.in_flight_max <= IN_FLIGHT
@@ -466,6 +469,7 @@ def test_the_doctor_warns_of_what_an_old_version_cannot_tell(tmp_path: Path) -> 
     with serve(two_servers(now=NOW), version="8.4", clock=Clock(NOW)) as host:
         found = {item.what: item for item in examine(client(host), {})}
     assert found["version"].status == found["retention"].status == "warn"
+    assert "qemu-server 8.4.1 shows as the host's memory: host, RSS scaled" in found["instrument"].says
     assert "70 minutes" in found["retention"].says
 
 

@@ -19,7 +19,7 @@ from virtio_study import __version__
 from virtio_study.errors import DataError
 from virtio_study.recording import Provenance
 from virtio_study.sources import rows
-from virtio_study.sources.changes import Disturbance, Polls, kernel_at
+from virtio_study.sources.changes import Disturbance, Polls, kernel_at, qemu_server_at
 from virtio_study.sources.keeping import Written, configured, keep, keep_raw
 from virtio_study.sources.timeline import Around, Span, match, timeline
 from virtio_study.steps import write_json
@@ -149,12 +149,15 @@ def is_simulated(answers: Sequence[Answer]) -> bool:
     return any(answer.path.startswith("/nodes/simulated/") for answer in answers)
 
 
-def qemu_server_of(proxmox_version: str) -> str | None:
-    """A version of qemu-server whose instrument is surely that of a version of Proxmox VE; None from 9.0 to 9.1.
+def qemu_server_of(proxmox_version: str, around: Around, moment: float) -> str | None:
+    """Version of qemu-server at a moment, or one with surely the same instrument; None where nothing tells.
 
-    Proxmox VE 9.0 and 9.1 ran with versions of qemu-server on both sides of a change of the instrument (9.1.4), so that
-    theirs has to be told.
+    It is what the host's packages say. Without them the version of Proxmox VE tells it, but for 9.0 and 9.1, which ran
+    with versions of qemu-server on both sides of a change of the instrument (9.1.4).
     """
+    told = {qemu_server_at(packages, moment) for packages in around.packages.values()} - {None}
+    if told:
+        return told.pop() if len(told) == 1 else None
     found = re.match(r"(\d+)\.(\d+)", proxmox_version)
     if found is None:
         return None
@@ -245,7 +248,7 @@ def _record(
     study: Study, name: str, replicate: str, span: Span, polls: Polls, around: Around, said: _Said
 ) -> tuple[str, str]:
     proxmox = span.proxmox.split("/")[1] if span.proxmox.count("/") else said.version
-    instrument = said.qemu_server or qemu_server_of(proxmox)
+    instrument = said.qemu_server or qemu_server_of(proxmox, around, span.end_s)
     frame, notes = _frame(study.servers[name], name, span, polls, around, instrument)
     emulated = str(span.config.get("kvm", "1")) == "0"
     kind = "simulated" if said.simulated else "emulated" if emulated else "measured"
@@ -268,6 +271,7 @@ def around_of(study: Study, name: str, answers: Sequence[Answer]) -> Around:
         pendings=[*of(answers, f"{base}/pending", list)],
         tasks=tasks,
         statuses={node: [*of(answers, f"/nodes/{re.escape(node)}/status")] for node in sorted(nodes)},
+        packages={node: [*of(answers, f"/nodes/{re.escape(node)}/apt/versions", list)] for node in sorted(nodes)},
         logged=[Disturbance(*entry) for entry in study.logged(name)],
     )
 

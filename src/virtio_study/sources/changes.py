@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from virtio_study.instruments import memory_states
+from virtio_study.instruments import host_instrument, memory_states
 from virtio_study.sources.rows import COUNTED, number
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "host_changes",
     "kernel_at",
     "locks",
+    "new_instruments",
+    "qemu_server_at",
     "seconds",
     "starts",
     "stops",
@@ -145,6 +147,31 @@ def host_changes(statuses: Polls) -> tuple[list[Disturbance], list[Disturbance]]
         if all(versions) and versions[0] != versions[1]:
             upgrades.append(Disturbance(before, after, "Proxmox VE upgraded", " -> ".join(versions)))
     return reboots, upgrades
+
+
+def qemu_server_at(packages: Sequence[tuple[float, Sequence[Any]]], moment: float) -> str | None:
+    """Version of qemu-server at a moment: of the last answer before it, else of the first since; None if none tells.
+
+    Parameters
+    ----------
+    packages : sequence of (time, data)
+        Of `/nodes/{node}/apt/versions` (pve-manager, `PVE/API2/APT.pm`: `OldVersion` is what is installed).
+    """
+    found = None
+    for at, listed in packages:
+        if found is not None and at > moment:
+            break
+        rows = (row for row in listed if isinstance(row, Mapping) and row.get("Package") == "qemu-server")
+        found = next((str(row["OldVersion"]) for row in rows if row.get("OldVersion")), found)
+    return found
+
+
+def new_instruments(packages: Sequence[tuple[float, Sequence[Any]]]) -> Iterator[Disturbance]:
+    """Upgrades of qemu-server, between two answers of `apt/versions`, that changed what makes the host's memory."""
+    for (before, old), (after, new) in pairwise(packages):
+        was, now = (qemu_server_at([(0.0, listed)], 0.0) for listed in (old, new))
+        if was and now and host_instrument(was) != host_instrument(now):
+            yield Disturbance(before, after, "Proxmox VE upgraded", f"qemu-server {was} -> {now}")
 
 
 def kernel_at(statuses: Polls, moment: float) -> str:

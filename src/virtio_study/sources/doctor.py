@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from virtio_study.devices import agent_enabled
 from virtio_study.errors import StudyError
+from virtio_study.instruments import host_instrument, instrument
+from virtio_study.sources.changes import qemu_server_at
 from virtio_study.sources.proxmox import Client, Reply, nodes_of, remedy
 from virtio_study.study import Endpoint, Server
 
@@ -56,6 +58,7 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
     known = sorted(set(nodes.values()))
     yield from _unseen(client, known, token)
     for node in known:
+        yield _instrument(client, node)
         yield from _node(client, node, token)
     for vmid in _wanted(nodes, servers):
         yield from _vm(client, vmid, nodes[vmid], token)
@@ -99,13 +102,6 @@ def _version(data: Mapping[str, Any]) -> Iterator[Finding]:
         return
     yield Finding("version", "pass", f"Proxmox VE {text} shows the host's memory beside the displayed one")
     yield Finding("retention", "pass", "rows of a minute are kept for a day, of half an hour for 30 days")
-    if release < (9, 2):
-        yield Finding(
-            "instrument",
-            "warn",
-            f"Proxmox VE {text} may have qemu-server from before or after 9.1.4, which changed the host's figure",
-            "run on the host: pveversion -v | grep qemu-server, and give it as --qemu-server",
-        )
 
 
 def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str) -> Finding:
@@ -114,6 +110,22 @@ def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str
         says = f"not shown: {', '.join(lost)}" if nodes else "the host shows no server at all"
         return Finding("servers", "fail", says, remedy(Reply(0.0, "", 403), token))
     return Finding("servers", "pass", f"{len(nodes)} servers are shown, all {len(servers)} of the study among them")
+
+
+def _instrument(client: Client, node: str) -> Finding:
+    """Whether it is known what makes the host's memory figure on a node."""
+    packages = client.get(f"/nodes/{node}/apt/versions")
+    found = qemu_server_at([(0.0, packages.data)], 0.0) if isinstance(packages.data, list) else None
+    if found:
+        label = instrument(host_instrument(found)).label
+        return Finding("instrument", "pass", f"{node}: qemu-server {found} shows as the host's memory: {label}")
+    return Finding(
+        "instrument",
+        "warn",
+        f"{node}: its version of qemu-server is not told ({packages.status or ''} {packages.reason})",
+        "from Proxmox VE 9.0 to 9.1 the host's figure changed; pveversion -v on the host tells it; give it to "
+        "virtio-study files answers as --qemu-server",
+    )
 
 
 def _unseen(client: Client, nodes: Sequence[str], token: str) -> Iterator[Finding]:

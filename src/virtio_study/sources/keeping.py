@@ -129,6 +129,8 @@ def _write_window(
     contaminated, moments = _disturbances(study, window, [*disturbances, *spikes, *edits(shown)])
     kernel = max((kernel_at(polls, window.end.timestamp()) for polls in around.statuses.values()), default="")
     versions = {**provenance.get("versions", {}), **({"host_kernel": kernel} if kernel else {})}
+    told = {"kind": "emulated" if known.get("accelerator") == "tcg" else "measured", **known, **provenance}
+    told |= {"versions": versions, "notes": [note, *moments, *provenance.get("notes", [])]}
     full = Provenance(
         study=study.name,
         server=window.server,
@@ -137,13 +139,7 @@ def _write_window(
         collector_version=__version__,
         started_at=frame["time"].iloc[0].isoformat(),
         contaminated=contaminated,
-        notes=[note, *moments],
-        **{
-            "kind": "emulated" if known.get("accelerator") == "tcg" else "measured",
-            **known,
-            **provenance,
-            "versions": versions,
-        },
+        **told,
     )
     return keep(study, frame, full, note)
 

@@ -3,16 +3,20 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
+
+import pandas as pd
 
 from virtio_study.devices import agent_enabled
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources import rows, store
 from virtio_study.sources.answers import Answer, around_of, is_simulated, of, qemu_server_of, read_answers
-from virtio_study.sources.changes import host_changes, starts, stops, tasks_of
+from virtio_study.sources.changes import host_changes, new_instruments, starts, stops, tasks_of
 from virtio_study.sources.exports import merge_rrddata
 from virtio_study.sources.keeping import Written, write_windows
 from virtio_study.sources.proxmox import TRIES, Client, Reply, hosts_of, nodes_of, remedy
+from virtio_study.sources.timeline import Around
 from virtio_study.study import Study
 
 __all__ = ["Collected", "Missing", "client_of", "collect", "paths_of", "places_of", "record_rrddata"]
@@ -134,7 +138,7 @@ def paths_of(study: Study, resources: Any) -> dict[str, str]:
     nodes = nodes_of(resources)
     paths = {"/cluster/tasks": ""}
     for node in sorted({nodes[server.vmid] for server in study.servers.values() if server.vmid in nodes}):
-        paths[f"/nodes/{node}/status"] = ""
+        paths |= {f"/nodes/{node}/{what}": "" for what in ("status", "apt/versions")}
         paths |= {f"/nodes/{node}/rrddata?timeframe={frame}&cf=AVERAGE": "" for frame in TIMEFRAMES}
     # of every node, for a server may have been on another one
     paths |= {f"/nodes/{node}/tasks?limit=500": "" for node in hosts_of(resources)}
@@ -187,7 +191,7 @@ def record_rrddata(study: Study) -> tuple[Written, list[Missing]]:
 
 def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
     vmid = study.servers[name].vmid
-    version = next((str(data.get("version", "")) for _, data in of(answers, "/version")), "")
+    around = around_of(study, name, answers)
     base = rf"/nodes/([^/]+)/qemu/{vmid}/rrddata\?.*cf=AVERAGE"
     merged = merge_rrddata(_rrddata(answers, base))
     if not merged:
@@ -197,29 +201,48 @@ def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
     own = nodes.pop() if len(nodes) == 1 else "none"
     beside = merge_rrddata(_rrddata(answers, rf"/nodes/{own}/rrddata\?.*cf=AVERAGE"))
     frames = {}
+    versions = [(at, str(data.get("version", ""))) for at, data in of(answers, "/version")]
     for step, listed in merged.items():
-        frame = rows.rrd_frame(listed, step, "AVERAGE", f"rrddata of {name}", qemu_server_of(version))
+        frame = _frame(listed, step, f"rrddata of {name}", versions, around)
         if step in beside:
             frame = rows.add_node_cpu(frame, rows.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node"))
         frames[float(step)] = frame
-    said = {
-        "source": "rrddata of the API of Proxmox VE, AVERAGE",
-        "versions": {"proxmox-ve": version} if version else {},
-    }
+    said: dict[str, Any] = {"source": "rrddata of the API of Proxmox VE, AVERAGE"}
     said |= {"kind": "simulated"} if is_simulated(answers) else {}
-    around = around_of(study, name, answers)
+    if versions:
+        first = pd.Timestamp(versions[0][0], unit="s")
+        said["versions"] = {"proxmox-ve": versions[-1][1]}
+        said["notes"] = [
+            f"The host told its version first at {first:%Y-%m-%d %H:%M} UTC; older rows are taken for its."
+        ]
     polls = [*of(answers, rf"/nodes/[^/]+/qemu/{vmid}/status/current")]
     disturbed = [*tasks_of(around.tasks, vmid, 0.0, max(answer.time_s for answer in answers))]
     disturbed += [*starts(around.tasks, polls, vmid), *stops(frames)]
     spans = [(window.start.timestamp(), window.end.timestamp()) for window in study.windows if window.server == name]
-    for statuses in around.statuses.values():
-        # between two windows an upgrade may be part of what the researcher did, and its moment may be days wide
-        upgrades = host_changes(statuses)[1]
-        disturbed += [up for up in upgrades if any(start <= up.start_s and up.end_s <= end for start, end in spans)]
+    upgrades = [up for statuses in around.statuses.values() for up in host_changes(statuses)[1]]
+    upgrades += [up for packages in around.packages.values() for up in new_instruments(packages)]
+    # between two windows an upgrade may be part of what the researcher did, and its moment may be days wide
+    disturbed += [up for up in upgrades if any(start <= up.start_s and up.end_s <= end for start, end in spans)]
     return write_windows(study, name, frames, "rrddata", said, disturbed, around)
 
 
+def _frame(
+    listed: Sequence[Mapping[str, Any]], step: int, where: str, versions: Sequence[tuple[float, str]], around: Around
+) -> pd.DataFrame:
+    """Rows of one step, each with the instrument of the version that the host then had."""
+
+    def told(row: Mapping[str, Any]) -> str | None:
+        known = [version for at, version in versions if at <= row["time"]] or [text for _, text in versions[:1]]
+        return qemu_server_of(known[-1] if known else "", around, row["time"])
+
+    parts = [(version, [*part]) for version, part in groupby(listed, key=told)]
+    frames = [rows.rrd_frame(part, step, "AVERAGE", where, version) for version, part in parts if _with_values(part)]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _with_values(part: Sequence[Mapping[str, Any]]) -> bool:
+    return any(len(row) > 1 for row in part)
+
+
 def _rrddata(answers: Sequence[Answer], pattern: str) -> Iterable[tuple[str, Any]]:
-    return (
-        (f"rrddata of {at:.0f}", data) for at, data in of(answers, pattern, list) if any(len(row) > 1 for row in data)
-    )
+    return ((f"rrddata of {at:.0f}", data) for at, data in of(answers, pattern, list) if _with_values(data))

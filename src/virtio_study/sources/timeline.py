@@ -32,6 +32,8 @@ class Around:
         Of `/nodes/{node}/tasks`; the same task may come more than once.
     statuses : mapping of node to sequence of (time, data)
         Of `/nodes/{node}/status`, of every node on which the server was.
+    packages : mapping of node to sequence of (time, data)
+        Of `/nodes/{node}/apt/versions`, of the same nodes.
     logged : sequence of Disturbance
         Of the researcher's own log; one without length marks a change that the API does not show.
     """
@@ -40,6 +42,7 @@ class Around:
     pendings: Sequence[tuple[float, Sequence[Any]]] = ()
     tasks: Sequence[Mapping[str, Any]] = ()
     statuses: Mapping[str, Polls] = field(default_factory=dict)
+    packages: Mapping[str, Sequence[tuple[float, Sequence[Any]]]] = field(default_factory=dict)
     logged: Sequence[Disturbance] = ()
 
 
@@ -104,6 +107,8 @@ def timeline(polls: Polls, around: Around, vmid: int) -> list[Span]:
         kinds = changes.host_changes(statuses)
         reboots += kinds[0]
         upgrades += kinds[1]
+    for packages in around.packages.values():
+        upgrades += changes.new_instruments(packages)
     moments = [item for item in around.logged if item.end_s == item.start_s]
     for start in _starts(running):
         first, last, used = start[0][0], start[-1][0], _in_use(start)

@@ -20,6 +20,7 @@ EVERY: tuple[tuple[float, str], ...] = (
     (60.0, "{node}/status"),
     (300.0, "{vm}/config?current=1"),
     (300.0, "{vm}/pending"),
+    (21600.0, "{node}/apt/versions"),
     (1800.0, "{vm}/rrddata?timeframe=hour&cf=AVERAGE"),
     (1800.0, "{node}/rrddata?timeframe=hour&cf=AVERAGE"),
     (21600.0, "{vm}/rrddata?timeframe=day&cf=AVERAGE"),

@@ -225,6 +225,12 @@ def _node_status(host: State, call: Call, match: re.Match[str]) -> Answer:
     return Answer(node.node_status(host.truth, host.now, host.version))
 
 
+def _packages(host: State, call: Call, match: re.Match[str]) -> Answer:
+    _here(host, match)
+    _audited(host, call)
+    return Answer(node.packages(host.version))
+
+
 def _tasks(host: State, call: Call, match: re.Match[str]) -> Answer:
     _here(host, match)
     if not _may_audit(host):
@@ -317,6 +323,7 @@ ROUTES: list[tuple[str, Handler, frozenset[str], bool]] = [
     (NODE, _plain(lambda h: node.node_index(h.version)), frozenset(), False),
     (f"{NODE}/version", _plain(lambda h: h.version.answer), frozenset(), False),
     (f"{NODE}/status", _node_status, frozenset(), False),
+    (f"{NODE}/apt/versions", _packages, frozenset(), False),
     (f"{NODE}/time", _plain(_node_time), frozenset(), DAEMON),
     (f"{NODE}/rrddata", _rrddata, frozenset({"timeframe", "cf"}), DAEMON),
     (f"{NODE}/tasks", _tasks, TASK_PARAMS, False),

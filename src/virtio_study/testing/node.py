@@ -14,7 +14,7 @@ from virtio_study.testing.story import GIB
 from virtio_study.testing.truth import Truth
 from virtio_study.testing.versions import Version
 
-__all__ = ["node_index", "node_resource", "node_series", "node_status", "other_resources"]
+__all__ = ["node_index", "node_resource", "node_series", "node_status", "other_resources", "packages"]
 
 OWN_CPU_CORES, OWN_MEM_BYTES = 0.05, 2 * GIB
 ROOT_BYTES, ROOT_USED_BYTES, SWAP_BYTES = 100 * GIB, 12 * GIB, 8 * GIB
@@ -41,6 +41,15 @@ def node_resource(truth: Truth, now: float, *, unknown: bool = False, audited: b
     cpu, mem = _use(truth, now)
     row |= {"cpu": number(cpu), "maxcpu": story.host_cpus, "mem": mem, "maxmem": story.host_mem_bytes}
     return row | {"disk": ROOT_USED_BYTES, "maxdisk": ROOT_BYTES, "uptime": int(now - story.created) + 86400}
+
+
+def packages(version: Version) -> list[dict[str, Any]]:
+    """Return what is told of two packages in the answer of `/nodes/N/apt/versions`."""
+    known = {"pve-manager": version.manager.split("/")[1], "qemu-server": version.qemu_server}
+    state = {"Origin": "Proxmox", "Arch": "amd64", "CurrentState": "Installed"}
+    rows = [{"Package": name, "OldVersion": said, "Version": said, **state} for name, said in known.items()]
+    # what could be installed and is not has no OldVersion
+    return [*rows, {"Package": "ceph-fuse", "Version": "19.2.0", "Origin": "Proxmox", "CurrentState": "NotInstalled"}]
 
 
 def node_status(truth: Truth, now: float, version: Version) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Version:
     kernel: str
     reader: Literal["8", "9.0", "9.1"]
     memory_of_host: Literal["rss_scaled", "pss", "cgroup"]
+    qemu_server: str
     number: tuple[int, int]
 
     @property
@@ -82,6 +83,7 @@ VERSIONS: dict[str, Version] = {
         "4.4.49-1-pve",
         "8",
         "rss_scaled",
+        "4.0-110",
         (4, 4),
     ),
     "6.4": Version(
@@ -91,6 +93,7 @@ VERSIONS: dict[str, Version] = {
         "5.4.203-1-pve",
         "8",
         "rss_scaled",
+        "6.4-2",
         (6, 4),
     ),
     "7.4": Version(
@@ -100,6 +103,7 @@ VERSIONS: dict[str, Version] = {
         "5.15.108-1-pve",
         "8",
         "rss_scaled",
+        "7.4-3",
         (7, 4),
     ),
     "8.4": Version(
@@ -109,6 +113,7 @@ VERSIONS: dict[str, Version] = {
         "6.8.12-10-pve",
         "8",
         "rss_scaled",
+        "8.4.1",
         (8, 4),
     ),
     "9.0": Version(
@@ -118,6 +123,7 @@ VERSIONS: dict[str, Version] = {
         "6.14.8-2-pve",
         "9.0",
         "pss",
+        "9.0.18",
         (9, 0),
     ),
     "9.2": Version(
@@ -127,6 +133,7 @@ VERSIONS: dict[str, Version] = {
         "7.0.2-1-pve",
         "9.1",
         "cgroup",
+        "9.2.6",
         (9, 2),
     ),
 }
