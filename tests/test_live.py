@@ -235,6 +235,11 @@ def test_through_the_command_line_the_exit_code_tells(
 
     study = study_of(tmp_path, host)
     monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+    host.inject(Fault("unauthorized"))
+    refused = CliRunner().invoke(cli, ["collect", str(study.folder)])
+    assert (refused.exit_code, len(host.requests)) == (3, 2)
+    assert "the token is wrong, expired or deleted" in refused.stderr
+    host.heal()
     good = CliRunner().invoke(cli, ["collect", str(study.folder)])
     assert good.exit_code == 0, good.output
     host.inject(Fault("forbidden", path="/pending"))

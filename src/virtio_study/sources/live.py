@@ -119,6 +119,8 @@ def collect(study: Study, client: Client) -> Collected:
         first = client.get_all(paths)
         for reply in first:
             keep(reply)
+        if all(reply.status == 401 for reply in first):
+            return done  # the token is refused, and every further question would be
         nodes = nodes_of(first[1].data)
         done.missing += _hidden(study, nodes, client.secret.token_id) if first[1].good else []
         paths = paths_of(study, first[1].data)

@@ -204,9 +204,10 @@ class Client:
         text = str(error)
         what = next((w for w in ("expired", "doesn't match", "Hostname mismatch", "self-signed") if w in text), "")
         what = {"expired": "has expired", "self-signed": "is signed by itself"}.get(what, what and "is of another name")
+        what = what or "is not signed by a CA that is known here"
         return (
-            f"{host}: its certificate {what or 'is not signed by a CA that is known here'}; set proxmox.ca_file to a "
-            "copy of its /etc/pve/pve-root-ca.pem, or proxmox.fingerprint to the SHA-256 on its Certificates page"
+            f"{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its /etc/pve/pve-root-ca.pem, "
+            "or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates page"
         )
 
 
@@ -232,6 +233,8 @@ def _short(error: Exception) -> str:
     names = {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}
     if "refused" in str(error):
         return "connection refused"
+    if "NameResolutionError" in str(error) or "getaddrinfo" in str(error):
+        return "the host's name is not known"
     return names.get(text, "connection lost")
 
 
