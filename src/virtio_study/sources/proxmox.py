@@ -206,8 +206,8 @@ class Client:
         what = {"expired": "has expired", "self-signed": "is signed by itself"}.get(what, what and "is of another name")
         what = what or "is not signed by a CA that is known here"
         return (
-            f"{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its /etc/pve/pve-root-ca.pem, "
-            "or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates page"
+            f"{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its "
+            "/etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates page"
         )
 
 
