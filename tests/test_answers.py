@@ -58,6 +58,17 @@ def test_the_bundled_recordings_come_out_of_the_answers_again(tmp_path: Path) ->
     assert "was recorded already" in import_answers(study, [RAW])[0][1]
 
 
+def test_answers_that_are_in_the_study_already_are_not_kept_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = rig_study(tmp_path)
+    (study.folder / "raw").mkdir()
+    shutil.copy(RAW, study.folder / "raw" / "rig.zst")
+    monkeypatch.chdir(tmp_path)
+    import_answers(study, [Path("data/pve-rig/raw/rig.zst")])
+    assert [path.name for path in (study.folder / "raw").iterdir()] == ["rig.zst"]
+
+
 def test_a_run_that_fits_no_configuration_is_named_and_a_stretch_of_time_is_recorded_once(tmp_path: Path) -> None:
     study = rig_study(tmp_path)
     path = study.folder / "study.yaml"

@@ -39,6 +39,20 @@ def test_a_configuration_gives_its_settings_and_ignores_cards_and_cd_drives():
     }
 
 
+@pytest.mark.parametrize(
+    ("lines", "least"),
+    [
+        (["memory: 4096"], None),
+        (["memory: 4096", "balloon: 0"], None),
+        (["memory: 4096", "balloon: 4096"], None),
+        (["memory: current=4096", "balloon: 1024"], "1024"),
+        (["balloon: 256"], "256"),
+    ],
+)
+def test_memory_that_the_host_may_take_away_is_a_setting(lines, least):
+    assert settings(lines).get("balloon, least MiB") == least
+
+
 def recording(replicate: str, **versions: str) -> Provenance:
     return Provenance(
         study="s",

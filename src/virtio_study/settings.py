@@ -10,7 +10,9 @@ __all__ = ["conditions", "kernel_version", "proxmox_kernel", "settings"]
 
 COMMAND_OPTIONS = ("-cpu", "-smp", "-m", "-machine", "-accel")
 CONFIG_KEYS = (
+    "affinity",
     "agent",
+    "allow-ksm",
     "args",
     "bios",
     "cores",
@@ -18,6 +20,7 @@ CONFIG_KEYS = (
     "cpulimit",
     "cpuunits",
     "hotplug",
+    "hugepages",
     "kvm",
     "localtime",
     "machine",
@@ -71,6 +74,9 @@ def settings(vm_config: Sequence[str]) -> dict[str, str]:
         return _of_command(vm_config)
     pairs = dict(item.split(": ", 1) for item in vm_config if ": " in item)
     found = {key: pairs[key] for key in CONFIG_KEYS if key in pairs}
+    least, most = (re.search(r"\d+", pairs.get(key, default)) for key, default in (("balloon", "0"), ("memory", "512")))
+    if least and most and 0 < int(least[0]) < int(most[0]):  # the host may take memory away (pvestatd, auto_ballooning)
+        found["balloon, least MiB"] = least[0]
     disks = [value for key, value in sorted(pairs.items()) if DISK_KEY.match(key) and "media=cdrom" not in value]
     for number, disk in enumerate(disks):
         found |= {f"disk {number} {name}": value for name, value in _options(disk, DISK_OPTIONS).items()}

@@ -299,6 +299,7 @@ def _frame(
 def _provenance(study: Study, name: str, replicate: str, span: Span, proxmox: str, around: Around) -> Provenance:
     kernels = [kernel_at(statuses, span.end_s) for statuses in around.statuses.values()]
     versions = {"proxmox-ve": proxmox, "host_kernel": max(kernels, default=""), "qemu": span.qemu}
+    versions |= {"running machine": span.machine}
     return Provenance(
         study=study.name,
         server=name,

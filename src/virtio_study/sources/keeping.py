@@ -42,8 +42,8 @@ def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
 
     kept = {}
     for path in paths:
-        if path.parent == study.folder / "raw":  # it is kept there already
-            kept[path.relative_to(study.folder).as_posix()] = storage.sha256(path)
+        if path.resolve().parent == (study.folder / "raw").resolve():  # it is kept there already
+            kept[f"raw/{path.name}"] = storage.sha256(path)
             continue
         try:
             content = path.read_bytes()
