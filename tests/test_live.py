@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,18 @@ def test_a_token_comes_from_the_environment_or_a_file_of_its_owner_and_shows_its
     with pytest.raises(StudyError, match=r"mode 0640 lets others read the token; run: chmod 600") as refused:
         credential("pve1", {"VIRTIO_STUDY_PVE_TOKEN_FILE": str(file)})
     assert SECRET not in str(refused.value)
+
+
+def test_a_token_comes_from_the_keyring_of_the_host_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {("virtio-study", "pve1"): TOKEN}
+    keyring = SimpleNamespace(get_password=lambda service, name: kept.get((service, name)))
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    nowhere = {"VIRTIO_STUDY_PVE_TOKEN_FILE": str(tmp_path / "none")}
+    assert credential("pve1", nowhere).secret == SECRET
+    with pytest.raises(StudyError, match="no token for pve2"):
+        credential("pve2", nowhere)
 
 
 @pytest.mark.parametrize("text", [SECRET, f"study@pve={SECRET}", f"study!x={SECRET}", f"a@b!c= {SECRET}", ""])
