@@ -94,10 +94,18 @@ def test_a_token_comes_from_the_keyring_of_the_host_where_there_is_one(
     kept = {("virtio-study", "pve1"): TOKEN}
     keyring = SimpleNamespace(get_password=lambda service, name: kept.get((service, name)))
     monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setitem(sys.modules, "keyring.errors", SimpleNamespace(KeyringError=RuntimeError))
     nowhere = {"VIRTIO_STUDY_PVE_TOKEN_FILE": str(tmp_path / "none")}
     assert credential("pve1", nowhere).secret == SECRET
     with pytest.raises(StudyError, match="no token for pve2"):
         credential("pve2", nowhere)
+
+    def locked(service: str, name: str) -> str:
+        raise RuntimeError("no keyring on this machine")
+
+    keyring.get_password = locked
+    with pytest.raises(StudyError, match="no token for pve1"):
+        credential("pve1", nowhere)
 
 
 @pytest.mark.parametrize("text", [SECRET, f"study@pve={SECRET}", f"study!x={SECRET}", f"a@b!c= {SECRET}", ""])

@@ -76,9 +76,12 @@ def credential(host: str, environment: Mapping[str, str] | None = None) -> Crede
 
 
 def _from_keyring(host: str) -> str | None:
-    try:
-        keyring = importlib.import_module("keyring")  # optional, and without types
+    try:  # optional, and without types
+        keyring, errors = importlib.import_module("keyring"), importlib.import_module("keyring.errors")
     except ImportError:
         return None
-    found = keyring.get_password(KEYRING_SERVICE, host)
+    try:
+        found = keyring.get_password(KEYRING_SERVICE, host)
+    except errors.KeyringError:  # such as on a server, which has none
+        return None
     return found if isinstance(found, str) else None
