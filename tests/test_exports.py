@@ -59,6 +59,14 @@ def test_a_genuine_answer_of_pvesh_or_the_api(tmp_path: Path, wrapped: bool) -> 
     assert frame.loc[frame["time"] < switch - pd.Timedelta("2min"), "mem_guest_bytes"].isna().all()
 
 
+def test_a_row_has_the_instrument_of_the_version_of_its_time() -> None:
+    rows = [{"time": 1_772_409_600 + 60 * n, "cpu": 0.1, "maxcpu": 1, "mem": 5e8, "memhost": 5e8} for n in range(1, 5)]
+    upgrade = rows[1]["time"]
+    frame = rrd_frame(rows, 60, "AVERAGE", "rows", lambda moment: "9.1.3" if moment <= upgrade else "9.1.4")
+    wanted = ["host_pss", "host_pss", "host_cgroup", "host_cgroup"]
+    assert frame["mem_host_instrument"].tolist() == frame["mem_instrument"].tolist() == wanted
+
+
 def test_an_upgraded_host_goes_back_in_time_and_loses_nothing(tmp_path: Path) -> None:
     old = [{"time": NOW - 1800 * (5 - i), "mem": i} for i in range(5)]
     new = [{"time": NOW - 2460 + 60 * i, "mem": 10 + i, "memhost": 5} for i in range(1, 8)]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ from virtio_study.sources.changes import host_changes, new_instruments, starts, 
 from virtio_study.sources.exports import merge_rrddata
 from virtio_study.sources.keeping import Written, write_windows
 from virtio_study.sources.proxmox import TRIES, Client, Reply, hosts_of, nodes_of, remedy
-from virtio_study.sources.timeline import Around
 from virtio_study.study import Study
 
 __all__ = ["Collected", "Missing", "client_of", "collect", "paths_of", "places_of", "record_rrddata"]
@@ -204,8 +202,13 @@ def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
     beside = merge_rrddata(_rrddata(answers, rf"/nodes/{own}/rrddata\?.*cf=AVERAGE"))
     frames = {}
     versions = [(at, str(data.get("version", ""))) for at, data in of(answers, "/version")]
+
+    def qemu_server(moment: float) -> str | None:
+        known = [version for at, version in versions if at <= moment] or [version for _, version in versions[:1]]
+        return qemu_server_of(known[-1] if known else "", around, moment)
+
     for step, listed in merged.items():
-        frame = _frame(listed, step, f"rrddata of {name}", versions, around)
+        frame = rows.rrd_frame(listed, step, "AVERAGE", f"rrddata of {name}", qemu_server)
         if step in beside:
             frame = rows.add_node_cpu(frame, rows.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node"))
         frames[float(step)] = frame
@@ -228,23 +231,7 @@ def _record(study: Study, name: str, answers: Sequence[Answer]) -> Written:
     return write_windows(study, name, frames, "rrddata", said, disturbed, around)
 
 
-def _frame(
-    listed: Sequence[Mapping[str, Any]], step: int, where: str, versions: Sequence[tuple[float, str]], around: Around
-) -> pd.DataFrame:
-    """Rows of one step, each with the instrument of the version that the host then had."""
-
-    def told(row: Mapping[str, Any]) -> str | None:
-        known = [version for at, version in versions if at <= row["time"]] or [text for _, text in versions[:1]]
-        return qemu_server_of(known[-1] if known else "", around, row["time"])
-
-    parts = [(version, [*part]) for version, part in groupby(listed, key=told)]
-    frames = [rows.rrd_frame(part, step, "AVERAGE", where, version) for version, part in parts if _with_values(part)]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _with_values(part: Sequence[Mapping[str, Any]]) -> bool:
-    return any(len(row) > 1 for row in part)
-
-
 def _rrddata(answers: Sequence[Answer], pattern: str) -> Iterable[tuple[str, Any]]:
-    return ((f"rrddata of {at:.0f}", data) for at, data in of(answers, pattern, list) if _with_values(data))
+    return (
+        (f"rrddata of {at:.0f}", data) for at, data in of(answers, pattern, list) if any(len(row) > 1 for row in data)
+    )

@@ -5,7 +5,7 @@ that nothing tells stays unknown.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,11 @@ GAP = 2.5
 
 
 def rrd_frame(
-    rows: Sequence[Mapping[str, Any]], step_s: int, consolidation: str, where: str, qemu_server: str | None = None
+    rows: Sequence[Mapping[str, Any]],
+    step_s: int,
+    consolidation: str,
+    where: str,
+    qemu_server: str | Callable[[float], str | None] | None = None,
 ) -> pd.DataFrame:
     """Frame of the schema from rrddata rows of one step.
 
@@ -66,8 +70,8 @@ def rrd_frame(
         AVERAGE or MAX.
     where : str
         What to call the rows in an error.
-    qemu_server : str, optional
-        The version of qemu-server that made them.
+    qemu_server : str or callable, optional
+        The version of qemu-server that made them, or what gives it for a moment (Unix seconds).
 
     Returns
     -------
@@ -225,11 +229,17 @@ def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
     return frame
 
 
-def _ordered(frame: pd.DataFrame, views: "pd.Series[Any]", qemu_server: str | None) -> pd.DataFrame:
+def _ordered(
+    frame: pd.DataFrame, views: "pd.Series[Any]", qemu_server: str | Callable[[float], str | None] | None
+) -> pd.DataFrame:
     """The frame in order of time without repetitions, with the instruments of its memory columns."""
-    host = host_instrument(qemu_server)
+    if callable(qemu_server):
+        versions = [qemu_server(at.timestamp()) for at in frame["time"]]
+    else:
+        versions = [qemu_server] * len(frame)
+    host = pd.Series([host_instrument(version) for version in versions], index=frame.index, dtype=object)
     frame = frame.assign(
-        mem_instrument=views.map({"guest": "guest_stats", "host": host, "unknown": "unknown"}),
+        mem_instrument=views.map({"guest": "guest_stats", "unknown": "unknown"}).fillna(host),
         mem_host_instrument=host if frame["mem_host_bytes"].notna().any() else "unknown",
     )
     guest = frame["mem_instrument"].eq("guest_stats")
