@@ -55,7 +55,8 @@ def interval(entry: dict[str, Any] | None, sign: bool = False, *, words: Words) 
 def moment(time_s: float) -> Markup:
     """Unix seconds as a time in UTC, in the form that every reader reads alike: `2026-11-23 13:34:28`."""
     at = datetime.fromtimestamp(time_s, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M:%S}")
+    form = '<time datetime="{}"><span class="nobreak">{}</span> {}</time>'
+    return Markup(form).format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}")
 
 
 def published_side(side: dict[str, Any], *, words: Words) -> Markup:
