@@ -365,6 +365,19 @@ def test_a_watch_that_is_ended_leaves_whole_lines_and_says_so_by_its_exit_code(
     assert stored.count(b"\n") == len([json.loads(line) for line in stored.splitlines()]) > 10
 
 
+def test_what_is_refused_is_asked_no_more_often_than_it_would_be(tmp_path: Path) -> None:
+    clock = Clock(NOW)
+    with serve(two_servers(now=NOW), clock=clock) as host:
+        study = study_of(tmp_path, host)
+        host.inject(Fault("forbidden", path="/pending|timeframe=week|apt/versions"))
+        said = watched(study, host, clock, 90)
+        asked = [path for _, path, status in host.requests if status == 403]
+    assert "403" in said[0] or "Permission check failed" in said[0]
+    assert 3 <= len([path for path in asked if path.endswith("100/pending")]) <= 4  # in 15 minutes
+    assert len([path for path in asked if "week" in path]) == 5  # once each: of two servers two, and of the node
+    assert len([path for path in asked if path.endswith("apt/versions")]) == 1
+
+
 def test_two_collectors_of_one_study_keep_out_of_each_others_way(tmp_path: Path) -> None:
     with store.alone(tmp_path), pytest.raises(DataError, match="another collect or watch"), store.alone(tmp_path):
         pass

@@ -40,6 +40,7 @@ TASKS_S = 300.0
 LIST_S, LIST_WHILE_LOST_S = 300.0, 60.0
 """Seconds between two looks at the list of servers, which tells their nodes; fewer while one of them is not shown."""
 
+REFUSED = {400, 403, 501}
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 30.0, 300.0, 0.2
 
 
@@ -63,6 +64,9 @@ class _Due:
         for reply in replies:
             if reply.good:
                 self.failed.pop(reply.path, None)
+                continue
+            if reply.status in REFUSED:  # asking sooner changes nothing, but a permission may be given one day
+                self.next_s[reply.path] = max(self.next_s.get(reply.path, 0.0), now + LONGEST_WAIT_S)
                 continue
             number = self.failed[reply.path] = self.failed.get(reply.path, 0) + 1
             wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(number - 1, 10))
