@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from virtio_study.errors import StudyError
-from virtio_study.sources.changes import CONTAMINATING, Disturbance, Polls, seconds
+from virtio_study.sources.changes import CONTAMINATING, Disturbance, Polls, seconds, starts
 from virtio_study.sources.timeline import Around, Span, match, timeline
 from virtio_study.study import DriverConfiguration, load_study
 
@@ -205,3 +205,20 @@ def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
 )
 def test_seconds_are_a_positive_number_or_nothing(value: Any, known: float | None) -> None:
     assert seconds(value) == known
+
+
+def test_starts_are_told_by_tasks_that_succeeded_and_by_the_uptime() -> None:
+    def task(kind: str, at: float, status: str | None = "OK", vmid: str = "100") -> dict[str, Any]:
+        return {"type": kind, "id": vmid, "starttime": at} | ({} if status is None else {"status": status})
+
+    tasks = [
+        task("qmstart", 1000),
+        task("qmstart", 2000, "VM 100 already running"),
+        task("qmstart", 3000, vmid="101"),
+        task("qmreboot", 4000, "WARNINGS: 1"),
+        task("qmstart", 5000, None),  # it still runs
+        task("hastart", 6000),
+        task("qmshutdown", 7000),
+    ]
+    polls = [(9000.0, {"uptime": 1500}), (9010.2, {"uptime": "1510"}), (9020.0, {"uptime": 0})]
+    assert [item.start_s for item in starts(tasks, polls, 100)] == [1000, 4000, 5000, 7500]

@@ -26,8 +26,10 @@ __all__ = [
     "check_frame",
     "manifest",
     "read",
+    "read_times",
     "recordings",
     "sha256",
+    "share_time",
     "write",
     "write_atomically",
 ]
@@ -227,6 +229,24 @@ def read(path: Path, folder: Path) -> Recording:
     except (pa.ArrowException, OSError, KeyError, ValidationError) as error:
         raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error
     return Recording(check_frame(table.to_pandas(), str(path)), provenance, path)
+
+
+def share_time(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two frames, each in order of time, hold more than a row of the same time."""
+    steps = [pd.Timedelta(seconds=float(frame["step_s"].median())) for frame in (one, other)]
+    starts = [frame["time"].iloc[0] - step for frame, step in zip((one, other), steps, strict=True)]
+    return bool(min(one["time"].iloc[-1], other["time"].iloc[-1]) - max(starts) > max(steps))
+
+
+def read_times(path: Path) -> pd.DataFrame:
+    """`time` and `step_s` of a recording alone, without verifying the rest; `DataError` if it cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pd.DataFrame(pq.read_table(path, columns=["time", "step_s"]).to_pandas())
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error
 
 
 def recordings(folder: Path, server: str, driver_config: str) -> Iterator[Recording]:

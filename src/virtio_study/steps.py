@@ -9,7 +9,7 @@ import pandas as pd
 
 from virtio_study.cleaning.transients import label_periods, period_table
 from virtio_study.errors import DataError
-from virtio_study.recording import Provenance, recordings
+from virtio_study.recording import Provenance, recordings, share_time
 from virtio_study.storage import write_atomically
 from virtio_study.study import Study
 
@@ -95,7 +95,7 @@ def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
 def _refuse_overlap(where: str, frames: list[pd.DataFrame]) -> None:
     """`DataError` if two recordings share more than a row's time: one boot would count as two replicates."""
     for before, after in pairwise(sorted(frames, key=lambda frame: frame["time"].iloc[0])):
-        if (before["time"].iloc[-1] - after["time"].iloc[0]).total_seconds() > 0:
+        if share_time(before, after):
             names = before["replicate"].iloc[0], after["replicate"].iloc[0]
             raise DataError(
                 f"{where}: recordings {names[0]} and {names[1]} hold the same time, and would count as two replicates; "

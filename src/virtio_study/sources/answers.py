@@ -69,8 +69,8 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
     paths : sequence of Path
         JSON lines, plain or `.zst`.
     wanted : callable
-        Of a path with its query, whether its answers are wanted. Weeks of polls of one server take about half a
-        gigabyte, of many servers more than a small machine has.
+        Of a path with its query, whether its answers are wanted: weeks of polls of many servers are more than a small
+        machine can hold (`benchmarks/weeks.py`).
 
     Raises
     ------

@@ -52,7 +52,8 @@ CONTAMINATING: dict[str, str] = {
 }
 """Type of a task -> why rows meanwhile say nothing about drivers; starts and stops are seen in the uptime."""
 
-STARTS = ("qmstart", "qmreboot", "qmreset", "hastart")
+STARTS = ("qmstart", "qmreboot")
+"""Tasks after which a server starts; that of the high availability manager is followed by a `qmstart`."""
 
 LOCKS: dict[str, str] = {
     "backup": "backup",
@@ -210,12 +211,15 @@ def tasks_of(tasks: Sequence[Mapping[str, Any]], vmid: int, first: float, last: 
 def starts(tasks: Sequence[Mapping[str, Any]], polls: Polls, vmid: int) -> Iterator[Disturbance]:
     """Every start of a server that its tasks or its uptime tell, where there are no polls enough to see it.
 
+    A task that failed, as one does on a server that runs already, is none.
+
     Parameters
     ----------
     tasks, polls
         Of `/nodes/{node}/tasks` and of `status/current`.
     """
-    told = [task for task in tasks if str(task.get("id")) == str(vmid) and task.get("type") in STARTS]
+    of_server = [task for task in tasks if str(task.get("id")) == str(vmid) and task.get("type") in STARTS]
+    told = [task for task in of_server if str(task.get("status", "OK")).startswith(("OK", "WARNINGS", "RUNNING"))]
     moments = {moment for task in told if (moment := seconds(task.get("starttime")))}
     moments |= {round(at - uptime) for at, data in polls if (uptime := seconds(data.get("uptime")))}
     yield from (Disturbance(moment, moment + 1.0, "restart") for moment in sorted(moments))

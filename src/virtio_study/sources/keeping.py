@@ -9,7 +9,7 @@ import pandas as pd
 from virtio_study import __version__, storage
 from virtio_study.devices import devices, models
 from virtio_study.errors import DataError, StudyError
-from virtio_study.recording import Provenance, Recording, read, write
+from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
 from virtio_study.sources import rows
 from virtio_study.sources.changes import Disturbance, Polls, edits, kernel_at
 from virtio_study.sources.timeline import Around
@@ -203,20 +203,10 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -
 
 
 def _recorded_meanwhile(study: Study, server: str, frame: pd.DataFrame, place: str) -> str:
-    """Another recording of the server that shares more than a row's time with a frame; empty if there is none."""
-    start, end, step = _extent(frame)
-    for name in storage.manifest(study.folder):
-        if name.startswith(f"recordings/{server}/") and name != place:
-            first, last, other_step = _extent(read(study.folder / name, study.folder).frame)
-            if min(end, last) - max(start, first) > max(step, other_step):
-                return name
-    return ""
-
-
-def _extent(frame: pd.DataFrame) -> tuple[pd.Timestamp, pd.Timestamp, pd.Timedelta]:
-    """Start, end and usual step of a frame."""
-    step = pd.Timedelta(seconds=float(frame["step_s"].median()))
-    return frame["time"].iloc[0] - step, frame["time"].iloc[-1], step
+    """Another recording of the server that holds the same time as a frame; empty if there is none."""
+    listed = [name for name in storage.manifest(study.folder) if name.startswith(f"recordings/{server}/")]
+    others = (name for name in listed if name != place and share_time(frame, read_times(study.folder / name)))
+    return next(others, "")
 
 
 def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.DataFrame, str]:
