@@ -22,9 +22,9 @@ from typing import Any
 
 import yaml
 
-from virtio_study.sources.live import collect, paths_of
-from virtio_study.sources.proxmox import Client
-from virtio_study.sources.secrets import Credential
+from virtio_study.sources.api.client import Client
+from virtio_study.sources.api.collecting import collect, paths_of
+from virtio_study.sources.api.credentials import Credential
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing import pve
 from virtio_study.testing.api import Answer, Call, State

@@ -21,8 +21,8 @@ from scipy.signal import lfilter
 from scipy.stats import mannwhitneyu, t
 
 from virtio_study.errors import DataError
-from virtio_study.stats.calendar import same_hours
 from virtio_study.stats.controls import controls
+from virtio_study.stats.hours import same_hours
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS
 from virtio_study.stats.series import difference_of_series, level_of_series, ratio_of_series
@@ -175,7 +175,7 @@ def other_estimators(count: int) -> list[dict[str, Any]]:
 
 def placebo(folder: Path) -> list[dict[str, Any]]:
     """False alarms where nothing was done: every server of a month cut at four random times."""
-    from virtio_study.sources.gwa import load_traces
+    from gwa import load_traces
 
     traces = load_traces(folder)
     found = []

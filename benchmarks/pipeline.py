@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from virtio_study.study import load_study
-from virtio_study.tasks import plan
+from virtio_study.workflow.graph import plan
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gwa import load_traces
 from virtio_study.errors import DataError
-from virtio_study.sources.gwa import load_traces
-from virtio_study.stats.calendar import same_hours
+from virtio_study.stats.hours import same_hours
 from virtio_study.stats.planning import plan_days
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Stretch

@@ -21,10 +21,10 @@ from urllib.parse import parse_qsl
 import yaml
 import zstandard
 
-from virtio_study.sources import store
-from virtio_study.sources.proxmox import Reply
-from virtio_study.sources.secrets import Credential
-from virtio_study.sources.watching import watch
+from virtio_study.sources.api import response_log
+from virtio_study.sources.api.client import Reply
+from virtio_study.sources.api.credentials import Credential
+from virtio_study.sources.api.watching import watch
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.api import ApiError, Call, State, answer
 from virtio_study.testing.demo import make_study
@@ -85,7 +85,7 @@ def main() -> None:
     days = parser.parse_args().days
     with tempfile.TemporaryDirectory() as scratch:
         study = watched(Path(scratch), days)
-        files = store.stored(study.folder)
+        files = response_log.stored(study.folder)
         start, lines = time.perf_counter(), 0
         for path in files:
             content = path.read_bytes()

@@ -1,6 +1,6 @@
 """`python -m virtio_study`: the command line."""
 
-from virtio_study.cli import main
+from virtio_study.cli.main import main
 
 __all__: list[str] = []
 

@@ -1,6 +1,6 @@
 """Errors whose message is one line for the user: what, where, what was expected, what to do next."""
 
-from virtio_study.sentences import Number, Numbers, render
+from virtio_study.i18n.sentences import Number, Numbers, render
 
 __all__ = ["DataError", "LabError", "PipelineError", "StudyError", "VirtioStudyError"]
 

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from virtio_study.errors import DataError
 
-__all__ = ["add_file", "manifest", "sha256", "unlist", "verify", "write_atomically"]
+__all__ = ["CHECKOUT", "PACKAGE", "add_file", "manifest", "sha256", "unlist", "verify", "write_atomically"]
+
+PACKAGE = Path(__file__).parent
+"""Folder of this package."""
+
+CHECKOUT = PACKAGE.parents[1]
+"""Where notebooks and lock stand beside `src/`, if the package runs from a checkout."""
 
 
 def sha256(path: Path) -> str:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from markupsafe import Markup
 
-from virtio_study import figures
-from virtio_study.report.language import Words
+from virtio_study.i18n.language import Words
+from virtio_study.report import figures
 from virtio_study.report.numbers import UNITS
-from virtio_study.steps import read_clean
 from virtio_study.storage import write_atomically
 from virtio_study.study import Study
+from virtio_study.workflow.steps import read_clean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from typing import Any
 from babel.numbers import format_decimal
 from markupsafe import Markup
 
-from virtio_study.report.language import Words
+from virtio_study.i18n.language import Words
 
 __all__ = ["UNITS", "interval", "moment", "published_side", "quantity"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
-from virtio_study.stats.calendar import DAY_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.effects import satterthwaite
+from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.interval import Sample, sample, t_quantile
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import BATCHES, Stretch

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from virtio_study.devices import devices, models
 from virtio_study.errors import DataError
+from virtio_study.pve.devices import devices, models
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.pve import Story, serve, two_servers
 from virtio_study.testing.truth import boots
@@ -79,10 +79,10 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Path:
         If a notebook fails.
     """
     from virtio_study.errors import PipelineError
-    from virtio_study.pipeline import run
-    from virtio_study.sources.live import collect
-    from virtio_study.sources.proxmox import Client
-    from virtio_study.sources.secrets import Credential
+    from virtio_study.sources.api.client import Client
+    from virtio_study.sources.api.collecting import collect
+    from virtio_study.sources.api.credentials import Credential
+    from virtio_study.workflow.runner import run
 
     story = two_servers(hours=HOURS)
     study = make_study(folder, story)

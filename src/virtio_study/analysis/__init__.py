@@ -1,0 +1,1 @@
+"""From cleaned rows to effects, validity checks and results."""

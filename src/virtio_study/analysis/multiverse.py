@@ -1,0 +1,204 @@
+"""Whether an effect hangs on how it was calculated: one estimate for every defensible choice, and how many agree."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from virtio_study.errors import DataError
+from virtio_study.stats.effects import difference
+from virtio_study.stats.hours import same_hours, whole_days
+from virtio_study.stats.interval import Interval, t_quantile
+from virtio_study.stats.methods import METHODS
+from virtio_study.stats.series import difference_of_series
+from virtio_study.stats.stretch import PEAK_QUANTILE, Array, Statistic, Stretch, stretch
+
+__all__ = ["START_UPS", "Specification", "agreement", "specifications"]
+
+START_UPS = ("found", "first quarter", "none")
+"""Rows of the start-up: as the rule found them, the first quarter of every recording, or none left out."""
+
+STATISTICS: tuple[Statistic, ...] = ("mean", "median", "peak")
+ROWS_AVERAGED = (1, 5)
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One way to calculate an effect, and what comes out; `low` and `high` are None where no interval can be had."""
+
+    start_up: str
+    statistic: str
+    rows_averaged: int
+    daily_cycle: str
+    method: str
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+def specifications(
+    before: pd.DataFrame, after: pd.DataFrame, column: str, confidence: float, daily_cycle: bool
+) -> list[Specification]:
+    """Every defensible way to calculate one effect, smallest estimate first.
+
+    Parameters
+    ----------
+    before, after : DataFrame, shape (rows, columns)
+        Cleaned rows of both sides (`cleaning.label_periods`), with every boot.
+    column : str
+        The metric's column.
+    confidence : float
+        Such as 0.95.
+    daily_cycle : bool
+        Whether the servers' work follows the day; only single recordings are treated by it.
+
+    Returns
+    -------
+    list of Specification
+        Over boots where both sides have two or more: start-up rule, statistic, rows averaged first, and Welch's t or
+        Student's t on pairs of boots of the same block. For one recording a side: start-up rule, statistic, rows
+        averaged, daily cycle taken out or left in, and interval method. A way that has no answer (not enough data) is
+        left out.
+
+    References
+    ----------
+    Simonsohn, U., Simmons, J. P. & Nelson, L. D. (2020). Specification curve analysis. Nat. Hum. Behav. 4, 1208-1214.
+    """
+    single = before["replicate"].nunique() == after["replicate"].nunique() == 1
+    found = []
+    for start_up, averaged in product(START_UPS, ROWS_AVERAGED):
+        sides = [_boots(frame, column, start_up, averaged) for frame in (before, after)]
+        if single:
+            found += list(_of_series(sides[0], sides[1], confidence, daily_cycle, start_up, averaged))
+        else:
+            found += list(_of_boots(sides[0], sides[1], confidence, start_up, averaged))
+    return sorted(found, key=lambda item: (item.estimate, item.start_up, item.statistic, item.method))
+
+
+def agreement(found: list[Specification], main: Interval) -> dict[str, Any]:
+    """The curve as plain values, and the shares of the ways that agree with the main answer.
+
+    Same sign: the estimate is on the main one's side of zero. Same conclusion: the interval excludes zero on that side,
+    if the main one does, and includes zero, if the main one does.
+    """
+    sign = np.sign(main.estimate)
+    judged = [item for item in found if item.low is not None and item.high is not None]
+    concluded = [_conclusion(item.low or 0.0, item.high or 0.0) for item in judged]
+    mine = _conclusion(main.low, main.high)
+    return {
+        "specifications": [asdict(item) for item in found],
+        "count": len(found),
+        "judged": len(judged),
+        "same_sign": float(np.mean([np.sign(item.estimate) == sign for item in found])) if found else None,
+        "same_conclusion": float(np.mean([conclusion == mine for conclusion in concluded])) if judged else None,
+        "least": found[0].estimate if found else None,
+        "most": found[-1].estimate if found else None,
+    }
+
+
+def _conclusion(low: float, high: float) -> int:
+    return 1 if low > 0 else -1 if high < 0 else 0
+
+
+def _boots(clean: pd.DataFrame, column: str, start_up: str, averaged: int) -> dict[str, tuple[Array, Array, float]]:
+    """End times, values and step of every boot's rows under a start-up rule; excluded rows are never taken back."""
+    found = {}
+    for replicate, boot in clean[clean["period"] != "excluded"].groupby("replicate", sort=True):
+        if start_up == "found":
+            rows = boot[boot["period"] == "steady"]
+        else:
+            rows = boot.iloc[len(boot) // 4 if start_up == "first quarter" else 0 :]
+        rows = rows[rows[column].notna()]
+        if rows.empty:
+            continue
+        ends = np.asarray((rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+        values = rows[column].to_numpy(dtype=np.float64)
+        count = len(values) // averaged
+        if count:
+            averages = values[: count * averaged].reshape(count, averaged).mean(axis=1)
+            found[str(replicate)] = (
+                ends[averaged - 1 : count * averaged : averaged],
+                averages,
+                float(rows["step_s"].median()) * averaged,
+            )
+    return found
+
+
+def _value(values: Array, statistic: Statistic) -> float:
+    if statistic == "mean":
+        return float(values.mean())
+    if statistic == "median":
+        return float(np.median(values))
+    return float(np.quantile(values, PEAK_QUANTILE, method="higher"))
+
+
+def _of_boots(
+    before: dict[str, tuple[Array, Array, float]],
+    after: dict[str, tuple[Array, Array, float]],
+    confidence: float,
+    start_up: str,
+    averaged: int,
+) -> Iterator[Specification]:
+    for statistic in STATISTICS:
+        first, second = ({name: _value(boot[1], statistic) for name, boot in side.items()} for side in (before, after))
+        if min(len(first), len(second)) < 2:
+            continue
+        low = high = None
+        estimate = float(np.mean(list(second.values())) - np.mean(list(first.values())))
+        try:
+            welch = difference(list(first.values()), list(second.values()), confidence)
+            low, high = welch.low, welch.high
+        except DataError:
+            pass  # constant on both sides: an estimate without an interval
+        yield Specification(start_up, statistic, averaged, "-", "Welch over boots", estimate, low, high)
+        shared = sorted(set(first) & set(second))
+        changes = np.array([second[name] - first[name] for name in shared])
+        if len(shared) > 2 and np.ptp(changes) > 0:
+            middle = float(changes.mean())
+            half = t_quantile(len(changes) - 1, confidence) * float(changes.std(ddof=1)) / len(changes) ** 0.5
+            yield Specification(
+                start_up, statistic, averaged, "-", "pairs of boots", middle, middle - half, middle + half
+            )
+
+
+def _of_series(
+    before: dict[str, tuple[Array, Array, float]],
+    after: dict[str, tuple[Array, Array, float]],
+    confidence: float,
+    daily_cycle: bool,
+    start_up: str,
+    averaged: int,
+) -> Iterator[Specification]:
+    try:
+        first, second = (stretch(*next(iter(side.values()))) for side in (before, after) if side)
+    except (DataError, ValueError):
+        return
+    for cycle in ("taken out", "left in") if daily_cycle else ("-",):
+        try:
+            ready = _ready(first, second, cycle)
+        except DataError:
+            continue
+        for statistic in STATISTICS:
+            for method in METHODS if statistic == "mean" else ("series",):
+                if interval := _interval(ready, statistic, method, confidence):
+                    yield Specification(
+                        start_up, statistic, averaged, cycle, method, interval.estimate, interval.low, interval.high
+                    )
+
+
+def _ready(before: Stretch, after: Stretch, cycle: str) -> tuple[Stretch, Stretch]:
+    if cycle == "left in":
+        return whole_days(before, after)
+    return same_hours(before, after, cycle == "taken out")
+
+
+def _interval(sides: tuple[Stretch, Stretch], statistic: Statistic, method: str, confidence: float) -> Interval | None:
+    try:
+        if statistic == "mean":
+            return METHODS[method](*sides, confidence)
+        return difference_of_series(*sides, confidence, statistic).interval
+    except DataError:
+        return None

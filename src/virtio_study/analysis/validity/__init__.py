@@ -1,0 +1,109 @@
+"""Can a difference be believed? One small function a check, and a verdict with its reasons.
+
+Every check takes the evidence of both sides and returns a status with its arithmetic: `pass`, `warn`, `fail`, or
+`not_assessable` where the evidence says nothing. No check knows where the evidence comes from, so recordings and
+published numbers meet the same ones.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from virtio_study.analysis.evidence import Side
+from virtio_study.analysis.validity.check import Check, Status, Verdict, verdict
+from virtio_study.analysis.validity.conditions import (
+    check_co_interventions,
+    check_contention,
+    check_drift,
+    check_guest_memory,
+    check_interruptions,
+    check_plausible_floor,
+    check_same_hours,
+    check_vhost,
+)
+from virtio_study.analysis.validity.measurement import (
+    check_accelerator,
+    check_enough_replicates,
+    check_enough_rows,
+    check_possible_values,
+    check_quantum,
+    check_same_allocation,
+    check_same_instrument,
+    check_same_load,
+    check_same_statistic,
+    compare_load,
+    emulator_only,
+)
+
+__all__ = [
+    "Check",
+    "Status",
+    "Verdict",
+    "check_accelerator",
+    "check_co_interventions",
+    "check_contention",
+    "check_drift",
+    "check_enough_replicates",
+    "check_enough_rows",
+    "check_guest_memory",
+    "check_interruptions",
+    "check_plausible_floor",
+    "check_possible_values",
+    "check_quantum",
+    "check_same_allocation",
+    "check_same_hours",
+    "check_same_instrument",
+    "check_same_load",
+    "check_same_statistic",
+    "check_vhost",
+    "checks",
+    "compare_load",
+    "emulator_only",
+    "verdict",
+]
+
+BOTH: tuple[Callable[[Side, Side], Check], ...] = (
+    check_same_instrument,
+    check_possible_values,
+    check_same_statistic,
+    check_same_allocation,
+)
+OF_CPU: tuple[Callable[[Side, Side], Check], ...] = (check_quantum, check_vhost)
+OF_GUEST_MEMORY: tuple[Callable[[Side, Side], Check], ...] = (check_guest_memory, check_plausible_floor)
+
+
+def checks(
+    before: Side,
+    after: Side,
+    margins: Mapping[str, float],
+    confidence: float,
+    practical_margin: float = 0.05,
+    with_change: Sequence[str] = (),
+) -> list[Check]:
+    """Every check that applies to the metric, in the order of the report.
+
+    Parameters
+    ----------
+    before, after : Side
+        Evidence of both sides.
+    margins : mapping of load column to relative margin
+        Within which the load counts as equal.
+    confidence : float
+        Of the load's tests.
+    practical_margin : float
+        Share of the level within which a drift does not matter.
+    with_change : sequence of str
+        Settings that changed together with the devices by protocol.
+    """
+    done = [check(before, after) for check in BOTH]
+    done.append(check_same_load(before, after, margins, confidence))
+    done.append(check_same_hours(before, after))
+    done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
+    done.append(check_drift(before, after, practical_margin))
+    done += [check_contention(before, after), check_interruptions(before, after)]
+    done.append(check_co_interventions(before, after, with_change))
+    if before.metric == "cpu":
+        done += [check(before, after) for check in OF_CPU]
+        if before.accelerator or after.accelerator:
+            done.append(check_accelerator(before, after))
+    if before.metric in ("mem_displayed", "mem_guest"):
+        done += [check(before, after) for check in OF_GUEST_MEMORY]
+    return done

@@ -1,0 +1,1 @@
+"""A study packed, made again elsewhere, and compared value by value."""

@@ -1,0 +1,189 @@
+"""A study packed into one RO-Crate zip from which its numbers can be made again.
+
+The archive has the shape of a checkout (`data/`, `notebooks/`, `reports/`, `src/`), so that the program runs in it, and
+`ro-crate-metadata.json` and `manifest-sha256.txt` are beside them. The same files make the same zip to the last byte.
+"""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tqdm import tqdm
+
+from virtio_study import storage
+from virtio_study.analysis.results import INPUTS, SCHEMA_VERSION
+from virtio_study.archive.diff import read_results
+from virtio_study.archive.ro_crate import crate_metadata, readmes, recording_facts
+from virtio_study.errors import DataError, StudyError
+from virtio_study.storage import CHECKOUT, manifest, sha256
+from virtio_study.study import Study
+from virtio_study.workflow.graph import check_recordings, find_notebooks, plan
+
+__all__ = ["CHECKSUMS", "METADATA", "PACKAGE", "Archive", "code_files", "export", "safe_name"]
+
+CHECKSUMS, METADATA = "manifest-sha256.txt", "ro-crate-metadata.json"
+PACKAGE = "src/virtio_study/"
+ENVIRONMENT = ("pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "CITATION.cff")
+OF_A_STUDY = {".yaml", ".json", ".md", ".csv"}
+"""Endings of the files beside a study's recordings that belong to it."""
+FIRST_TIME_OF_ZIP = (1980, 1, 1, 0, 0, 0)
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A written archive: where, how many files, how many bytes, and its SHA-256."""
+
+    path: Path
+    files: int
+    size: int
+    sha256: str
+
+
+def export(study: Study, path: Path | None = None) -> Archive:
+    """Pack a study with its results, report, notebooks, program and environment; written atomically.
+
+    Parameters
+    ----------
+    study : Study
+    path : Path, optional
+        The zip to write; default: `<study>.zip` in the working directory.
+
+    Raises
+    ------
+    StudyError
+        If the study has no recordings to analyse, or the program's own files are not there.
+    DataError
+        If a recording is missing or changed, results or report are missing or out of date, or a file changes meanwhile.
+    """
+    check_recordings(study, plan(study))
+    _, results = read_results(study.folder / "study.yaml")
+    _up_to_date(study, results)
+    files = _files(study)
+    facts = recording_facts({name: file for name, file in files.items() if name.startswith("data/")})
+    texts = readmes(study, facts)
+    packed = {name: (file.stat().st_size, sha256(file)) for name, file in files.items()}
+    packed |= {name: _measure(text) for name, text in texts.items()}
+    texts[METADATA] = crate_metadata(study, results, packed, facts)
+    packed[METADATA] = _measure(texts[METADATA])
+    texts[CHECKSUMS] = "".join(f"{digest}  {name}\n" for name, (_, digest) in sorted(packed.items())).encode()
+    target = path or Path(f"{study.name}.zip")
+    _write(target, files, texts, {name: digest for name, (_, digest) in packed.items()})
+    return Archive(target, len(files) + len(texts), target.stat().st_size, sha256(target))
+
+
+def _measure(text: bytes) -> tuple[int, str]:
+    return len(text), hashlib.sha256(text).hexdigest()
+
+
+def _up_to_date(study: Study, results: Mapping[str, Any]) -> None:
+    """Refuse results that were not made from the inputs that are there now, or by another version of the program."""
+    again = f"make it again with: virtio-study run {study.name}"
+    recorded = results["provenance"].get("inputs", {})
+    present = {name: study.folder / name for name in INPUTS}
+    beside = study.folder.parent / "published"
+    audited = (results.get("published") or {}).get("inputs", {})
+    for folder, known, names in (
+        (study.folder, recorded, {*recorded, *(name for name, file in present.items() if file.exists())}),
+        (beside, audited, {*audited, *(["study.yaml"] if (beside / "study.yaml").exists() else [])}),
+    ):
+        for name in sorted(names):
+            file = folder / name
+            if not file.is_file() or sha256(file) != known.get(name):
+                what = "changed" if file.is_file() else "is gone"
+                raise DataError(f"{study.reports / 'results.json'}: out of date, {file} {what} since; {again}")
+    if results.get("schema") != SCHEMA_VERSION:
+        raise DataError(f"{study.reports / 'results.json'}: another version of virtio-study made it; {again}")
+    for task in plan(study):
+        missing = [file for file in task.outputs if task.notebook == "5_report" and not file.is_file()]
+        if missing:
+            raise DataError(f"{missing[0]}: missing; {again}")
+
+
+def _files(study: Study) -> dict[str, Path]:
+    """Every file of the archive that is a copy of one on disk, by its name in the archive."""
+    found: dict[str, Path] = {}
+    for folder in (study.folder, study.folder.parent / "published"):
+        if (folder / "study.yaml").is_file():
+            beside = [file for file in folder.iterdir() if file.suffix in OF_A_STUDY and file.name[0] != "."]
+            listed = [folder / name for name in manifest(folder)]
+            found |= {f"data/{folder.name}/{file.relative_to(folder).as_posix()}": file for file in beside + listed}
+    reports = [file for file in study.reports.rglob("*") if file.is_file()]
+    for file in reports:
+        inside = file.relative_to(study.reports)
+        # No zip: an earlier archive that was left there is no part of the next one.
+        if file.suffix != ".zip" and not any(part.startswith(".") for part in inside.parts):
+            found[f"reports/{study.name}/{inside.as_posix()}"] = file
+    notebooks = find_notebooks(study)
+    found |= code_files(notebooks)
+    for name in ENVIRONMENT:
+        places = [root / name for root in (notebooks.parent, CHECKOUT)]
+        present = [file for file in places if file.is_file()]
+        if not present:
+            raise StudyError(f"no {name}: looked for {places[0]} and {places[1]}; run from a checkout of virtio-study")
+        found[name] = present[0]
+    for name, file in found.items():
+        if not safe_name(name) or not file.is_file():
+            raise DataError(f"{file}: cannot be archived as {name!r}; expected a file with a plain relative name")
+    return found
+
+
+def code_files(notebooks: Path) -> dict[str, Path]:
+    """Files of this package and notebooks of a folder, by their name in an archive."""
+    package = storage.PACKAGE
+    found = {f"notebooks/{file.name}": file for file in sorted(notebooks.glob("*.ipynb"))}
+    for file in sorted(package.rglob("*")):
+        inside = file.relative_to(package)
+        if file.is_file() and "__pycache__" not in inside.parts and not file.name.startswith("."):
+            found[PACKAGE + inside.as_posix()] = file
+    return found
+
+
+def safe_name(name: str) -> bool:
+    """Whether a name in an archive stays inside the folder that it is unpacked to, on any system."""
+    parts = name.split("/")
+    return (
+        name.isprintable()
+        and not any(mark in name for mark in '\\:*?"<>|')
+        and all(part not in {"", ".", ".."} and len(part.encode()) <= 255 for part in parts)
+        and len(name.encode()) <= 1024
+    )
+
+
+def _write(target: Path, files: Mapping[str, Path], texts: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _pack(file, files, texts, digests)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(target)
+    except BaseException:  # whatever ended the writing, no half file stays; raised again below
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def _pack(sink: BinaryIO, files: Mapping[str, Path], texts: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in tqdm(sorted([*files, *texts]), unit="file", desc="export", disable=None):
+            # Set in full, so that neither the clock nor this system's permissions are in the bytes.
+            entry = zipfile.ZipInfo(name, FIRST_TIME_OF_ZIP)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o100644 << 16
+            if name in texts:
+                archive.writestr(entry, texts[name])
+                continue
+            digest = hashlib.sha256()
+            entry.file_size = files[name].stat().st_size
+            with files[name].open("rb") as source, archive.open(entry, "w") as entry_file:
+                while block := source.read(CHUNK):
+                    digest.update(block)
+                    entry_file.write(block)
+            if digest.hexdigest() != digests[name]:
+                raise DataError(f"{files[name]}: changed while it was archived; export again")

@@ -1,0 +1,197 @@
+"""The commands that ask a Proxmox VE host: `new`, `doctor`, `inventory`, `collect` and `watch`."""
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["collect", "doctor", "inventory", "new", "watch"]
+
+PARTIAL, FOUND_FAULTS = 3, 1
+FILE = click.Path(path_type=Path)
+ENDPOINT = (
+    click.option("--host", help="Name or address of the host; not needed on the host itself, with --backend local."),
+    click.option("--port", type=click.IntRange(1, 65535), help="Default: 8006, of SSH 22."),
+    click.option("--ca-file", type=FILE, help="Copy of its /etc/pve/pve-root-ca.pem."),
+    click.option("--fingerprint", help="SHA-256 fingerprint of its certificate, as AB:CD:..."),
+    click.option(
+        "--backend",
+        type=click.Choice(["https", "local", "openssh"]),
+        help="How to ask: https (default), or pvesh on this machine or over SSH.",
+    ),
+    click.option("--user", help="User of SSH; default: root."),
+    click.option("--ssh-config", type=FILE, help="Configuration file of SSH, if not the user's own."),
+)
+
+
+def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where the host is; it gets them as `endpoint`."""
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        from virtio_study.study import Endpoint
+
+        names = ("host", "port", "ca_file", "fingerprint", "backend", "user", "ssh_config")
+        told = {name: value for name in names if (value := given.pop(name)) is not None}
+        if "host" not in told and told.get("backend") != "local":
+            raise click.UsageError("Missing option '--host'.")
+        for name in ("ca_file", "ssh_config"):
+            if name in told:
+                told[name] = told[name].resolve()
+        try:
+            endpoint = Endpoint.model_validate(told)
+        except ValueError as error:
+            place, says = error.errors()[0]["loc"], error.errors()[0]["msg"]  # type: ignore[attr-defined]
+            raise click.UsageError(f"--{str(place[0]).replace('_', '-')}: {says}") from None
+        command(endpoint=endpoint, **given)
+
+    for option in reversed(ENDPOINT):
+        called = option(called)
+    return called
+
+
+@click.command()
+@click.argument("folder", type=FILE)
+@click.argument("vmids", type=click.IntRange(min=100), nargs=-1)
+@at_endpoint
+def new(folder: Path, vmids: tuple[int, ...], endpoint: Any) -> None:
+    """Write the study.yaml of a new study from a live host.
+
+    FOLDER is that of the study, such as data/mine; VMIDS are the numbers of its servers. Without VMIDS the servers of
+    the host are listed, with the classes of their devices.
+    """
+    from virtio_study.errors import DataError
+    from virtio_study.sources.api.client import Client
+    from virtio_study.sources.api.inventory import draft, overview
+    from virtio_study.sources.api.inventory import inventory as take
+    from virtio_study.storage import write_atomically
+    from virtio_study.study import load_study
+
+    path = folder / "study.yaml"
+    if path.exists():
+        raise DataError(f"{path}: there already; give another folder")
+    client = Client(endpoint)
+    if not vmids:
+        click.echo(_table(overview(take(client))))
+        click.echo(f"choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", err=True)
+        return
+    write_atomically(path, draft(client, endpoint, vmids).encode())
+    load_study(path)
+    click.echo(f"{path}: read it, complete it, then: virtio-study doctor {folder}")
+
+
+def _table(found: Any) -> str:
+    from virtio_study.i18n.labels import harmless
+
+    return str(found.map(lambda value: harmless(str(value))).to_string(index=False)) if len(found) else "no server"
+
+
+@click.command()
+@at_endpoint
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="VirtIO devices too, not only what is not VirtIO.")
+def inventory(endpoint: Any, form: str, everything: bool) -> None:
+    """Every server of a cluster, and which of its devices are not VirtIO."""
+    from virtio_study.sources.api.client import Client
+    from virtio_study.sources.api.inventory import inventory as take
+
+    found = take(Client(endpoint))
+    shown = found if everything else found[found["device_class"].ne("virtio")]
+    if form == "csv":
+        click.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
+    elif form == "json":
+        click.echo(json.dumps(shown.to_dict("records"), indent=1, default=str))
+    else:
+        if len(shown):
+            click.echo(_table(shown))
+        servers = found["vmid"].nunique()
+        work = shown[shown["kind"].isin(["disk", "network"])]
+        other = work[work["device_class"].ne("virtio")]["vmid"].nunique()
+        click.echo(f"{servers} servers, {other} with a disk or network card that is not VirtIO", err=True)
+
+
+@click.command()
+@click.argument("study")
+def doctor(study: str) -> None:
+    """Whether the study's host can answer: version, token, permissions, clock, retention, TLS, servers.
+
+    Exit code 1 if something has to be mended first.
+    """
+    from virtio_study.sources.api.collecting import client_of
+    from virtio_study.sources.api.doctor import examine
+    from virtio_study.study import load_study
+
+    protocol = load_study(study)
+    failed = 0
+    for item in examine(client_of(protocol), protocol.servers):
+        failed += item.status == "fail"
+        click.echo(f"{item.status:4}  {item.what}: {item.says}")
+        if item.remedy:
+            click.echo(f"      {item.remedy}")
+    if failed:
+        raise click.exceptions.Exit(FOUND_FAULTS)
+
+
+@click.command()
+@click.argument("study")
+def collect(study: str) -> None:
+    """Ask the host once for everything, store it, and record the study's windows.
+
+    Exit code 3 if something could not be had; what came is kept.
+    """
+    from virtio_study.sources.api.collecting import client_of
+    from virtio_study.sources.api.collecting import collect as collect_once
+    from virtio_study.study import load_study
+
+    protocol = load_study(study)
+    done = collect_once(protocol, client_of(protocol))
+    click.echo(f"{done.answers} answers stored in {protocol.folder / 'raw'}")
+    for place, note in done.written:
+        click.echo(f"{place}: {note}")
+    if not protocol.windows:
+        click.echo("no windows in study.yaml, so nothing was recorded: add them, or see virtio-study files answers")
+    for item in done.missing:
+        click.echo(f"missing: {item.server or 'host'}: {item.path}: {item.cause}\n  {item.remedy}", err=True)
+    if done.missing:
+        raise click.exceptions.Exit(PARTIAL)
+
+
+@click.command()
+@click.argument("study")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="End after so many hours.")
+def watch(study: str, hours: float | None) -> None:
+    """Poll the host every 10 s until ended, through reboots and lost networks; start it again and it goes on.
+
+    Then: virtio-study files answers STUDY
+    """
+    import re
+    import sys
+    import time
+
+    from virtio_study.sources.api.collecting import client_of
+    from virtio_study.sources.api.watching import watch as poll
+    from virtio_study.study import load_study
+
+    protocol = load_study(study)
+    begun = time.monotonic()
+    end = begun + hours * 3600 if hours else float("inf")
+    terminal = sys.stderr.isatty()
+    shown: tuple[str, float] = "", 0.0
+
+    def say(line: str) -> None:
+        nonlocal shown
+        now, kind = time.monotonic(), re.sub(r"\d+", "", line)
+        # a journal gets a line when something changed, and one an hour
+        if terminal or kind != shown[0] or now - shown[1] >= 3600:
+            shown = kind, now
+            line += f", {(now - begun) / 3600:.1f}" + (f" of {hours:g} h" if hours else " h")
+            click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
+
+    try:
+        polls = poll(protocol, client_of(protocol, tries=1), say, lambda: time.monotonic() >= end)
+    finally:
+        click.echo(err=True, nl=terminal)  # what follows begins a line of its own
+    click.echo(f"{polls} polls stored in {protocol.folder / 'raw'}")

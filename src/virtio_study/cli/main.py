@@ -1,0 +1,129 @@
+"""The command line: every command is one call of the library, imported when it is called."""
+
+import importlib
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from virtio_study.errors import LabError, PipelineError, VirtioStudyError
+
+__all__ = ["cli", "main"]
+
+BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a group of commands only when one of them is called."""
+
+    lazy = {  # noqa: RUF012
+        "collect": ("virtio_study.cli.live", "Ask a Proxmox VE host once for everything."),
+        "demo": ("virtio_study.cli.demo", "Try everything with a simulated Proxmox VE host."),
+        "diff": ("virtio_study.cli.archive", "Which values differ between two results, and why."),
+        "doctor": ("virtio_study.cli.live", "Whether a Proxmox VE host can answer the question."),
+        "export": ("virtio_study.cli.archive", "Pack a study with all that its numbers were made from."),
+        "files": ("virtio_study.cli.files", "Record servers from files, without the API."),
+        "inventory": ("virtio_study.cli.live", "Every server of a cluster, and what is not VirtIO."),
+        "lab": ("virtio_study.cli.lab", "Record real QEMU guests."),
+        "new": ("virtio_study.cli.live", "Write the protocol of a study from a live host."),
+        "plausible": ("virtio_study.cli.plausibility", "Whether a CPU change is possible at all."),
+        "plan": ("virtio_study.cli.planning", "How many boots or days a side a study needs."),
+        "watch": ("virtio_study.cli.live", "Poll a Proxmox VE host for as long as a study lasts."),
+        "verify": ("virtio_study.cli.archive", "Whether an archive is whole, and every number comes out the same."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*self.commands, *self.lazy])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        command = getattr(importlib.import_module(self.lazy[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = {name: command.get_short_help_str() for name, command in self.commands.items()}
+        rows |= {name: text for name, (_, text) in self.lazy.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows.items()))
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(package_name="virtio-study")
+@click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error (anywhere in the line)."
+)
+def cli() -> None:
+    """What do VirtIO drivers change in the CPU and RAM of virtual servers, and can it be believed?
+
+    STUDY is a folder with a study.yaml, or the name of a folder in data/.
+    """
+
+
+@cli.command()
+@click.argument("study")
+@click.option("--workers", type=click.IntRange(min=1), help="Notebooks at the same time (default: one for each CPU).")
+@click.option("--server", "servers", multiple=True, help="Only this server, without the report (may be repeated).")
+def run(study: str, workers: int | None, servers: tuple[str, ...]) -> None:
+    """Run every notebook that is not up to date."""
+    from virtio_study.study import load_study
+    from virtio_study.workflow.runner import run as run_study
+
+    protocol = load_study(study)
+    outcome = run_study(protocol, workers=workers, servers=list(servers), say=_say)
+    for kind, reasons in (("error", outcome.error), ("skipped", outcome.skipped)):
+        for name, reason in reasons.items():
+            _say(f"{kind}: {name}: {reason}")
+    counts = {"ran": outcome.ran, "up to date": outcome.current, "failed": outcome.error, "skipped": outcome.skipped}
+    click.echo(f"{protocol.name}: " + ", ".join(f"{len(names)} {what}" for what, names in counts.items()))
+    if not outcome.ok:
+        raise click.exceptions.Exit(FAILED)
+
+
+@cli.command()
+@click.argument("study")
+def check(study: str) -> None:
+    """Check the protocol and every recording."""
+    from virtio_study.study import load_study
+    from virtio_study.workflow.graph import check_study
+
+    protocol = load_study(study)
+    files, problems = check_study(protocol)
+    for problem in problems:
+        _say(problem)
+    if problems:
+        raise click.exceptions.Exit(BAD_INPUT)
+    click.echo(f"{protocol.name}: the protocol and {files} recorded files are as they should be")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 a notebook or program failed, 2 bad input, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code: Any = cli.main([word for word in words if word != "--debug"], "virtio-study", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        _say("interrupted; what is complete is kept, and the same command goes on from there")
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (VirtioStudyError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        _say(f"error: {' '.join(str(error).split())}")
+        sys.exit(FAILED if isinstance(error, (PipelineError, LabError)) else BAD_INPUT)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

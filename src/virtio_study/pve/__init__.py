@@ -1,0 +1,1 @@
+"""What Proxmox' words mean: devices, memory instruments, configuration of a virtual machine."""

@@ -1,0 +1,390 @@
+"""Figures of the study: legible on a telephone, the same bytes for the same data, words translated by the caller."""
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from virtio_study.i18n.labels import shortened
+from virtio_study.i18n.language import ENGLISH, Words
+from virtio_study.report.svg import show, style, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "accesses",
+    "boot_levels",
+    "estimation",
+    "over_time",
+    "ram_by_instrument",
+    "show",
+    "specification_curve",
+    "svg",
+    "time_table",
+    "timeline",
+]
+
+MIB = 2**20
+WIDTH_IN, HEIGHT_IN = 4.4, 3.1
+MOST_POINTS = 1000
+"""Points of a line over time; a figure is 1,320 pixels wide at most."""
+
+LONGEST, LINE = 32, 16
+"""Characters of a label in a figure, and of a line of it; the tables beside it have the whole."""
+# Okabe and Ito's colours, told apart with every form of colour blindness
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
+RAM = {
+    "mem_displayed": ("displayed", BLUE, "-", "o"),
+    "mem_host": ("host", ORANGE, "--", "s"),
+    "mem_guest": ("guest", GREEN, ":", "^"),
+}
+
+
+SINCE_START = ((86400, "days since start"), (3600, "hours since start"), (1, "seconds since start"))
+FEWEST_UNITS = 3
+
+
+def _figure(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple["Figure", Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    return figure, figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+
+
+def time_table(clean: pd.DataFrame) -> pd.DataFrame:
+    """Median over boots of CPU and the three memory values, by row since the start of QEMU.
+
+    Returns
+    -------
+    DataFrame
+        `uptime_s`, `cpu_cores` (with `cpu_low`, `cpu_high`: least and greatest of the boots), `mem_displayed_bytes`,
+        `mem_host_bytes`, `mem_guest_bytes`, `steady_boots` (boots that are in their steady stretch). Of a long
+        recording a row stands for several, by their mean, and the band for the least and greatest of them; its
+        `uptime_s` is that of the last.
+    """
+    rows = clean.assign(
+        row=clean.groupby("replicate").cumcount(), steady=clean["period"].eq("steady"), uptime_s=_elapsed(clean)
+    )
+    by_row = rows.groupby("row")
+    columns = ["uptime_s", "cpu_cores", "mem_displayed_bytes", "mem_host_bytes", "mem_guest_bytes"]
+    table = by_row[columns].median()
+    table["cpu_low"], table["cpu_high"] = by_row["cpu_cores"].min(), by_row["cpu_cores"].max()
+    table["steady_boots"] = by_row["steady"].sum()
+    complete = by_row["replicate"].nunique() == rows["replicate"].nunique()
+    return _thinned(table[complete].reset_index(drop=True))
+
+
+def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of at most `MOST_POINTS` rows: weeks of rows are more than a page can hold or an eye can see."""
+    each = -(-len(table) // MOST_POINTS)
+    if each <= 1:
+        return table
+    how = dict.fromkeys(table.columns, "mean")
+    how |= {"uptime_s": "last", "cpu_low": "min", "cpu_high": "max", "steady_boots": "min"}
+    return table.groupby(np.arange(len(table)) // each).agg(how)
+
+
+def _elapsed(clean: pd.DataFrame) -> pd.Series:
+    """Seconds since start: the uptime where the source has it, else since the recording's first row."""
+    since_first = clean["time"] - clean.groupby("replicate")["time"].transform("min")
+    if clean["uptime_s"].isna().any():
+        return since_first.dt.total_seconds()
+    return clean["uptime_s"]
+
+
+def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
+    """CPU and RAM of one server under one driver configuration since start, the start-up transient shaded.
+
+    Parameters
+    ----------
+    clean : DataFrame
+        Rows with `period` and `replicate`. Lines are medians over boots; the band holds all boots.
+    """
+    table = time_table(clean)
+    longest_s = float(table["uptime_s"].iloc[-1])
+    unit_s, since = next(unit for unit in SINCE_START if longest_s >= FEWEST_UNITS * unit[0] or unit[0] == 1)
+    elapsed = table["uptime_s"] / unit_s
+    with style():
+        figure, (cpu, ram) = _figure(2, 4.0)
+        cpu.fill_between(elapsed, table["cpu_low"], table["cpu_high"], color=GREY, alpha=0.3, linewidth=0)
+        cpu.plot(elapsed, table["cpu_cores"], color="#222222", linewidth=1.2)
+        cpu.set_ylabel(words.gettext("CPU (cores)"))
+        for metric, (name, colour, line, _) in RAM.items():
+            if table[f"{metric}_bytes"].isna().all():
+                continue
+            ram.plot(
+                elapsed,
+                table[f"{metric}_bytes"] / MIB,
+                color=colour,
+                linestyle=line,
+                label=words.gettext(name),
+            )
+        ram.set_ylabel(words.gettext("RAM (MiB)"))
+        ram.set_xlabel(words.gettext(since))
+        ram.set_ylim(0, float(clean["mem_allocated_bytes"].max()) / MIB)
+        ram.legend(ncols=3, loc="upper center", handlelength=2.2, columnspacing=1.2)
+        for axes in (cpu, ram):
+            _shade(axes, clean, unit_s, words if axes is cpu else None)
+            axes.set_xlim(0, longest_s / unit_s)
+        cpu.set_ylim(bottom=0)
+        _localise(figure, words)
+    return figure
+
+
+def _localise(figure: "Figure", words: Words) -> None:
+    """Numbers on the axes in the reader's language; axes of names keep theirs."""
+    from matplotlib.ticker import FuncFormatter, ScalarFormatter
+
+    if words.language == "en":
+        return
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), ScalarFormatter):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: words.number(float(value))))
+
+
+def _shade(axes: "Axes", clean: pd.DataFrame, unit_s: float, words: Words | None) -> None:
+    """Shade up to the median end of the boots' transients, on an axis of so many seconds a unit."""
+    elapsed = clean.assign(elapsed=_elapsed(clean))
+    ends = elapsed[clean["period"] == "transient"].groupby("replicate")["elapsed"].max()
+    if ends.empty:
+        return
+    end = float(ends.median()) / unit_s
+    axes.axvspan(0, end, color="#f3d9b1", alpha=0.6, linewidth=0)
+    if words is not None:
+        axes.text(end, 0.94, " " + words.gettext("start-up, left out"), transform=axes.get_xaxis_transform(), va="top")
+
+
+def boot_levels(
+    levels: dict[str, dict[str, Any]], metric: str, labels: dict[str, str], words: Words = ENGLISH
+) -> "Figure":
+    """Sustained level of every boot (dots) and its mean with interval, by driver configuration.
+
+    Parameters
+    ----------
+    levels : dict
+        Driver configuration -> what `describe` returns.
+    metric : str
+        Such as `mem_host`.
+    labels : dict
+        Driver configuration -> its label.
+    """
+    import seaborn as sns
+
+    scale = 1 if metric == "cpu" else MIB
+    long = pd.DataFrame(
+        [
+            (config, boot["levels"][metric]["mean"] / scale)
+            for config, described in levels.items()
+            for boot in described["boots"]
+            if boot["levels"].get(metric, {}).get("mean") is not None
+        ],
+        columns=["configuration", "level"],
+    )
+    with style():
+        figure, (axes,) = _figure(height_in=2.6)
+        # By name, not by label: two labels may be alike.
+        sns.swarmplot(long, x="level", y="configuration", order=list(levels), color=BLUE, alpha=0.6, size=3.4, ax=axes)
+        axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
+        for place, described in enumerate(levels.values()):
+            level = described["levels"][metric]["sustained"]
+            if level is None:
+                continue
+            low, mid, high = (level[key] / scale for key in ("low", "estimate", "high"))
+            axes.plot([low, high], [place + 0.32] * 2, color="#222222", linewidth=2)
+            axes.plot([mid], [place + 0.32], "D", color="#222222", markersize=4)
+        axes.set_xlabel(words.gettext("CPU (cores)") if metric == "cpu" else words.gettext("RAM (MiB)"))
+        axes.set_ylabel("")
+        axes.set_xlim(left=0)
+        _localise(figure, words)
+    return figure
+
+
+def estimation(
+    levels: dict[str, dict[str, Any]],
+    metric: str,
+    effect: dict[str, Any],
+    sides: tuple[str, str],
+    labels: dict[str, str],
+    words: Words = ENGLISH,
+) -> "Figure":
+    """Before, after and their difference with its interval: boots as dots, the difference on an axis of its own.
+
+    Parameters
+    ----------
+    levels : dict
+        Driver configuration -> what `describe` returns.
+    effect : dict
+        The effect of the comparison, with `difference` and `practical`.
+    sides : tuple of str
+        Driver configurations before and after.
+    """
+    scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
+    with style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
+        top, bottom = figure.subplots(2, 1, height_ratios=[2, 1])
+        for place, (config, colour, marker) in enumerate(zip(sides, (ORANGE, GREEN), ("o", "s"), strict=True)):
+            means = [boot["levels"].get(metric, {}).get("mean") for boot in levels[config]["boots"]]
+            values = [mean / scale for mean in means if mean is not None]
+            spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
+            top.plot(values, place + spread, marker, color=colour, alpha=0.75, markersize=4, linestyle="")
+            level = levels[config]["levels"][metric]["sustained"]
+            if level:
+                top.plot(
+                    [level["low"] / scale, level["high"] / scale], [place + 0.34] * 2, color="#222222", linewidth=2
+                )
+                top.plot([level["estimate"] / scale], [place + 0.34], "D", color="#222222", markersize=4)
+        top.set_yticks([0, 1], [_wrapped(labels[config]) for config in sides])
+        top.set_ylim(1.6, -0.5)
+        top.set_xlim(left=0)
+        top.set_xlabel(words.gettext(unit))
+        found = effect["difference"]
+        margin = effect["practical"]["margin"] * effect["before"]["estimate"] / scale
+        bottom.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
+        bottom.axvline(0, color="#222222", linewidth=0.8)
+        bottom.plot([found["low"] / scale, found["high"] / scale], [0, 0], color=BLUE, linewidth=3)
+        bottom.plot([found["estimate"] / scale], [0], "D", color=BLUE, markersize=6)
+        bottom.locator_params(axis="x", nbins=5)
+        bottom.set_yticks([0], [words.gettext("after − before")])
+        bottom.set_ylim(-0.6, 0.6)
+        bottom.set_xlabel(words.gettext(unit))
+        _localise(figure, words)
+    return figure
+
+
+def specification_curve(effect: dict[str, Any], metric: str, words: Words = ENGLISH) -> "Figure":
+    """Estimates of every defensible way to calculate one effect, in order, with intervals; the main one marked."""
+    scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
+    found, main = effect["sensitivity"]["specifications"], effect["difference"]
+    with style():
+        figure, (axes,) = _figure(height_in=2.6)
+        for place, item in enumerate(found):
+            if item["low"] is not None:
+                axes.plot([place] * 2, [item["low"] / scale, item["high"] / scale], color=GREY, linewidth=1.4)
+        estimates = [item["estimate"] / scale for item in found]
+        axes.plot(range(len(found)), estimates, "o", color=BLUE, markersize=3.2)
+        nearest = int(np.argmin([abs(item["estimate"] - main["estimate"]) for item in found]))
+        axes.plot([nearest], [main["estimate"] / scale], "D", color=ORANGE, markersize=8, fillstyle="none")
+        axes.axhline(0, color="#222222", linewidth=0.8)
+        axes.set_xlabel(words.gettext("ways to calculate it, by their result"))
+        axes.set_ylabel(words.gettext(unit))
+        _localise(figure, words)
+    return figure
+
+
+def ram_by_instrument(levels: dict[str, dict[str, Any]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
+    """Displayed, host and guest memory side by side through the driver configurations."""
+    with style():
+        figure, (axes,) = _figure()
+        places = np.arange(len(levels))
+        for metric, (name, colour, line, marker) in RAM.items():
+            found = [described["levels"].get(metric, {}).get("sustained") for described in levels.values()]
+            values = [level["estimate"] / MIB if level else np.nan for level in found]
+            if np.isnan(values).all():
+                continue
+            axes.plot(
+                places, values, color=colour, linestyle=line, marker=marker, markersize=7, label=words.gettext(name)
+            )
+        axes.set_xticks(places, [_wrapped(labels[config]) for config in levels])
+        axes.set_xlim(-0.3, len(levels) - 0.7)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(words.gettext("RAM (MiB)"))
+        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=2.4)
+        _localise(figure, words)
+    return figure
+
+
+def _wrapped(label: str) -> str:
+    lines = shortened(label, LONGEST).replace(" (", "\n(").replace(" + ", "\n+ ").split("\n")
+    return "\n".join(textwrap.fill(line, LINE) for line in lines)
+
+
+def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
+    """Device-register accesses per operation, device by device, on a logarithmic axis; mean over boots."""
+    rows = [row for row in counts["rows"] if row["operation"] != "write_4k"]
+    paravirtual = {"virtio-blk", "virtio-scsi", "virtio-net"}
+    with style():
+        figure, (axes,) = _figure(height_in=3.2)
+        for place, row in enumerate(rows):
+            value = float(np.mean(row["boots"]))
+            new = row["device"] in paravirtual
+            axes.plot([0.5, value], [place, place], color=GREY, linewidth=1)
+            axes.plot([value], [place], "s" if new else "o", color=GREEN if new else ORANGE, markersize=8)
+            axes.text(value * 1.25, place, words.number(value), va="center")
+        axes.set_xscale("log")
+        axes.set_xlim(0.5, 90)
+        axes.set_xticks([1, 10], ["1", "10"])
+        axes.minorticks_off()
+        kinds = {"read_4k": words.gettext("4 KiB read")}
+        packet = words.gettext("packet")
+        names = [f"{shortened(row['device'], 12)}, {kinds.get(row['operation'], packet)}" for row in rows]
+        axes.set_yticks(range(len(rows)), names)
+        axes.invert_yaxis()
+        axes.set_xlabel(words.gettext("device-register accesses per operation"))
+    return figure
+
+
+def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
+    """Runs of every server by driver configuration, dotted their start-up, and hatched what disturbed them.
+
+    A strip below each run shows whose view the displayed memory was.
+
+    Parameters
+    ----------
+    runs : dict
+        Server -> its runs, as the results have them.
+    """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    colours = dict(zip(labels, (ORANGE, GREY, GREEN, BLUE, "#CC79A7", "#F0E442"), strict=False))
+    with style():
+        figure, (axes,) = _figure(height_in=2.2 + 0.7 * len(runs))
+        for place, spans in enumerate(runs.values()):
+            for span in spans:
+                colour = colours.get(span["driver_config"], "#ffffff")
+                _bar(axes, span["start_s"], span["end_s"], (place - 0.3, 0.6), colour)
+                left_out = [(item["start_s"], item["end_s"], "///") for item in span["contaminated"]]
+                if span["start_up_s"]:
+                    left_out.append((span["start_s"], span["start_s"] + span["start_up_s"], "...."))
+                for start_s, end_s, hatch in left_out:
+                    _bar(axes, start_s, end_s, (place - 0.3, 0.6), "none", hatch)
+                begins = [since for since, _ in span["instruments"]]
+                for (since, view), until in zip(span["instruments"], [*begins[1:], span["end_s"]], strict=True):
+                    _bar(axes, since, until, (place + 0.32, 0.13), VIEWS[view][0])
+        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        axes.set_yticks(range(len(runs)), list(runs))
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(words.gettext("time (UTC)"))
+        shown = {view for spans in runs.values() for span in spans for _, view in span["instruments"]}
+        named = [(colours.get(name, "#ffffff"), label) for name, label in labels.items()]
+        named += [(colour, words.gettext(label)) for view, (colour, label) in VIEWS.items() if view in shown]
+        for colour, label in named:
+            axes.plot([], [], "s", color=colour, markeredgecolor="#222222", label=shortened(label, LONGEST))
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), handlelength=1.2)
+    return figure
+
+
+VIEWS = {
+    "host": ("#ffffff", "displayed: the host's view"),
+    "guest": ("#222222", "displayed: the guest's view"),
+    "unknown": ("#bbbbbb", "displayed: not known whose view"),
+}
+
+
+def _bar(axes: "Axes", start_s: float, end_s: float, place: tuple[float, float], colour: str, hatch: str = "") -> None:
+    """A stretch of time, in Unix seconds, at a height (lower edge, height)."""
+    bar = [(_day(start_s), _day(end_s) - _day(start_s))]
+    axes.broken_barh(bar, place, facecolors=colour, edgecolor="#222222", hatch=hatch or None)
+
+
+def _day(time_s: float) -> float:
+    """Matplotlib's date of a moment in Unix seconds: days since 1970 began."""
+    return time_s / 86400

@@ -1,0 +1,1 @@
+"""A live Proxmox VE host: asked once, watched for weeks, examined, listed."""

@@ -1,0 +1,287 @@
+"""Asking the API of a Proxmox VE host: verified TLS, bounded and patient, and every answer or refusal as plain data."""
+
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from virtio_study.errors import DataError, StudyError
+from virtio_study.sources.api import pvesh
+from virtio_study.sources.api.credentials import Credential, credential
+from virtio_study.study import Endpoint
+
+__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "hosts_of", "nodes_of", "remedy", "servers_of"]
+
+IN_FLIGHT = 4
+"""Requests at the same time, so that a host with three workers of its API is never crowded."""
+
+TIMEOUT_S = 35.0
+"""A little more than the 30 s after which pveproxy gives up on another node."""
+
+TRIES, FIRST_WAIT_S = 4, 0.5
+PASSING = {500, 502, 503, 504, 595, 596, 599}
+"""Statuses that may pass; 401, 403, 400 and 501 say the same however often one asks."""
+
+LASTING = re.compile(r"does not exist|no such|not found|Parameter|schema|permission|not supported|not running", re.I)
+"""Reasons of a 500 that no repetition mends."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of one request: `status` 0 means that no answer came; `reason` is empty for a good one.
+
+    `text` is the JSON that `data` was read from, where it came over HTTPS.
+    """
+
+    time_s: float
+    path: str
+    status: int
+    data: Any = None
+    reason: str = ""
+    text: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether there is an answer with data."""
+        return self.status == 200 and not self.reason
+
+    def line(self) -> str:
+        """One line of JSON as `answers.read_answers` reads it, with the body as it came."""
+        head = json.dumps({"t": self.time_s, "path": self.path, "status": self.status})
+        told = self.text or json.dumps({"data": self.data})
+        # a line end within JSON is white space, for texts have none
+        body = told.replace("\r", " ").replace("\n", " ") if self.good else json.dumps({"reason": self.reason})
+        return f'{head[:-1]}, "body": {body}}}'
+
+
+class Client:
+    """A connection to a host, safe to use from several threads; each has a session of its own.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        Of the study.
+    secret : Credential, optional
+        Default: `secrets.credential`.
+    tries : int
+        How often a request is sent that fails for a passing reason.
+    clock : callable
+        Gives the Unix seconds that replies are marked with.
+
+    Raises
+    ------
+    StudyError
+        If there is no credential, or the CA file is not there.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        secret: Credential | None = None,
+        tries: int = TRIES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.endpoint, self.tries, self.clock = endpoint, tries, clock
+        self.https = endpoint.backend == "https"
+        self.secret = secret or (credential(endpoint.host) if self.https else Credential("root@pam", "", ""))
+        # One pool for the client's life: its threads keep their sessions, so that a poll needs no new login.
+        self._pool = ThreadPoolExecutor(IN_FLIGHT)
+        self._local = threading.local()
+        if endpoint.ca_file is not None and not endpoint.ca_file.expanduser().is_file():
+            raise StudyError(f"proxmox.ca_file: {endpoint.ca_file} is not there; copy it from /etc/pve/pve-root-ca.pem")
+        if endpoint.fingerprint and not self.secret.name:
+            raise StudyError(
+                "proxmox.fingerprint needs a token; with a password give ca_file (/etc/pve/pve-root-ca.pem)"
+            )
+
+    def get(self, path: str) -> Reply:
+        """Ask for one path, such as `/nodes/pve1/status`, with its query; waits longer after every passing failure."""
+        for number in range(self.tries):
+            reply = self._once(path)
+            if reply.good or not _may_pass(reply) or number == self.tries - 1:
+                return reply
+            time.sleep(FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable: tries is at least 1")
+
+    def each(self, paths: Iterable[str], then: Callable[[Reply], None]) -> None:
+        """Ask for many paths, a few at a time; each reply goes to `then` as it comes, one after another."""
+        lock = threading.Lock()
+
+        def one(path: str) -> None:
+            reply = self.get(path)
+            with lock:
+                then(reply)
+
+        # openssh-wrapper keeps time with a signal, which only the main thread can have
+        asked = map(one, paths) if self.endpoint.backend == "openssh" else self._pool.map(one, paths)
+        for _ in asked:
+            pass
+
+    def get_all(self, paths: Iterable[str]) -> list[Reply]:
+        """Ask for many paths, a few at a time; replies in the paths' order."""
+        wanted = list(paths)
+        found: dict[str, Reply] = {}
+        self.each(wanted, lambda reply: found.__setitem__(reply.path, reply))
+        return [found[path] for path in wanted]
+
+    def _once(self, path: str) -> Reply:
+        import requests
+        from proxmoxer.core import AuthenticationError, ResourceException
+
+        asked = self.clock()
+        place, _, query = path.partition("?")
+        params = dict(pair.split("=", 1) for pair in query.split("&")) if query else {}
+        try:
+            if self.https:
+                data = self._api()(place.strip("/")).get(**params)
+            else:
+                data = pvesh.ask(self._api(), self.endpoint, place, params)
+        except pvesh.PveshError as error:
+            return Reply(asked, path, error.status, reason=self._plain(error.reason) or "refused")
+        except ResourceException as error:
+            if error.status_code == 401:
+                self._local.api = None  # a ticket that ran out while the host was away is no use any more
+            return Reply(asked, path, int(error.status_code), reason=self._plain(str(error.content)) or "refused")
+        except AuthenticationError:
+            return Reply(asked, path, 401, reason="user or password refused")
+        except requests.exceptions.SSLError as error:
+            raise StudyError(self._untrusted(error)) from None
+        except requests.exceptions.RequestException as error:
+            return Reply(asked, path, 0, reason=_short(error))
+        except (KeyError, TypeError, ValueError):
+            return Reply(asked, path, 200, reason="the answer is not JSON with data")
+        if isinstance(data, dict) and isinstance(data.get("errors"), bytes | str):
+            return Reply(asked, path, 200, reason="the answer is not JSON with data")
+        if data is None:
+            return Reply(asked, path, 200, reason="the answer is empty")
+        return Reply(asked, path, 200, data, text=self._local.text if self.https else "")
+
+    def _api(self) -> Any:
+        api = getattr(self._local, "api", None)
+        if api is None:
+            api = self._local.api = self._connect()
+        return api
+
+    def _connect(self) -> Any:
+        from proxmoxer import ProxmoxAPI
+
+        if not self.https:
+            return pvesh.connect(self.endpoint, TIMEOUT_S)
+        verify: bool | str = str(self.endpoint.ca_file.expanduser()) if self.endpoint.ca_file else True
+        how: dict[str, Any] = {"port": self.endpoint.port, "timeout": TIMEOUT_S, "user": self.secret.user}
+        if self.secret.name:
+            how |= {"token_name": self.secret.name, "token_value": self.secret.secret}
+        else:
+            how |= {"password": self.secret.secret}
+        api = ProxmoxAPI(self.endpoint.host, verify_ssl=verify, **how)
+        session = api._store["session"]
+        # Otherwise REQUESTS_CA_BUNDLE and .netrc of the environment would stand above what the study says.
+        session.trust_env = False
+        session.hooks["response"].append(self._remember)
+        if self.endpoint.fingerprint:
+            session.auth.verify_ssl = False  # the fingerprint below is checked instead of the chain, never nothing
+            session.mount("https://", _pinned(self.endpoint.fingerprint))
+        return api
+
+    def _remember(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
+        """Keep the text of this thread's latest answer: proxmoxer gives the data alone, and writing it anew is slow."""
+        self._local.text = response.content.decode(errors="replace")
+
+    def _plain(self, text: str) -> str:
+        """A reason of the host in one line, and never with the secret in it."""
+        shown = text.replace(self.secret.secret, "***") if self.secret.secret else text
+        return " ".join(shown.split())[:200]
+
+    def _untrusted(self, error: Exception) -> str:
+        host = f"{self.endpoint.host}:{self.endpoint.port}"
+        if self.endpoint.fingerprint:
+            return f"{host}: its certificate has another SHA-256 fingerprint than proxmox.fingerprint; is it this host?"
+        text = str(error)
+        what = next((w for w in ("expired", "doesn't match", "Hostname mismatch", "self-signed") if w in text), "")
+        what = {"expired": "has expired", "self-signed": "is signed by itself"}.get(what, what and "is of another name")
+        what = what or "is not signed by a CA that is known here"
+        return (
+            f"{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its "
+            "/etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates page"
+        )
+
+
+def _pinned(fingerprint: str) -> Any:
+    """An adapter that accepts one certificate alone."""
+    from requests.adapters import HTTPAdapter
+
+    class Pinned(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, assert_fingerprint=fingerprint, **kwargs)
+
+    return Pinned()
+
+
+def _may_pass(reply: Reply) -> bool:
+    if reply.status == 0 or (reply.status == 200 and reply.reason):
+        return True
+    return reply.status in PASSING and not LASTING.search(reply.reason)
+
+
+def _short(error: Exception) -> str:
+    text = type(error).__name__
+    names = {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}
+    if "refused" in str(error):
+        return "connection refused"
+    if "NameResolutionError" in str(error) or "getaddrinfo" in str(error):
+        return "the host's name is not known"
+    return names.get(text, "connection lost")
+
+
+def remedy(reply: Reply, token_id: str) -> str:
+    """What to do about a request that failed, with the `pveum` line where a permission is missing."""
+    if reply.status == 403 or "Permission check failed" in reply.reason:
+        who = f"--tokens '{token_id}'" if "!" in token_id else f"--users '{token_id}'"
+        return f"run on the host: pveum acl modify / {who} --roles PVEAuditor"
+    if reply.status == 401:
+        return (
+            "the token is wrong, expired or deleted; make one: pveum user token add USER@REALM virtio-study --privsep 1"
+        )
+    if reply.status == 0:
+        return "is the host up and port 8006 open?"
+    if reply.status in (595, 596):
+        return "the node of this server does not answer; is it up? collect again when it is"
+    if reply.status == 501:
+        return "this version of Proxmox VE does not have it"
+    return "collect again; if it stays, look at journalctl -u pvedaemon -u pvestatd on the host"
+
+
+def good(reply: Reply, what: str) -> Any:
+    """The data of a reply that nothing goes on without; `DataError` names what it was for, the cause and the remedy."""
+    if not reply.good:
+        raise DataError(
+            f"{what}: {reply.path}: {reply.status or 'no answer'}, {reply.reason}; {remedy(reply, 'TOKEN')}"
+        )
+    return reply.data
+
+
+def servers_of(resources: Any) -> dict[int, Mapping[str, Any]]:
+    """Rows of `/cluster/resources` that are virtual machines, by their number; anything else in it is passed over."""
+    rows = resources if isinstance(resources, list) else []
+    return {
+        int(row["vmid"]): row
+        for row in rows
+        if isinstance(row, dict) and row.get("type") == "qemu" and str(row.get("vmid")).isdecimal() and row.get("node")
+    }
+
+
+def hosts_of(resources: Any) -> list[str]:
+    """Nodes of the cluster that may answer, from `/cluster/resources`: all but those that are known to be off."""
+    rows = [row for row in resources if isinstance(row, dict)] if isinstance(resources, list) else []
+    listed = [row for row in rows if row.get("type") == "node" and row.get("node")]
+    return sorted({str(row["node"]) for row in listed if row.get("status") != "offline"})
+
+
+def nodes_of(resources: Any) -> dict[int, str]:
+    """Node of every server by its number, from `/cluster/resources`."""
+    return {vmid: str(row["node"]) for vmid, row in servers_of(resources).items()}

@@ -1,0 +1,179 @@
+"""Whether a host can answer a study's question: version, token, permissions, clock, retention, TLS and servers."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from virtio_study.errors import StudyError
+from virtio_study.pve.devices import agent_enabled
+from virtio_study.pve.instruments import host_instrument, instrument
+from virtio_study.sources.api.client import Client, Reply, nodes_of, remedy
+from virtio_study.sources.events import qemu_server_at
+from virtio_study.study import Endpoint, Server
+
+__all__ = ["Finding", "examine"]
+
+MOST_CLOCK_DIFFERENCE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, how it is, and what to do."""
+
+    what: str
+    status: Literal["pass", "warn", "fail"]
+    says: str
+    remedy: str = ""
+
+
+def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
+    """Look at one thing after another; ends early where nothing further can be asked.
+
+    Parameters
+    ----------
+    client : Client
+    servers : mapping of name to Server
+        Of the study; may be empty.
+    """
+    token = client.secret.token_id
+    try:
+        version = client.get("/version")
+    except StudyError as error:
+        yield Finding("TLS", "fail", str(error))
+        return
+    if version.status == 0:
+        yield Finding("connection", "fail", version.reason, remedy(version, token))
+        return
+    yield _way(client.endpoint)
+    if not version.good:
+        yield Finding("token", "fail", f"{version.status} {version.reason}", remedy(version, token))
+        return
+    yield Finding("token", "pass", f"{token} is accepted")
+    yield from _version(version.data if isinstance(version.data, dict) else {})
+    resources = client.get("/cluster/resources")
+    nodes = nodes_of(resources.data) if resources.good else {}
+    yield _servers(nodes, servers, token)
+    known = sorted(set(nodes.values()))
+    yield from _unseen(client, known, token)
+    for node in known:
+        yield _instrument(client, node)
+        yield from _node(client, node, token)
+    for vmid in _wanted(nodes, servers):
+        yield from _vm(client, vmid, nodes[vmid], token)
+
+
+def _wanted(nodes: Mapping[int, str], servers: Mapping[str, Server]) -> list[int]:
+    """Servers to look at: those of the study that are shown; without a study all."""
+    of_study = {server.vmid for server in servers.values()}
+    return sorted(vmid for vmid in nodes if not servers or vmid in of_study)
+
+
+def _way(endpoint: Endpoint) -> Finding:
+    if endpoint.backend != "https":
+        return Finding(
+            "way",
+            "warn",
+            "pvesh tells no CPU of the moment, so that it is for collect and not for watch",
+            "for watch, set proxmox.backend: https, and a token",
+        )
+    how = "its fingerprint" if endpoint.fingerprint else "the CA file" if endpoint.ca_file else "the system"
+    return Finding("TLS", "pass", f"the certificate is verified with {how}")
+
+
+def _version(data: Mapping[str, Any]) -> Iterator[Finding]:
+    text = str(data.get("version", "?"))
+    found = re.match(r"(\d+)\.(\d+)", text)
+    release = (int(found[1]), int(found[2])) if found else (0, 0)
+    if release < (9, 0):
+        yield Finding(
+            "version",
+            "warn",
+            f"Proxmox VE {text} shows one memory figure, and nothing in its rrddata tells what made it",
+            "run virtio-study watch, whose answers do tell, or add a stretch with the balloon driver alone",
+        )
+        yield Finding(
+            "retention",
+            "warn",
+            "rows of a minute are kept for 70 minutes, of half an hour for 35 hours",
+            "run virtio-study watch for as long as the study lasts",
+        )
+        return
+    yield Finding("version", "pass", f"Proxmox VE {text} shows the host's memory beside the displayed one")
+    yield Finding("retention", "pass", "rows of a minute are kept for a day, of half an hour for 30 days")
+
+
+def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str) -> Finding:
+    lost = [f"{name} ({server.vmid})" for name, server in servers.items() if server.vmid not in nodes]
+    if not nodes or lost:
+        says = f"not shown: {', '.join(lost)}" if nodes else "the host shows no server at all"
+        return Finding("servers", "fail", says, remedy(Reply(0.0, "", 403), token))
+    return Finding("servers", "pass", f"{len(nodes)} servers are shown, all {len(servers)} of the study among them")
+
+
+def _instrument(client: Client, node: str) -> Finding:
+    """Whether it is known what makes the host's memory figure on a node."""
+    packages = client.get(f"/nodes/{node}/apt/versions")
+    found = qemu_server_at([(0.0, packages.data)], 0.0) if isinstance(packages.data, list) else None
+    if found:
+        label = instrument(host_instrument(found)).label
+        return Finding("instrument", "pass", f"{node}: qemu-server {found} shows as the host's memory: {label}")
+    return Finding(
+        "instrument",
+        "warn",
+        f"{node}: its version of qemu-server is not told ({packages.status or ''} {packages.reason})",
+        "from Proxmox VE 9.0 to 9.1 the host's figure changed; pveversion -v on the host tells it; give it to "
+        "virtio-study files answers as --qemu-server",
+    )
+
+
+def _unseen(client: Client, nodes: Sequence[str], token: str) -> Iterator[Finding]:
+    """Nodes whose tasks are not all shown: without Sys.Audit the list is shorter, and nothing says so.
+
+    A host before 6.1 does not have the question.
+    """
+    reply = client.get("/access/permissions")
+    if reply.good and isinstance(reply.data, dict):
+        lost = [node for node in nodes if not _has(reply.data, f"/nodes/{node}", "Sys.Audit")]
+        if lost:
+            says = f"{token} has no Sys.Audit on {', '.join(lost)}, and is shown its own tasks alone"
+            yield Finding("privileges", "fail", says, remedy(Reply(0.0, "", 403), token))
+
+
+def _has(known: Mapping[str, Any], path: str, name: str) -> bool:
+    """Whether a privilege is in force on a path, by the longest path listed (path -> privilege -> inherited)."""
+    above = [place for place in known if place == "/" or f"{path}/".startswith(f"{place}/")]
+    nearest = max(above, key=len, default="")
+    privileges = known.get(nearest)
+    return isinstance(privileges, dict) and bool(name in privileges if nearest == path else privileges.get(name))
+
+
+def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
+    before = time.time()
+    clock = client.get(f"/nodes/{node}/time")
+    if clock.good and isinstance(clock.data, dict) and isinstance(clock.data.get("time"), int | float):
+        difference = float(clock.data["time"]) - (before + time.time()) / 2
+        far = abs(difference) > MOST_CLOCK_DIFFERENCE_S
+        says = f"{node}: the clock is {difference:+.0f} s from this machine's"
+        cure = "run on the host: timedatectl (chrony keeps it right)" if far else ""
+        yield Finding("clock", "warn" if far else "pass", says, cure)
+    for path in ("status", "rrddata?timeframe=hour&cf=AVERAGE", "tasks?limit=1"):
+        yield _asked(client.get(f"/nodes/{node}/{path}"), f"{path.split('?')[0]} of node {node}", token)
+
+
+def _vm(client: Client, vmid: int, node: str, token: str) -> Iterator[Finding]:
+    base = f"/nodes/{node}/qemu/{vmid}"
+    for path in ("status/current", "config?current=1", "pending", "rrddata?timeframe=hour&cf=AVERAGE"):
+        reply = client.get(f"{base}/{path}")
+        yield _asked(reply, f"{path.split('?')[0]} of {vmid}", token)
+        if path.startswith("config") and isinstance(reply.data, dict) and agent_enabled(reply.data):
+            agent = client.get(f"{base}/agent/get-osinfo")
+            says = f"guest agent of {vmid}" + ("" if agent.good else f": {agent.status or ''} {agent.reason}; optional")
+            yield Finding("agent", "pass" if agent.good else "warn", says)
+
+
+def _asked(reply: Reply, what: str, token: str) -> Finding:
+    if reply.good:
+        return Finding("permission", "pass", what)
+    return Finding("permission", "fail", f"{what}: {reply.status or ''} {reply.reason}".strip(), remedy(reply, token))

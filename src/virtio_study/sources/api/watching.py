@@ -1,0 +1,183 @@
+"""Watching a Proxmox VE host: polling it again and again for as long as a study lasts."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from virtio_study.errors import StudyError
+from virtio_study.sources.api import response_log
+from virtio_study.sources.api.client import Client, Reply, hosts_of, nodes_of, remedy
+from virtio_study.sources.api.collecting import places_of
+from virtio_study.study import Study
+
+__all__ = ["watch"]
+
+POLL_S = 10.0
+RESOURCES = "/cluster/resources"
+EVERY: tuple[tuple[float, str], ...] = (
+    (60.0, "{node}/status"),
+    (300.0, "{vm}/config?current=1"),
+    (300.0, "{vm}/pending"),
+    (21600.0, "{node}/apt/versions"),
+    (1800.0, "{vm}/rrddata?timeframe=hour&cf=AVERAGE"),
+    (1800.0, "{node}/rrddata?timeframe=hour&cf=AVERAGE"),
+    (21600.0, "{vm}/rrddata?timeframe=day&cf=AVERAGE"),
+    (21600.0, "{node}/rrddata?timeframe=day&cf=AVERAGE"),
+    (43200.0, "{vm}/rrddata?timeframe=week&cf=AVERAGE"),
+    (43200.0, "{vm}/rrddata?timeframe=week&cf=MAX"),
+    (43200.0, "{node}/rrddata?timeframe=week&cf=AVERAGE"),
+    (3600.0, "/version"),
+)
+"""Seconds between questions; all are asked at a start. Proxmox VE up to 8 keeps rows of a minute for 70 minutes, so
+that half an hour loses none; from 9 on those of a day come back after a longer break.
+"""
+
+TASKS_S = 300.0
+"""Of every node, for a server may have been on another one."""
+
+LIST_S, LIST_WHILE_LOST_S = 300.0, 60.0
+"""Seconds between two looks at the list of servers, which tells their nodes; fewer while one of them is not shown."""
+
+REFUSED = {400, 403, 501}
+FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 30.0, 300.0, 0.2
+
+
+@dataclass
+class _Due:
+    """When each path is to be asked next."""
+
+    next_s: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+
+    def paths(self, now: float, wanted: Mapping[str, float]) -> list[str]:
+        """Paths of `wanted` (path -> seconds between questions) that are due."""
+        found = [path for path in wanted if self.next_s.get(path, 0.0) <= now]
+        for path in found:
+            # on the grid of its own period, so that polls do not drift and a late one does not move the next
+            self.next_s[path] = (now // wanted[path] + 1) * wanted[path]
+        return found
+
+    def told(self, replies: Sequence[Reply], now: float) -> None:
+        """Ask what failed less and less often, so that a node that hangs does not hold up the others' polls."""
+        for reply in replies:
+            if reply.good:
+                self.failed.pop(reply.path, None)
+                continue
+            if reply.status in REFUSED:  # asking sooner changes nothing, but a permission may be given one day
+                self.next_s[reply.path] = max(self.next_s.get(reply.path, 0.0), now + LONGEST_WAIT_S)
+                continue
+            number = self.failed[reply.path] = self.failed.get(reply.path, 0) + 1
+            wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(number - 1, 10))
+            self.next_s[reply.path] = now + wait * random.uniform(1.0, 1.0 + JITTER)
+            if reply.path.endswith("/status/current"):
+                self.next_s.pop(RESOURCES, None)  # the server may have moved to another node
+
+
+def watch(
+    study: Study,
+    client: Client,
+    say: Callable[[str], None],
+    until: Callable[[], bool] = lambda: False,
+    poll_s: float = POLL_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Poll the host until the program is ended; every answer is on the disk before the next question.
+
+    Where the host does not answer or refuses the token, it waits, longer each time up to five minutes, and says so.
+
+    Parameters
+    ----------
+    study, client
+        As in `collect`.
+    say : callable
+        Told the state in one line after every poll.
+    until : callable
+        Whether to end, asked after every poll.
+    poll_s : float
+        Seconds between polls of `status/current`.
+    sleep : callable
+        Waits so many seconds; a test that moves the client's clock passes its own.
+
+    Returns
+    -------
+    int
+        Number of polls.
+
+    Raises
+    ------
+    StudyError
+        If the certificate cannot be trusted.
+    DataError
+        If another collector is at work.
+    """
+    if (how := client.endpoint.backend) != "https":
+        says = "watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"
+        raise StudyError(f"proxmox.backend: {how}: {says}")
+    polls, failures, due = 0, 0, _Due()
+    resources: Any = None
+    with response_log.alone(study.folder):
+        while not until():
+            now = client.clock()
+            replies, resources = _poll(study, client, resources, due, failures, now, poll_s)
+            response_log.append(study.folder, replies)
+            response_log.finish(study.folder, client.clock())
+            polls += 1
+            nodes = nodes_of(resources)
+            answered = not replies or any(reply.good for reply in replies)
+            failures = 0 if answered and places_of(study, nodes) else failures + 1
+            due.told(replies, now)
+            if failures:
+                due = _Due()
+            say(_state(study, nodes, polls, replies, failures, client))
+            if not until():
+                wait = _wait(poll_s, failures) * (random.uniform(1.0, 1.0 + JITTER) if failures else 1.0)
+                sleep(max(0.0, now // poll_s * poll_s + wait - client.clock()))
+    return polls
+
+
+def _poll(
+    study: Study, client: Client, resources: Any, due: _Due, failures: int, now: float, poll_s: float
+) -> tuple[list[Reply], Any]:
+    """Replies of what is due, and the latest list of servers and nodes; after a failure that list is asked first."""
+    nodes = nodes_of(resources)
+    lost = any(server.vmid not in nodes for server in study.servers.values())
+    list_s = LIST_WHILE_LOST_S if lost else LIST_S
+    replies = client.get_all([RESOURCES] if failures else due.paths(now, {RESOURCES: list_s}))
+    if replies and replies[0].good:
+        resources = replies[0].data
+    if not failures or replies[0].good:
+        wanted = _wanted(places_of(study, nodes_of(resources)), hosts_of(resources), poll_s)
+        replies += client.get_all(due.paths(now, wanted))
+    return replies, resources
+
+
+def _wait(poll_s: float, failures: int) -> float:
+    return min(LONGEST_WAIT_S, poll_s * 2.0 ** min(failures, 10)) if failures else poll_s
+
+
+def _wanted(places: Mapping[str, str], hosts: Sequence[str], poll_s: float) -> dict[str, float]:
+    wanted = {f"{base}/status/current": poll_s for base in places.values()}
+    wanted |= {f"/nodes/{host}/tasks?limit=500": TASKS_S for host in hosts} if places else {}
+    for period, form in EVERY:
+        for base in places.values():
+            node = "/".join(base.split("/")[:3])
+            wanted[form.format(vm=base, node=node)] = period
+    return wanted
+
+
+def _state(
+    study: Study, nodes: Mapping[int, str], polls: int, replies: list[Reply], failures: int, client: Client
+) -> str:
+    at = time.strftime("%H:%M:%S", time.gmtime(client.clock()))
+    lost = [reply for reply in replies if not reply.good]
+    if failures:
+        cause = lost[0] if lost else Reply(0.0, RESOURCES, 403, reason="no server of the study is shown")
+        wait = _wait(POLL_S, failures)
+        return (
+            f"{at} UTC  waiting {wait:.0f} s: {cause.reason or cause.status}; {remedy(cause, client.secret.token_id)}"
+        )
+    seen = sum(server.vmid in nodes for server in study.servers.values())
+    state = f"{at} UTC  poll {polls}: {seen} of {len(study.servers)} servers, {len(replies) - len(lost)} answers stored"
+    return state + (f", {len(lost)} refused ({lost[0].path}: {lost[0].reason})" if lost else "")

@@ -1,0 +1,1 @@
+"""Files that people save: RRD, CSV, rrddata, InfluxDB, Prometheus."""

@@ -1,0 +1,332 @@
+"""Rows out of files that people save: `pvesh` and API answers with rrddata in JSON, and CSV files with a mapping."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from virtio_study.errors import DataError, StudyError
+from virtio_study.recording import INSTRUMENTS, SCHEMA
+from virtio_study.sources.files.rrd import Row
+from virtio_study.study import Server
+
+__all__ = ["STEPS", "UNITS", "CsvMapping", "load_mapping", "merge_rrddata", "read_csv", "read_rrddata"]
+
+STEPS = (60, 1800, 10800, 21600, 43200, 604800)
+"""Seconds between the rows of rrddata, in every version (`src/PVE/RRD.pm` of pve-cluster)."""
+
+Instrument = Literal["guest_stats", "guest_agent", "host_rss_scaled", "host_pss", "host_cgroup", "unknown"]
+
+SIZES = {"B": 1.0, "kB": 1e3, "KiB": 2.0**10, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30}
+SHARES = {"percent": 0.01, "fraction": 1.0}
+UNITS: dict[str, dict[str, float]] = {
+    "_bytes_per_s": {f"{unit}/s": factor for unit, factor in SIZES.items()}
+    | {"bit/s": 0.125, "kbit/s": 125.0, "Mbit/s": 125e3, "Gbit/s": 125e6},
+    "_bytes": SIZES | SHARES,
+    "_cores": {"cores": 1.0, "millicores": 1e-3} | SHARES,
+    "_percent": {"percent": 1.0, "fraction": 100.0},
+    "_per_s": {"1/s": 1.0, "1/min": 1 / 60},
+    "_s": {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+}
+"""End of a column's name -> units that it may be given in, and what one of them is in the column's own unit.
+
+A percentage or fraction of memory or cores is of the server's allocation. KB is not among them: it is 1000 or 1024
+bytes, and nothing says which.
+"""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeColumn(_Strict):
+    """Where the time is: its column, format (`unix`, `unix_ms`, `iso`, or one of strptime), zone, and what it marks."""
+
+    column: str
+    format: str
+    zone: str | None = None
+    marks: Literal["start", "end"] = "end"
+
+
+class ValueColumn(_Strict):
+    """Where a column of the schema comes from, and in which unit it is there."""
+
+    column: str
+    unit: str
+
+
+class CsvMapping(_Strict):
+    """How a CSV file becomes a recording. The YAML file has these keys; those after `columns` may be left out::
+
+    time: {column: Fecha, format: "%d/%m/%Y %H:%M", zone: America/Lima, marks: start}
+    step_s: 300
+    columns:
+      cpu_cores: {column: "CPU (%)", unit: percent}
+      mem_displayed_bytes: {column: "RAM (GB)", unit: GiB}
+    delimiter: ";"
+    decimal: ","
+    missing: ["", "-"]
+    mem_instrument: unknown
+    """
+
+    time: TimeColumn
+    step_s: float = Field(gt=0)
+    columns: dict[str, ValueColumn] = Field(min_length=1)
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+    missing: list[str] = Field(default_factory=lambda: ["", "NaN", "nan", "NA", "null", "-"])
+    mem_instrument: Instrument = "unknown"
+    mem_host_instrument: Instrument = "unknown"
+    mem_guest_instrument: Instrument = "unknown"
+
+
+def load_mapping(path: Path) -> CsvMapping:
+    """Read a mapping file (YAML); `StudyError` names the file, the key and what was expected."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping = CsvMapping.model_validate(data)
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        item = error.errors()[0]
+        key = ".".join(str(part) for part in item["loc"]) or "the mapping"
+        raise StudyError(
+            f"{path}: {key}: {item['msg']}; expected keys: {', '.join(CsvMapping.model_fields)}"
+        ) from error
+    for name, source in mapping.columns.items():
+        column = SCHEMA.get(name)
+        if column is None or column.kind != "number" or name == "step_s":
+            names = [n for n, c in SCHEMA.items() if c.kind == "number" and n != "step_s"]
+            raise StudyError(f"{path}: columns.{name}: no such column of numbers; there are: {', '.join(names)}")
+        if source.unit not in _units(name):
+            raise StudyError(
+                f"{path}: columns.{name}.unit is {source.unit!r}; expected one of {', '.join(_units(name))}"
+            )
+    _check_time(path, mapping.time)
+    return mapping
+
+
+def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
+    """Frame of the schema from a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+        Text in UTF-8 with a line of names; a line for each step.
+    mapping : CsvMapping
+        From `load_mapping`.
+    server : Server
+        Its allocation is what a percentage is of, and fills columns that the file does not have.
+
+    Returns
+    -------
+    DataFrame, shape (rows, columns that the file has and those required)
+        Times in UTC, END of the interval. An empty cell is NaN; required columns that the file has not are NaN.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or lacks a column, or a cell is no time or number: the message names line and column.
+        A local time that happened twice or never (clocks put back or forward) is refused too.
+    """
+    lines, table = _cells(path, mapping)
+    times = []
+    for line, text in zip(lines, table[mapping.time.column], strict=True):
+        try:
+            times.append(_time(text, mapping.time))
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"{path}: line {line}, column {mapping.time.column!r} is {text[:40]!r}: {error}") from error
+    frame = pd.DataFrame({"time": pd.Series(times, dtype="datetime64[us, UTC]")})
+    if mapping.time.marks == "start":
+        frame["time"] += pd.Timedelta(seconds=mapping.step_s)
+    for name, source in mapping.columns.items():
+        values = [
+            _number(text, mapping, f"{path}: line {line}, column {source.column!r}")
+            for line, text in zip(lines, table[source.column], strict=True)
+        ]
+        factor = _units(name)[source.unit]
+        if source.unit in SHARES and not name.endswith("_percent"):
+            factor *= server.vcpus if name.endswith("_cores") else int(server.memory_bytes)
+        frame[name] = np.asarray(values, dtype="float64") * factor
+    frame["step_s"], frame["consolidation"] = mapping.step_s, "AVERAGE"
+    given = {"cpu_allocated_cores": server.vcpus, "mem_allocated_bytes": int(server.memory_bytes)}
+    for name in ("cpu_cores", "mem_displayed_bytes", *given):
+        if name not in frame:
+            frame[name] = float(given.get(name, math.nan))
+    for view in ("", "host_", "guest_"):
+        frame[f"mem_{view}instrument"] = getattr(mapping, f"mem_{view}instrument")
+    repeated = np.flatnonzero(frame["time"].diff().to_numpy() <= np.timedelta64(0, "us"))
+    if len(repeated):
+        line, text = lines[repeated[0]], table[mapping.time.column][repeated[0]]
+        raise DataError(f"{path}: line {line}, column {mapping.time.column!r} is {text!r}: times must increase")
+    return frame
+
+
+def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Row]]:
+    """Rows of saved rrddata answers, by seconds between rows.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files of `pvesh get /nodes/NODE/qemu/VMID/rrddata --timeframe day --output-format json`, or the API's answer to
+        the same (`{"data": [...]}`), all of one server or node and one consolidation. Of two rows of the same step and
+        time the one that knows more is kept.
+
+    Returns
+    -------
+    dict
+        Step in seconds -> rows in order of time. An upgraded host's answer has rows of several steps, and goes back in
+        time where the new files begin: each row's step is taken from its neighbours.
+
+    Raises
+    ------
+    DataError
+        If a file is not JSON, or no list of rows with times.
+
+    References
+    ----------
+    pve-cluster, `src/PVE/RRD.pm`: the old rows come first, then the new ones (commit e43b29e).
+    """
+    return merge_rrddata((str(path), _answer(path)) for path in paths)
+
+
+def merge_rrddata(answers: Iterable[tuple[str, Any]]) -> dict[int, list[Row]]:
+    """As `read_rrddata`, of answers at hand: what to call each in an error, and its rows."""
+    found: dict[int, dict[float, Row]] = {}
+    for where, body in answers:
+        rows = _rows(where, body)
+        times = [row["time"] for row in rows]
+        for row, step in zip(rows, _steps(where, times), strict=True):
+            kept = found.setdefault(step, {})
+            if len(row) > len(kept.get(row["time"], {})):
+                kept[row["time"]] = row
+    return {step: [rows[time] for time in sorted(rows)] for step, rows in sorted(found.items())}
+
+
+def _answer(path: Path) -> Any:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: not JSON ({' '.join(str(error).split())}); save it with --output-format json"
+        ) from error
+    return body.get("data") if isinstance(body, dict) else body
+
+
+def _rows(path: str, rows: Any) -> list[dict[str, Any]]:
+    if not isinstance(rows, list) or not rows:
+        raise DataError(
+            f"{path}: no list of rows; expected an answer of rrddata (virtio-study files answers takes every kind)"
+        )
+    for number, row in enumerate(rows):
+        time = row.get("time") if isinstance(row, dict) else None
+        try:
+            seconds = float(time) if isinstance(time, int | float | str) else math.nan
+        except (ValueError, OverflowError):
+            seconds = math.nan
+        if not 1e9 <= seconds < 41e8 or seconds % 1:
+            raise DataError(f"{path}: row {number}: time is {str(time)[:40]!r}; expected whole Unix seconds")
+        row["time"] = int(seconds)
+    return rows
+
+
+def _steps(path: str, times: list[int]) -> Iterator[int]:
+    """Step of every row: the distance to the row before it, or where that is none, to the row after it."""
+    distances = [after - before for before, after in pairwise(times)]
+    for number in range(len(times)):
+        near = [distances[i] for i in (number - 1, number) if 0 <= i < len(distances)]
+        step = next((distance for distance in near if distance in STEPS), None)
+        if step is None:
+            raise DataError(
+                f"{path}: row {number} is {near or 'alone, not'} s from its neighbours; rrddata has "
+                f"{', '.join(str(step) for step in STEPS)} s: save the whole answer"
+            )
+        yield step
+
+
+def _units(name: str) -> dict[str, float]:
+    return next(units for end, units in UNITS.items() if name.endswith(end))
+
+
+def _check_time(path: Path, time: TimeColumn) -> None:
+    if time.zone is None and time.format not in {"unix", "unix_ms", "iso"} and "%z" not in time.format:
+        raise StudyError(f"{path}: time.zone is missing; give the zone of the clock, such as UTC or America/Lima")
+    try:
+        ZoneInfo(time.zone or "UTC")
+    except (KeyError, ValueError, OSError) as error:
+        raise StudyError(f"{path}: time.zone is {time.zone!r}; expected a name such as UTC or America/Lima") from error
+
+
+def _cells(path: Path, mapping: CsvMapping) -> tuple[list[int], dict[str, list[str]]]:
+    """Line numbers, and the cells of every mapped column."""
+    needed = [mapping.time.column, *(source.column for source in mapping.columns.values())]
+    table: dict[str, list[str]] = {name: [] for name in needed}
+    lines = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=mapping.delimiter)
+            names = [name.strip() for name in next(reader, [])]
+            for name in needed:
+                if name not in names:
+                    raise DataError(
+                        f"{path}: no column {name!r}; its first line names: {', '.join(names) or 'nothing'}"
+                    )
+            for row in reader:
+                if not any(cell.strip() for cell in row):
+                    continue
+                if len(row) != len(names):
+                    raise DataError(f"{path}: line {reader.line_num} has {len(row)} cells; expected {len(names)}")
+                lines.append(reader.line_num)
+                for name in table:
+                    table[name].append(row[names.index(name)].strip())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {' '.join(str(error).split())}") from error
+    if not lines:
+        raise DataError(f"{path}: no rows")
+    return lines, table
+
+
+def _time(text: str, time: TimeColumn) -> datetime:
+    """A time in UTC; `ValueError` says why there is none."""
+    if time.format in {"unix", "unix_ms"}:
+        seconds = float(text) / (1000 if time.format == "unix_ms" else 1)
+        if not 1e9 <= seconds < 41e8:
+            raise ValueError("not within this century; check the unit")
+        return datetime.fromtimestamp(seconds, UTC)
+    stamp = datetime.fromisoformat(text) if time.format == "iso" else datetime.strptime(text, time.format)
+    if stamp.tzinfo is None:
+        if time.zone is None:
+            raise ValueError("no offset from UTC; give time.zone in the mapping")
+        stamp = stamp.replace(tzinfo=ZoneInfo(time.zone))
+        if stamp.utcoffset() != stamp.replace(fold=1).utcoffset():
+            raise ValueError(f"the clocks of {time.zone} showed it twice or never; export the file in UTC")
+    return stamp.astimezone(UTC)
+
+
+def _number(text: str, mapping: CsvMapping, where: str) -> float:
+    if text in mapping.missing:
+        return math.nan
+    try:
+        number = float(text.replace(",", ".") if mapping.decimal == "," else text)
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise DataError(f"{where} is {text[:40]!r}; expected a number with decimal {mapping.decimal!r}")
+    return number
+
+
+assert set(INSTRUMENTS) == set(Instrument.__args__)  # type: ignore[attr-defined]

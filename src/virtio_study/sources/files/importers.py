@@ -1,0 +1,142 @@
+"""Files of Proxmox VE and of other programs -> recordings of a study.
+
+Files do not say which driver configuration was in force, so the study's `windows` do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from virtio_study.errors import DataError, StudyError
+from virtio_study.pve.instruments import host_instrument
+from virtio_study.sources import normalising
+from virtio_study.sources.events import stops
+from virtio_study.sources.files import exports, metrics, rrd
+from virtio_study.sources.recorder import Written, keep_raw, no_window, write_windows
+from virtio_study.study import Study
+
+__all__ = ["import_csv", "import_dump", "import_rrd", "import_rrddata"]
+
+
+def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server: str | None = None) -> Written:
+    """Record every server of the study from a copy of a host's RRD files (`rrd.find` says which), with the node's CPU.
+
+    Parameters
+    ----------
+    study : Study
+        A server is imported if it has a window.
+    folder : Path
+        A copy of `/var/lib/rrdcached/db`.
+    node : str, optional
+        The node whose CPU is set beside the servers'; may be left out where the folder has one node.
+    qemu_server : str, optional
+        Version of qemu-server on the host; without it the host's instrument stays unknown.
+
+    Raises
+    ------
+    StudyError, DataError
+        If no server has a window, or a server's files are missing or cannot be read.
+    """
+    nodes = {path.name.removesuffix(".old") for path in folder.glob("pve*-node*/*") if path.is_file()}
+    chosen = node or (nodes.pop() if len(nodes) == 1 else None)
+    beside = _rrd_frames(rrd.find(folder, "node", chosen), None) if chosen else {}
+    written = []
+    for name in _with_windows(study):
+        paths = rrd.find(folder, "vm", str(study.servers[name].vmid))
+        frames = _rrd_frames(paths, qemu_server)
+        frames = {s: normalising.add_node_cpu(f, beside[s]) if s in beside else f for s, f in frames.items()}
+        source = f"RRD files of Proxmox VE, {', '.join(f'{path.parent.name}/{path.name}' for path in paths)}, AVERAGE"
+        said = {"source": source, "inputs": keep_raw(study, paths), "versions": _versions(qemu_server)}
+        written += write_windows(study, name, frames, "rrd", said, stops(frames))
+    return written
+
+
+def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server: str | None = None) -> Written:
+    """Record one server from saved rrddata answers with cf=AVERAGE; see `exports.read_rrddata` and `import_rrd`."""
+    study.server(server)
+    where = f"rrddata of {server}"
+    read = exports.read_rrddata(paths).items()
+    frames = {float(step): normalising.rrd_frame(found, step, "AVERAGE", where, qemu_server) for step, found in read}
+    said = {
+        "source": f"saved rrddata answers of Proxmox VE, {', '.join(path.name for path in paths)}",
+        "inputs": keep_raw(study, paths),
+        "versions": _versions(qemu_server),
+    }
+    return write_windows(study, server, frames, "rrddata", said, stops(frames))
+
+
+def import_csv(study: Study, server: str, path: Path, mapping: Path) -> Written:
+    """Record one server from a CSV file with a mapping file; see `exports.read_csv`."""
+    allocation = study.server(server)
+    how = exports.load_mapping(mapping)
+    frame = exports.read_csv(path, how, allocation)
+    said = {"source": f"CSV file {path.name}, mapping {mapping.name}", "inputs": keep_raw(study, [path, mapping])}
+    return write_windows(study, server, {how.step_s: frame}, "csv", said)
+
+
+def import_dump(
+    study: Study, dump: metrics.Dump, paths: Sequence[Path], source: str, node: str | None = None,
+    qemu_server: str | None = None,
+) -> Written:  # fmt: skip
+    """Record every server of the study that has a window from an InfluxDB or Prometheus dump.
+
+    Parameters
+    ----------
+    study, node, qemu_server
+        As in `import_rrd`.
+    dump : Dump
+        What `metrics.read_influx` or `metrics.read_prometheus` made of `paths`.
+    source : str
+        `influx` or `prometheus`.
+
+    Raises
+    ------
+    StudyError, DataError
+        If no server has a window, or the dump does not have a server or the node.
+    """
+    if node is not None and node not in dump.nodes:
+        raise DataError(f"no node {node!r} in the dump; it has: {', '.join(dump.nodes) or 'none'}")
+    chosen = node or (next(iter(dump.nodes)) if len(dump.nodes) == 1 else None)
+    written = []
+    for name in _with_windows(study):
+        server = study.servers[name]
+        if server.vmid not in dump.servers:
+            known = ", ".join(str(vmid) for vmid in dump.servers)
+            raise DataError(f"{name}: no server {server.vmid} in the dump; it has: {known}")
+        where = f"{source} samples of {name}"
+        frame = normalising.sample_frame(dump.servers[server.vmid], server, where, qemu_server)
+        if chosen:
+            frame = normalising.add_node_cpu(
+                frame, normalising.sample_frame(dump.nodes[chosen], server, f"node {chosen}")
+            )
+        said = {
+            "source": f"{source} dump {', '.join(path.name for path in paths)}",
+            "inputs": keep_raw(study, paths),
+            "versions": _versions(qemu_server),
+        }
+        written += write_windows(study, name, {float(frame["step_s"].median()): frame}, source, said)
+    return written
+
+
+def _rrd_frames(paths: list[Path], qemu_server: str | None) -> dict[float, pd.DataFrame]:
+    read = rrd.read_rows(paths, "AVERAGE").items()
+    return {
+        float(step): normalising.rrd_frame(found, step, "AVERAGE", str(paths[0]), qemu_server) for step, found in read
+    }
+
+
+def _with_windows(study: Study) -> list[str]:
+    """Servers of the study that have a window; `StudyError` if there is none."""
+    names = [name for name in study.servers if any(window.server == name for window in study.windows)]
+    if not names:
+        raise no_window(study, "windows")
+    return names
+
+
+def _versions(qemu_server: str | None) -> dict[str, str]:
+    if qemu_server is None:
+        return {}
+    if host_instrument(qemu_server) == "unknown":
+        raise StudyError(f"qemu-server version {qemu_server!r}: expected one such as 9.1.4 (pveversion -v shows it)")
+    return {"qemu-server": qemu_server}

@@ -1,0 +1,286 @@
+"""Rows and samples in the keys of Proxmox VE's API -> frames of the schema.
+
+What files can tell: the API's rows and the exporters' samples without the answers around them, so that an instrument
+that nothing tells stays unknown.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from virtio_study.errors import DataError
+from virtio_study.pve.instruments import host_instrument, memory_states
+from virtio_study.recording import SCHEMA
+from virtio_study.study import Server
+
+__all__ = ["COUNTED", "RRD_COLUMNS", "add_node_cpu", "counter_spikes", "number", "rrd_frame", "sample_frame"]
+
+RRD_COLUMNS: dict[str, str] = {
+    "maxcpu": "cpu_allocated_cores",
+    "mem": "mem_displayed_bytes",
+    "memhost": "mem_host_bytes",
+    "maxmem": "mem_allocated_bytes",
+    "diskread": "disk_read_bytes_per_s",
+    "diskwrite": "disk_write_bytes_per_s",
+    "netin": "net_in_bytes_per_s",
+    "netout": "net_out_bytes_per_s",
+    "pressurecpusome": "pressure_cpu_some_percent",
+    "pressureiosome": "pressure_io_some_percent",
+    "pressurememorysome": "pressure_memory_some_percent",
+}
+"""Key of an rrddata row -> column of the schema in the same unit; `cpu` is a share of `maxcpu` and becomes cores."""
+
+COUNTERS = ("diskread", "diskwrite", "netin", "netout")
+COUNTED = tuple(RRD_COLUMNS[key] for key in COUNTERS)
+
+LARGEST = 2.0**64
+"""No counter of a host goes further."""
+
+NEARLY_S = 0.02
+FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
+
+MINUTE_S, ONE_SAMPLE = 60, 1 / 6
+LEAST_WAY = 0.05
+"""Where guest's and host's figure are nearer than this share of the allocation, a sample of the other is not told."""
+
+GAP = 2.5
+"""A sample that comes later than so many usual steps after the one before it begins anew."""
+
+
+def rrd_frame(
+    rows: Sequence[Mapping[str, Any]],
+    step_s: int,
+    consolidation: str,
+    where: str,
+    qemu_server: str | Callable[[float], str | None] | None = None,
+) -> pd.DataFrame:
+    """Frame of the schema from rrddata rows of one step.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As the API gives them: `time` (Unix seconds, END of the interval); a value that is not known has no key. Numbers
+        may be texts (old versions). Rows with a time alone are left out; of rows of the same time the last is kept.
+    step_s : int
+        Seconds between rows.
+    consolidation : str
+        AVERAGE or MAX.
+    where : str
+        What to call the rows in an error.
+    qemu_server : str or callable, optional
+        The version of qemu-server that made them, or what gives it for a moment (Unix seconds).
+
+    Returns
+    -------
+    DataFrame, shape (rows, columns of the schema that the rows can fill)
+        `mem_instrument` is told by `instruments.MEMORY_STATES`; until Proxmox VE 8 nothing in a row tells, and of a
+        minute to which both instruments gave samples it is unknown.
+
+    Raises
+    ------
+    DataError
+        If a value is no number, naming row and key; or if no row has a value.
+    """
+    numbers = _numbers(rows, ["time", "cpu", *RRD_COLUMNS], where)
+    numbers = numbers[numbers.drop(columns=["time", "view"]).notna().any(axis=1)]
+    if numbers.empty:
+        raise DataError(f"{where}: no row with a value in it")
+    frame = _common(numbers, consolidation)
+    frame["step_s"] = float(step_s)
+    views = numbers["view"].mask(_mixed(numbers), "unknown") if step_s == MINUTE_S else numbers["view"]
+    return _ordered(frame, views, qemu_server)
+
+
+def _mixed(numbers: pd.DataFrame) -> "pd.Series[bool]":
+    """Minutes of guest statistics that hold one sample of the host's figure: QEMU was once asked in vain.
+
+    pvestatd samples every 10 s, so that one sample moves a minute, or two that share it, by a sixth of the way from the
+    guest's figure to the host's. What moves otherwise, or stays, is the guest's own doing.
+    """
+    usual = numbers["mem"].rolling(7, center=True, min_periods=4).median()
+    way = (numbers["memhost"] - usual).where(numbers["view"].eq("guest"))
+    share = ((numbers["mem"] - usual) / way).where(way.abs() > LEAST_WAY * numbers["maxmem"], 0.0).fillna(0.0)
+    moved = share.abs() > ONE_SAMPLE / 8
+    run = moved.ne(moved.shift()).cumsum()
+    total, rows = share.groupby(run).transform("sum"), share.groupby(run).transform("size")
+    one = (total - ONE_SAMPLE).abs() < ONE_SAMPLE / 3
+    return moved & one & (rows <= 2)
+
+
+def sample_frame(
+    samples: Sequence[Mapping[str, Any]], server: Server, where: str, qemu_server: str | None = None
+) -> pd.DataFrame:
+    """Frame of the schema from samples of a server's status, taken at moments.
+
+    Parameters
+    ----------
+    samples : sequence of dict
+        `time` (Unix seconds) and keys of `status/current` or `/cluster/resources`: cpu as a share of `cpus` or
+        `maxcpu`, counters since the server's start, and `ballooninfo` where the source has it.
+    server : Server
+        Gives the allocation where the samples do not.
+    where, qemu_server
+        As in `rrd_frame`.
+
+    Returns
+    -------
+    DataFrame, shape (rows, columns of the schema that the samples can fill)
+        A row ends at its sample; its step is the time since the sample before it. Samples that come a little early or
+        late are set on a grid of the mean step, so that all rows have one step; rates are over the true times. A sample
+        that repeats the one before it (the same uptime and values: the dump was read more often than Proxmox VE
+        measured) is left out, and
+        so is the first sample and the first after a gap: nothing says what their interval is. Rates are NaN where a
+        counter fell (a restart), and so is the CPU of 0 that Proxmox VE gives to a process that it sees for the first
+        time; everything is NaN while the server is off.
+
+    Raises
+    ------
+    DataError
+        If a value is no number, naming sample and key; or if fewer than two samples are left.
+    """
+    rows = [{**sample, "maxcpu": sample.get("maxcpu", sample.get("cpus"))} for sample in samples]
+    numbers = _numbers(rows, ["time", "cpu", "uptime", *RRD_COLUMNS], where)
+    values = ["cpu", "mem", "uptime", *COUNTERS]
+    repeated = (numbers[values].eq(numbers[values].shift()) | numbers[values].isna()).all(axis=1)
+    numbers = numbers[~(repeated & numbers["uptime"].gt(0))].reset_index(drop=True)
+    numbers.loc[numbers["uptime"].eq(0), ["cpu", "mem", "memhost", *COUNTERS]] = np.nan
+    started = numbers["uptime"].diff().lt(0)
+    numbers.loc[started & numbers["cpu"].eq(0), "cpu"] = np.nan  # nothing to compare the process' first ticks with
+    steps = numbers["time"].diff()
+    if len(numbers) < 2:
+        raise DataError(f"{where}: {len(numbers)} samples with a value; rates need two")
+    rates = numbers[list(COUNTERS)].diff().div(steps, axis=0)
+    # a counter that fell and came back has its whole past in the row after (old versions of qemu-server)
+    fell = rates.lt(0) & ~started.to_numpy()[:, None]
+    numbers[list(COUNTERS)] = rates.where((rates >= 0) & ~fell.shift(fill_value=False))
+    numbers["maxcpu"] = numbers["maxcpu"].fillna(server.vcpus)
+    numbers["maxmem"] = numbers["maxmem"].fillna(int(server.memory_bytes))
+    frame = _common(numbers, "AVERAGE")
+    frame["step_s"], frame["uptime_s"] = steps, numbers["uptime"]
+    frame = frame.drop(
+        columns=[name for name in frame if str(name).startswith("pressure") and frame[name].isna().all()]
+    )
+    follows = steps <= GAP * steps.median()
+    return _ordered(_on_grid(frame[follows]), numbers.loc[follows, "view"], qemu_server)
+
+
+def _on_grid(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows at whole multiples of one step after the first: the mean step, in whole seconds if it is nearly so."""
+    if len(frame) < 2:
+        return frame
+    elapsed = (frame["time"] - frame["time"].iloc[0]).dt.total_seconds()
+    usual = float(frame["step_s"].median())
+    step = float(elapsed.iloc[-1]) / max(1, round(float(elapsed.iloc[-1]) / usual))
+    if abs(step - round(step)) < NEARLY_S and round(step) > 0:
+        step = float(round(step))
+    # two samples that round to the same place keep their order, one place apart
+    order = np.arange(len(frame))
+    place = np.maximum.accumulate((elapsed / step).round().to_numpy() - order) + order
+    shift = pd.to_timedelta((place * step * 1e6).astype("int64"), unit="us")
+    return frame.assign(time=frame["time"].iloc[0].floor("s") + shift, step_s=step)
+
+
+def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:
+    """Add the node's own CPU, in cores, as a control: rows of the same time, or the nearest within half a step.
+
+    Parameters
+    ----------
+    frame, node : DataFrame
+        Frames of `rrd_frame` or `sample_frame`, of a server and of its node, in order of time.
+    """
+    control = node[["time", "cpu_cores"]].rename(columns={"cpu_cores": "node_cpu_cores"})
+    half = pd.Timedelta(seconds=float(frame["step_s"].median()) / 2)
+    return pd.merge_asof(frame, control, on="time", direction="nearest", tolerance=half)
+
+
+def counter_spikes(frame: pd.DataFrame) -> list[tuple[float, float]]:
+    """First and last second (Unix) of rows whose disk rates are the whole past: the counters fell to 0 and came back.
+
+    Where QEMU did not answer in time, qemu-server before 8.4.4 and 9.0.23 said that nothing was ever read or written
+    (commit 528df523, fix #6207), so that the next sample counts everything since the start again. A row is such a one
+    if both its reads and its writes are nearly all that the rows before it have together, or more.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `rrd_frame`.
+    """
+    disk = frame.reindex(columns=["disk_read_bytes_per_s", "disk_write_bytes_per_s"]).to_numpy(dtype=float)
+    moved = np.nan_to_num(disk) * frame[["step_s"]].to_numpy(dtype=float)
+    spikes = []
+    before = np.zeros(2)
+    for place, amounts in enumerate(moved):
+        if place >= FEWEST_BEFORE and (before > 0).all() and (amounts >= NEARLY_ALL * before).all():
+            end = frame["time"].iloc[place].timestamp()
+            spikes.append((end - float(frame["step_s"].iloc[place]), end))
+        else:
+            before += amounts
+    return spikes
+
+
+def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
+    frame = numbers.rename(columns=RRD_COLUMNS)[list(RRD_COLUMNS.values())]
+    frame.insert(0, "time", pd.to_datetime((numbers["time"] * 1e6).round().astype("int64"), unit="us", utc=True))
+    frame["cpu_cores"] = numbers["cpu"] * numbers["maxcpu"]
+    frame["consolidation"] = consolidation
+    return frame
+
+
+def _ordered(
+    frame: pd.DataFrame, views: "pd.Series[Any]", qemu_server: str | Callable[[float], str | None] | None
+) -> pd.DataFrame:
+    """The frame in order of time without repetitions, with the instruments of its memory columns."""
+    if callable(qemu_server):
+        versions = [qemu_server(at.timestamp()) for at in frame["time"]]
+    else:
+        versions = [qemu_server] * len(frame)
+    host = pd.Series([host_instrument(version) for version in versions], index=frame.index, dtype=object)
+    frame = frame.assign(
+        mem_instrument=views.map({"guest": "guest_stats", "unknown": "unknown"}).fillna(host),
+        mem_host_instrument=host if frame["mem_host_bytes"].notna().any() else "unknown",
+    )
+    guest = frame["mem_instrument"].eq("guest_stats")
+    frame["mem_guest_bytes"] = frame["mem_displayed_bytes"].where(guest)
+    frame["mem_guest_instrument"] = np.where(guest, "guest_stats", "unknown")
+    frame = frame.drop_duplicates("time", keep="last").sort_values("time", ignore_index=True)
+    return frame[[name for name in SCHEMA if name in frame]]
+
+
+def number(value: Any) -> float:
+    """A finite number that may be written as text (old versions of Proxmox VE do), NaN for nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or larger than any counter.
+    """
+    if value is None or value == "":
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        raise ValueError(value) from None
+    if math.isfinite(found) and abs(found) > LARGEST:
+        raise ValueError(value)
+    return found if math.isfinite(found) else math.nan
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], keys: list[str], where: str) -> pd.DataFrame:
+    """Float columns of the given keys and `view`, whose the displayed memory is, in order of time; NaN for no key."""
+    table: dict[str, list[Any]] = {key: [] for key in keys}
+    for place, row in enumerate(rows):
+        for key in keys:
+            try:
+                table[key].append(number(row.get(key)))
+            except ValueError:
+                raise DataError(f"{where}: row {place}, {key} is {str(row[key])[:40]!r}; expected a number") from None
+    frame = pd.DataFrame(table, dtype="float64").assign(view=[state.view for state in memory_states(rows)])
+    wrong = np.flatnonzero(~frame["time"].between(1e9, 41e8))
+    if len(wrong):
+        raise DataError(f"{where}: row {wrong[0]}, time is {rows[wrong[0]].get('time')!r}; expected Unix seconds")
+    return frame.sort_values("time", kind="stable", ignore_index=True)

@@ -1,0 +1,1 @@
+"""Which notebook depends on what, and running those that are not up to date."""

@@ -1,0 +1,119 @@
+"""Which notebook runs for what, and what it needs, reads and writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from virtio_study.errors import DataError, StudyError
+from virtio_study.storage import CHECKOUT, manifest, verify
+from virtio_study.study import Study
+
+__all__ = ["Task", "check_recordings", "check_study", "find_notebooks", "plan"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook with its parameters: what it reads (`inputs`), what it writes (`outputs`), what must run before."""
+
+    notebook: str
+    parameters: dict[str, str]
+    needs: tuple[str, ...]
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    recordings: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Notebook, then server, driver configuration or language: `3_describe-versat-virtio`."""
+        return "-".join([self.notebook, *(v for k, v in self.parameters.items() if k != "study")])
+
+
+def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
+    """Tasks of a study, each after those it needs. With `servers`, theirs alone, without the report.
+
+    Raises
+    ------
+    StudyError
+        If the study has no recordings to analyse, or a server is unknown.
+    """
+    if study.source == "published":
+        raise StudyError(f"{study.folder}: a published study has no recordings; its audit is in the other reports")
+    tasks: list[Task] = []
+    for server in servers or study.servers:
+        study.server(server)
+        for config in study.driver_configs:
+            tasks += _recording_tasks(study, server, config)
+        needs = tuple(
+            f"{step}-{server}-{config}" for step in ("2_clean", "3_describe") for config in study.driver_configs
+        )
+        parameters = {"study": study.name, "server": server}
+        tasks.append(Task("4_compare", parameters, needs, (), (study.work / f"{server}.effects.json",)))
+    if servers:
+        return tasks
+    beside = [study.folder, study.folder.parent / "published"]
+    inputs = tuple(path for folder in dict.fromkeys(beside) for path in sorted(folder.glob("*.*")) if path.is_file())
+    from virtio_study.i18n.language import LANGUAGES  # Babel is slow to import, and few commands plan
+
+    for language in LANGUAGES:
+        outputs = (study.reports / "results.json", study.reports / f"index.{language}.html")
+        parameters = {"study": study.name, "language": language}
+        tasks.append(Task("5_report", parameters, tuple(t.name for t in tasks), inputs, outputs))
+    return tasks
+
+
+def _recording_tasks(study: Study, server: str, config: str) -> list[Task]:
+    parameters = {"study": study.name, "server": server, "driver_config": config}
+    place = study.work / f"{server}-{config}"
+    ends = ("collected.parquet", "provenance.json", "clean.parquet", "periods.json", "levels.json")
+    collected, provenance, clean, periods, levels = (Path(f"{place}.{end}") for end in ends)
+    return [
+        Task("1_collect", parameters, (), (), (collected, provenance), f"recordings/{server}/{config}/"),
+        Task("2_clean", parameters, (f"1_collect-{server}-{config}",), (), (clean, periods)),
+        Task("3_describe", parameters, (f"2_clean-{server}-{config}",), (), (levels,)),
+    ]
+
+
+def check_recordings(study: Study, tasks: list[Task]) -> None:
+    """Verify every recording the tasks read before a kernel starts; `DataError` names the first that is wrong."""
+    listed = manifest(study.folder)
+    for prefix in (task.recordings for task in tasks if task.recordings):
+        names = [name for name in sorted(listed) if name.startswith(prefix)]
+        if not names:
+            raise DataError(f"{study.folder / prefix}: no recording in the manifest; record it first")
+        for name in names:
+            verify(study.folder / name, study.folder)
+
+
+def find_notebooks(study: Study) -> Path:
+    """Folder of the notebooks: beside the study's `data/`, or in the checkout that this package runs from."""
+    candidates = [study.reports.parent.parent / "notebooks", CHECKOUT / "notebooks"]
+    for folder in candidates:
+        if (folder / "1_collect.ipynb").is_file():
+            return folder
+    raise StudyError(
+        f"no notebooks: looked in {candidates[0]} and {candidates[1]}; run from a checkout of virtio-study"
+    )
+
+
+def check_study(study: Study) -> tuple[int, list[str]]:
+    """Number of files in a study's manifest, and one line for each that is wrong.
+
+    Every listed file is compared with its checksum; every recording is read and checked against the schema.
+    """
+    from virtio_study import recording
+
+    listed = sorted(manifest(study.folder))
+    problems = []
+    for path in (study.folder / name for name in listed):
+        try:
+            if path.suffix == ".parquet":
+                recording.read(path, study.folder)
+            else:
+                verify(path, study.folder)
+        except DataError as error:
+            problems.append(str(error))
+    present = {path.relative_to(study.folder).as_posix() for path in study.folder.glob("recordings/**/*.parquet")}
+    problems += [
+        f"{study.folder / name}: not in the manifest; remove it or restore the manifest"
+        for name in sorted(present - set(listed))
+    ]
+    return len(listed), problems

@@ -1,0 +1,282 @@
+"""Every check passes, warns, fails and admits that it cannot tell; verdicts follow from the checks alone."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from virtio_study.analysis.evidence import Side
+from virtio_study.analysis.validity import (
+    Check,
+    check_accelerator,
+    check_co_interventions,
+    check_contention,
+    check_drift,
+    check_enough_replicates,
+    check_enough_rows,
+    check_guest_memory,
+    check_interruptions,
+    check_plausible_floor,
+    check_possible_values,
+    check_quantum,
+    check_same_allocation,
+    check_same_hours,
+    check_same_instrument,
+    check_same_load,
+    check_same_statistic,
+    check_vhost,
+    checks,
+    emulator_only,
+    verdict,
+)
+from virtio_study.errors import DataError
+from virtio_study.i18n.sentences import render
+from virtio_study.pve.instruments import INSTRUMENTS, comparable, instrument, why_not_comparable
+from virtio_study.recording import INSTRUMENTS as MEMORY_INSTRUMENTS
+from virtio_study.stats.interval import Interval
+
+LOAD = (20.0, 20.1, 19.9, 20.0, 20.05, 19.95)
+SIDE = Side(
+    server="versat",
+    driver_config="emulated",
+    metric="cpu",
+    value=0.3,
+    unit="cores",
+    statistic="sustained mean",
+    instrument="process_ticks",
+    largest=0.5,
+    allocated=1.0,
+    load={"disk_reads_per_s": LOAD},
+    replicates=8,
+    rows=50,
+    seconds=100.0,
+    quantum=0.005,
+    accelerator="kvm",
+    shown_unit="cores",
+    hours=frozenset({9, 10}),
+    host_busy=0.4,
+    host_full=0.0,
+    drift=Interval(0.001, -0.01, 0.012, 0.95, 8, 7.0, "m"),
+    interruptions={},
+    conditions={"machine": "pc", "qemu": "10.0"},
+    host_kernel=(6, 14),
+    guest_os="linux",
+)
+MARGINS = {"disk_reads_per_s": 0.05}
+
+
+def test_a_good_pair_is_believable():
+    done = checks(SIDE, SIDE, MARGINS, 0.95)
+    assert {c.status for c in done} == {"pass"}
+    assert [c.name for c in done] == [
+        *("same_instrument", "possible_values", "same_statistic", "same_allocation", "same_load", "same_hours"),
+        *("enough_replicates", "enough_rows", "drift", "contention", "interruptions", "co_interventions"),
+        *("quantum", "vhost", "accelerator"),
+    ]
+    assert verdict(done).status == "believable"
+    assert verdict(done).reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("check", "before", "after", "status"),
+    [
+        (check_same_hours, {}, {}, "pass"),
+        (check_same_hours, {"hours": None}, {}, "not_assessable"),
+        (check_same_hours, {"hours": frozenset({9, 10})}, {"hours": frozenset({33, 34})}, "warn"),
+        (check_same_hours, {"hours": frozenset({9, 10})}, {"hours": frozenset({11, 12})}, "fail"),
+        (
+            check_same_hours,
+            {"hours": frozenset({9}), "randomised": True},
+            {"hours": frozenset({11}), "randomised": True},
+            "pass",
+        ),
+        (
+            check_same_hours,
+            {"hours": frozenset({9}), "follows_day": False},
+            {"hours": frozenset({11}), "follows_day": False},
+            "pass",
+        ),
+        (check_contention, {}, {}, "pass"),
+        (check_contention, {"host_busy": None}, {}, "not_assessable"),
+        (check_contention, {}, {"host_busy": 0.6}, "warn"),
+        (check_contention, {}, {"host_full": 0.2}, "warn"),
+        (check_drift, {}, {"drift": None}, "not_assessable"),
+        (check_drift, {}, {"drift": Interval(-0.1, -0.12, -0.08, 0.95, 8, 7.0, "m")}, "warn"),
+        (check_drift, {}, {"drift": Interval(-0.01, -0.012, -0.008, 0.95, 8, 7.0, "m")}, "pass"),
+        (
+            check_drift,
+            {"value": 0.6},
+            {"drift": Interval(-0.1, -0.12, -0.08, 0.95, 8, 7.0, "m")},
+            "pass",
+        ),
+        (check_interruptions, {}, {}, "pass"),
+        (check_interruptions, {}, {"interruptions": {"restart": 12}}, "warn"),
+        (check_interruptions, {"interruptions": None}, {}, "not_assessable"),
+        (check_co_interventions, {}, {}, "pass"),
+        (check_co_interventions, {}, {"conditions": {"machine": "q35", "qemu": "10.0"}}, "fail"),
+        (check_co_interventions, {}, {"conditions": {"machine": "pc"}}, "fail"),
+        (check_co_interventions, {"conditions": None}, {}, "not_assessable"),
+        (
+            check_co_interventions,
+            {"conditions": {"qemu": "9.2, 10.0"}},
+            {"conditions": {"qemu": "9.2, 10.0"}},
+            "warn",
+        ),
+        (check_vhost, {}, {}, "pass"),
+        (check_vhost, {}, {"host_kernel": (6, 2)}, "warn"),
+        (check_vhost, {}, {"host_kernel": None}, "not_assessable"),
+        (check_guest_memory, {}, {}, "pass"),
+        (check_guest_memory, {"guest_os": None}, {}, "not_assessable"),
+        (check_guest_memory, {}, {"guest_os": "windows"}, "fail"),
+        (check_plausible_floor, {"value": 2.0**30}, {"value": 2.0**31}, "pass"),
+        (check_plausible_floor, {"value": 2.0**28}, {"value": 2.0**31}, "pass"),
+        (check_plausible_floor, {"value": 2.0**28, "guest_os": None}, {"value": 2.0**31}, "warn"),
+        (check_plausible_floor, {"value": 2.0**28, "guest_os": "windows"}, {"value": 2.0**31}, "fail"),
+        (check_same_instrument, {"instrument": "host_pss"}, {"instrument": "host_pss"}, "pass"),
+        (check_same_instrument, {"instrument": "host_pss"}, {"instrument": "guest_stats"}, "fail"),
+        (check_same_instrument, {"instrument": "host_pss"}, {"instrument": "host_cgroup"}, "fail"),
+        (check_same_instrument, {"instrument": "mixed"}, {"instrument": "mixed"}, "fail"),
+        (check_same_instrument, {"instrument": "unknown"}, {"instrument": "host_pss"}, "not_assessable"),
+        (check_same_instrument, {"instrument": None}, {}, "not_assessable"),
+        (check_possible_values, {}, {"largest": 1.2}, "warn"),
+        (check_possible_values, {}, {"largest": 1.2, "instrument": "guest_stats"}, "fail"),
+        (
+            check_possible_values,
+            {"largest": None, "value": 1.05, "instrument": "unknown", "prefix_factor": 1.07},
+            {},
+            "warn",
+        ),
+        (
+            check_possible_values,
+            {"largest": None, "value": 1.08, "instrument": "unknown", "prefix_factor": 1.07},
+            {},
+            "fail",
+        ),
+        (check_possible_values, {"allocated": None}, {}, "not_assessable"),
+        (check_same_statistic, {"statistic": "maximum"}, {}, "fail"),
+        (check_same_statistic, {"statistic": "sustained (by eye)"}, {"statistic": "sustained (by eye)"}, "warn"),
+        (check_same_statistic, {"statistic": "sustained"}, {"statistic": "minimum sustained"}, "warn"),
+        (check_same_statistic, {"statistic": ""}, {}, "not_assessable"),
+        (check_same_allocation, {"allocated": 2.0}, {}, "fail"),
+        (check_same_allocation, {"allocation_constant": False}, {}, "fail"),
+        (check_same_allocation, {}, {"allocated": None}, "not_assessable"),
+        (check_enough_replicates, {"replicates": 1}, {}, "fail"),
+        (check_enough_replicates, {"replicates": 3}, {}, "warn"),
+        (check_enough_replicates, {"replicates": None}, {}, "not_assessable"),
+        (check_enough_rows, {"rows": 5}, {}, "fail"),
+        (check_enough_rows, {"rows": 20}, {}, "warn"),
+        (check_enough_rows, {"seconds": None}, {}, "not_assessable"),
+        (check_quantum, {"value": 0.02}, {}, "warn"),
+        (check_quantum, {"value": 0.004}, {}, "fail"),
+        (check_quantum, {"quantum": None}, {"quantum": None}, "not_assessable"),
+        (check_accelerator, {"accelerator": "tcg"}, {"accelerator": "tcg"}, "fail"),
+        (check_accelerator, {"accelerator": "tcg", "metric": "mem_host"}, {"metric": "mem_host"}, "fail"),
+        (check_accelerator, {"accelerator": None}, {"accelerator": None}, "not_assessable"),
+    ],
+)
+def test_statuses(check, before, after, status):
+    found = check(replace(SIDE, **before), replace(SIDE, **after))
+    assert found.status == status
+    assert found.sentence.endswith((".", "against."))
+    assert "{" not in found.sentence
+
+
+class TestLoad:
+    def test_different(self):
+        found = check_same_load(
+            SIDE, replace(SIDE, load={"disk_reads_per_s": tuple(2 * x for x in LOAD)}), MARGINS, 0.95
+        )
+        assert found.status == "fail"
+        assert found.numbers["disk_reads_per_s_ratio"] == pytest.approx(2)
+        assert "disk_reads_per_s" in found.sentence
+
+    def test_too_noisy_to_tell(self):
+        noisy = replace(SIDE, load={"disk_reads_per_s": (10.0, 30.0, 20.0)})
+        assert check_same_load(SIDE, noisy, MARGINS, 0.95).status == "warn"
+
+    @pytest.mark.parametrize("load", [{}, {"disk_reads_per_s": None}])
+    def test_not_recorded(self, load):
+        found = check_same_load(SIDE, replace(SIDE, load=load), MARGINS, 0.95)
+        assert found.status == "not_assessable"
+        assert "No load was recorded" in found.sentence
+
+    def test_recorded_in_one_boot(self):
+        found = check_same_load(SIDE, replace(SIDE, load={"disk_reads_per_s": (20.0,)}), MARGINS, 0.95)
+        assert found.status == "not_assessable"
+        assert "too few boots" in found.sentence
+
+    def test_study_without_load(self):
+        assert check_same_load(SIDE, SIDE, {}, 0.95).status == "not_assessable"
+
+    def test_partly_recorded(self):
+        found = check_same_load(SIDE, SIDE, {**MARGINS, "disk_writes_per_s": 0.05}, 0.95)
+        assert found.status == "warn"
+        assert "disk_writes_per_s" in found.sentence
+
+
+class TestVerdict:
+    def one(self, name, status):
+        return Check(name, status, "x.", {})
+
+    @pytest.mark.parametrize(
+        ("done", "expected"),
+        [
+            ([("same_load", "pass")], "believable"),
+            ([("same_load", "warn")], "with_reservations"),
+            ([("same_load", "not_assessable")], "with_reservations"),
+            ([("same_load", "warn"), ("quantum", "fail")], "not_believable"),
+            ([("quantum", "fail"), ("same_instrument", "fail")], "not_an_effect"),
+            ([("accelerator", "fail")], "not_an_effect"),
+            ([("same_instrument", "not_assessable")], "with_reservations"),
+        ],
+    )
+    def test_rule(self, done, expected):
+        assert verdict([self.one(*item) for item in done]).status == expected
+
+    def test_reasons_are_those_that_decided(self):
+        found = verdict([self.one("same_load", "warn"), self.one("quantum", "fail")])
+        assert [check.name for check in found.reasons] == ["quantum"]
+
+
+def test_cpu_under_tcg_is_the_emulators_own():
+    assert emulator_only("cpu", "tcg", "tcg")
+    assert emulator_only("cpu", "kvm", "tcg")
+    assert not emulator_only("cpu", "kvm", "kvm")
+    assert not emulator_only("mem_host", "tcg", "tcg")
+
+
+class TestInstruments:
+    def test_every_instrument_of_a_recording_is_described(self):
+        assert set(MEMORY_INSTRUMENTS) <= set(INSTRUMENTS)
+
+    def test_only_one_known_instrument_is_comparable_with_itself(self):
+        for first in INSTRUMENTS:
+            for second in INSTRUMENTS:
+                expected = first == second and INSTRUMENTS[first].view != "unknown"
+                assert comparable(first, second) == expected
+                assert (why_not_comparable(first, second) is None) == expected
+
+    def test_unknown_name(self):
+        with pytest.raises(DataError, match="unknown instrument 'rss'; known: guest_stats"):
+            instrument("rss")
+
+
+class TestSentences:
+    def test_numbers_in_their_unit(self):
+        numbers = {"x": 5.3e9, "unit": "GB", "scale": 1e9, "share": 0.125, "none": None}
+        assert render("{x:quantity}, {share:percent}, {none}", numbers) == "5.3 GB, 12.5 %, —"
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(3.0000000000000004, "3"), (0.1, "0.1"), (1234.567, "1235"), (-179.7123, "-179.7"), (0.00012345, "0.0001234")],
+    )
+    def test_four_digits(self, value, text):
+        assert render("{x}", {"x": value}) == text
+
+    def test_translation_replaces_templates_and_labels(self):
+        spanish = {"The {what} is {x}.": "El {what} es {x}.", "level": "nivel"}
+        assert render("The {what} is {x}.", {"what": "level", "x": 2}, lambda t: spanish.get(t, t)) == "El nivel es 2."
+
+    def test_no_template_names_a_number_that_is_not_there(self):
+        for check in checks(SIDE, replace(SIDE, value=0.01), MARGINS, 0.95):
+            assert set(re.findall(r"{(\w+)", check.message)) <= set(check.numbers)

@@ -1,0 +1,156 @@
+"""The bundled page in Debian's Chromium: on its own, on every width, on paper, by keyboard, and for a screen reader."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import needs
+from paths import ROOT
+from virtio_study.i18n.language import LANGUAGES
+
+pytestmark = pytest.mark.slow
+REPORTS = ROOT / "reports"
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+both = pytest.mark.parametrize("language", LANGUAGES)
+WIDTHS = (320, 390, 1440)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=needs("chromium"), args=OPTIONS)
+        yield made
+        made.close()
+
+
+def opened(browser: Any, language: str, width: int = 1440, study: str = "lab-qemu", **how: Any) -> Any:
+    """The page of a language, in a context without a network; `asked` and `said` gather requests and messages."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, **how)
+    context.set_offline(True)
+    view = context.new_page()
+    view.asked, view.said = [], []
+    view.on("request", lambda request: view.asked.append(request.url))
+    view.on("console", lambda message: view.said.append(message.text))
+    view.on("pageerror", lambda error: view.said.append(str(error)))
+    view.goto((REPORTS / study / f"index.{language}.html").as_uri())
+    return view
+
+
+@both
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("study", ["lab-qemu", "pve-rig"])
+def test_nothing_is_requested_nothing_fails_and_nothing_scrolls_sideways(
+    browser: Any, language: str, scheme: str, study: str
+):
+    for width in WIDTHS:
+        view = opened(browser, language, width, study, color_scheme=scheme)
+        assert view.asked == [view.url]
+        assert view.said == []
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
+        view.context.close()
+
+
+@both
+@pytest.mark.parametrize(
+    ("study", "scheme", "width"), [("lab-qemu", "light", 1440), ("lab-qemu", "dark", 390), ("pve-rig", "dark", 1440)]
+)
+def test_axe_finds_nothing(browser: Any, language: str, study: str, scheme: str, width: int):
+    from axe_playwright_python.sync_playwright import Axe
+
+    view = opened(browser, language, width, study, color_scheme=scheme)
+    view.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = Axe().run(view, options={"runOnly": {"type": "tag", "values": rules}})
+    view.context.close()
+    assert found.response["passes"]
+    assert found.response["violations"] == [], found.generate_report()
+
+
+@both
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser: Any, language: str):
+    view = opened(browser, language, 390)
+    wanted = view.evaluate(
+        "[...document.querySelectorAll('a[href], button, input, summary, [tabindex=\"0\"]')]"
+        ".filter((item) => item.checkVisibility()).length"
+    )
+    seen = set()
+    for _ in range(wanted + 20):
+        view.keyboard.press("Tab")
+        place, outline = view.evaluate(
+            "(() => { const at = document.activeElement;"
+            " return [[...document.querySelectorAll('*')].indexOf(at), getComputedStyle(at).outlineStyle]; })()"
+        )
+        if place in seen or view.evaluate("document.activeElement === document.body"):
+            break
+        seen.add(place)
+        assert outline != "none", view.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+    view.context.close()
+    assert len(seen) >= wanted
+
+
+@both
+def test_with_scripts_off_the_page_says_all_that_it_says(browser: Any, language: str):
+    texts = []
+    for on in (True, False):
+        view = opened(browser, language, java_script_enabled=on)
+        content = view.content()
+        assert view.locator("figure svg").count() == content.count("<figcaption")
+        texts.append(re.sub(r"\s+", " ", view.locator("main").text_content()))
+        view.context.close()
+    assert len(texts[1]) > 10_000
+    # scripts add words of buttons and readings, and take none away
+    lost = set(texts[1].split()) - set(texts[0].split())
+    assert not {word for word in lost if len(word) > 12 and word.isalpha()}, lost
+
+
+def test_scripts_sort_tables_read_time_series_and_enlarge_figures(browser: Any):
+    view = opened(browser, "en")
+    view.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+    column = view.locator("#sensitivity table th button").nth(4)
+    for order in ("ascending", "descending"):
+        column.click()
+        cells = view.locator("#sensitivity table tbody tr td:nth-child(5) data").evaluate_all(
+            "(found) => found.map((item) => Number(item.value))"
+        )
+        assert cells == sorted(cells, reverse=order == "descending")
+        assert view.locator("#sensitivity table [aria-sort]").get_attribute("aria-sort") == order
+    figure = view.locator("figure[data-span]").first
+    figure.locator("input[type=range]").focus()
+    view.keyboard.press("End")
+    assert re.search(r"\d s · CPU [\d.]+ · .*MiB", figure.locator("output").inner_text())
+    assert figure.locator("input").get_attribute("aria-valuetext") == figure.locator("output").inner_text()
+    before = figure.locator("svg").bounding_box()["width"]
+    figure.get_by_role("button").click()
+    assert figure.locator("svg").bounding_box()["width"] > 1.5 * before
+    assert view.evaluate("document.documentElement.scrollWidth") <= 1440
+    view.context.close()
+
+
+@both
+def test_it_prints_on_a4_with_every_section_and_no_cut_figure(browser: Any, language: str, tmp_path: Path):
+    view = opened(browser, language)
+    view.emulate_media(media="print")
+    view.set_viewport_size({"width": 673, "height": 1000})  # A4 less two margins of 16 mm, at 96 dots an inch
+    assert view.evaluate("document.documentElement.scrollWidth") <= 673
+    wide = view.evaluate(
+        "[...document.querySelectorAll('figure svg, table')].filter((item) => item.getBoundingClientRect().right > 674)"
+        ".map((item) => item.outerHTML.slice(0, 120))"
+    )
+    assert wide == []
+    tall = view.locator("figure").evaluate_all("(found) => Math.max(...found.map((item) => item.offsetHeight))")
+    assert tall < 1000, "a figure that is taller than a page would be cut"
+    made = view.pdf(format="A4", path=tmp_path / "page.pdf")
+    view.context.close()
+    assert made.startswith(b"%PDF")
+    pages = len(re.findall(rb"/Type /Page\b", made))
+    assert 10 < pages < 60
+
+
+def test_the_pages_are_small():
+    for path in REPORTS.glob("*/index.*.html"):
+        assert path.stat().st_size < 1.5 * 2**20

@@ -1,0 +1,46 @@
+"""Figures of long recordings: as many points as a page can hold, and nothing that happened is lost from the band."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from virtio_study.report import figures
+
+
+def weeks(rows: int) -> pd.DataFrame:
+    """A recording of 10 s a row with one reading of four cores in it."""
+    cpu = np.full(rows, 0.2)
+    cpu[rows // 2] = 4.0
+    return pd.DataFrame(
+        {
+            "replicate": "api-01",
+            "time": pd.date_range("2026-01-01", periods=rows, freq="10s", tz="UTC"),
+            "period": "steady",
+            "uptime_s": 10.0 * np.arange(1, rows + 1),
+            "cpu_cores": cpu,
+            "mem_displayed_bytes": 1e9,
+            "mem_host_bytes": 1e9,
+            "mem_guest_bytes": 1e9,
+            "mem_allocated_bytes": 2e9,
+        }
+    )
+
+
+def test_two_weeks_are_thinned_and_their_peak_and_end_stay() -> None:
+    table = figures.time_table(weeks(120_960))
+    assert 900 <= len(table) <= figures.MOST_POINTS
+    assert table["cpu_high"].max() == 4.0
+    assert table["uptime_s"].iloc[-1] == 1_209_600
+    assert table["cpu_cores"].mean() == pytest.approx(0.2, rel=1e-3)
+    short = figures.time_table(weeks(200))
+    assert (len(short), short["cpu_cores"].max()) == (200, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "label"), [(120, "seconds since start"), (2000, "hours since start"), (60_000, "days since start")]
+)
+def test_the_axis_has_a_unit_that_can_be_read(rows: int, label: str) -> None:
+    figure = figures.over_time(weeks(rows))
+    _, ram = figure.axes
+    assert ram.get_xlabel() == label
+    assert ram.get_xlim()[1] == pytest.approx(10 * rows / {"s": 1, "h": 3600, "d": 86400}[label[0]])

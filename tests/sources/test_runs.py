@@ -1,0 +1,225 @@
+"""What the API's answers and the log say about when each configuration was in force, and what disturbed its rows."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paths import ROOT
+from virtio_study.errors import StudyError
+from virtio_study.sources.events import CONTAMINATING, Disturbance, Polls, seconds, starts
+from virtio_study.sources.runs import Around, Span, match, timeline
+from virtio_study.study import DriverConfiguration, load_study
+
+
+def poll(at: float, started: float = 0.0, **more: Any) -> tuple[float, dict[str, Any]]:
+    data = {"status": "running", "uptime": at - started, "pid": 1, "blockstat": {"ide0": {}}, "nics": {"tap100i0": {}}}
+    return at, data | more
+
+
+CONFIG = (5.0, {"ide0": "local:a", "net0": "e1000=AA", "net1": "e1000=BB", "digest": "d"})
+AROUND = Around([CONFIG])
+
+
+def bounds(spans: list[Span]) -> list[tuple[float, float]]:
+    return [(span.start_s, span.end_s) for span in spans]
+
+
+def disturbances(span: Span) -> list[tuple[float, float, str]]:
+    return [(item.start_s, item.end_s, item.reason) for item in span.contaminated]
+
+
+def test_a_new_start_and_other_disks_begin_a_new_run() -> None:
+    polls = [poll(t) for t in range(10, 60, 10)]
+    polls += [poll(t, started=60.0) for t in range(70, 100, 10)]
+    polls += [poll(t, started=60.0, blockstat={"scsi0": {}}) for t in range(100, 130, 10)]
+    after = (101.0, {"scsi0": "local:a", "scsihw": "virtio-scsi-single", "net0": "e1000=AA"})
+    spans = timeline(polls, Around([CONFIG, after]), 100)
+    assert bounds(spans) == [(10, 50), (70, 90), (100, 120)]
+    assert [span.devices["disk"] for span in spans] == ["ide", "ide", "virtio-scsi"]
+
+
+def test_another_network_card_begins_a_new_run() -> None:
+    polls = [poll(t) for t in (10, 20, 30)] + [poll(t, nics={"tap100i0": {}, "tap100i1": {}}) for t in (40, 50)]
+    assert bounds(timeline(polls, AROUND, 100)) == [(10, 30), (40, 50)]
+
+
+def test_another_process_and_uptimes_written_as_text_are_understood() -> None:
+    polls = [poll(t) for t in (10, 20)] + [poll(t, pid="2") for t in (30, 40)]
+    polls += [poll(t, pid=2, uptime=str(t)) for t in (50, 60)]
+    assert bounds(timeline(polls, AROUND, 100)) == [(10, 20), (30, 60)]
+
+
+def test_a_server_that_is_off_is_in_no_run() -> None:
+    off = (30.0, {"status": "stopped", "uptime": 0})
+    polls = [poll(10), poll(20), off, poll(50, started=45.0), poll(60, started=45.0)]
+    assert bounds(timeline(polls, AROUND, 100)) == [(10, 20), (50, 60)]
+
+
+def test_tasks_and_gaps_disturb_a_run_and_tasks_of_others_do_not() -> None:
+    polls = [poll(t) for t in (10, 20, 30, 40, 90, 100)]
+    tasks = [
+        {"upid": "a", "type": "vzdump", "id": "100", "starttime": 15},
+        {"upid": "a", "type": "vzdump", "id": "100", "starttime": 15, "endtime": 25},
+        {"upid": "b", "type": "vzdump", "id": "101", "starttime": 15, "endtime": 25},
+        {"upid": "c", "type": "qmconfig", "id": "100", "starttime": 15, "endtime": 25},
+        {"upid": "d", "type": "qmigrate", "id": "100", "starttime": 95},
+        {"upid": "e", "type": "qmsnapshot", "id": "100", "starttime": 200, "endtime": 210},
+    ]
+    (span,) = timeline(polls, Around([CONFIG], tasks=tasks), 100)
+    assert disturbances(span) == [(15, 25, "backup"), (95, 100, "migration"), (40, 90, "gap")]
+    assert set(CONTAMINATING.values()) >= {"backup", "migration", "snapshot", "disk resized"}
+
+
+def test_backups_of_several_servers_and_locks_disturb_a_run_too() -> None:
+    polls = [poll(t, **({"lock": "backup"} if t in (60, 70) else {})) for t in range(10, 110, 10)]
+    tasks = [{"upid": "a", "type": "vzdump", "id": "", "starttime": 15, "endtime": 25}]
+    (span,) = timeline(polls, Around([CONFIG], tasks=tasks), 100)
+    assert disturbances(span) == [(15, 25, "backup"), (50, 80, "backup")]
+
+
+def test_a_change_of_the_configuration_in_force_begins_a_new_run_and_the_time_between_two_looks_is_left_out() -> None:
+    polls = [poll(t) for t in range(10, 700, 10)]
+    configs = [(at, CONFIG[1]) for at in (10.0, 310.0)] + [(610.0, CONFIG[1] | {"net0": "virtio=AA"})]
+    first, second = timeline(polls, Around(configs), 100)
+    assert bounds([first, second]) == [(10, 600), (610, 690)]
+    assert (310.0, 600.0, "configuration changed") in disturbances(first)
+    assert [item.detail for item in first.contaminated] == ["net0"]
+    assert (first.devices["network"], second.devices["network"]) == ("e1000", "virtio-net, e1000")
+
+
+@pytest.mark.parametrize(
+    "change", [{"description": "x"}, {"digest": "e"}, {"tags": "a"}, {"ide2": "local:iso/a.iso,media=cdrom"}]
+)
+def test_what_changes_nothing_in_a_server_that_runs_is_no_change(change: dict[str, str]) -> None:
+    polls = [poll(t) for t in range(10, 700, 10)]
+    (span,) = timeline(polls, Around([(10.0, CONFIG[1]), (310.0, CONFIG[1] | change)]), 100)
+    assert not span.contaminated
+
+
+def test_changes_that_wait_for_a_restart_are_named_and_do_not_count() -> None:
+    pending = [{"key": "scsihw", "value": "lsi", "pending": "virtio-scsi-single"}, {"key": "net0", "value": "e1000=AA"}]
+    pending += [{"key": "balloon", "value": 0, "delete": 1}]
+    (span,) = timeline([poll(t) for t in (10, 20, 30)], Around([CONFIG], pendings=[(20.0, pending)]), 100)
+    assert span.waiting == ("balloon", "scsihw")
+    assert span.devices == {"disk": "ide", "network": "e1000"}
+
+
+def test_a_new_proxmox_begins_a_new_run_and_a_reboot_of_the_host_disturbs() -> None:
+    polls = [poll(t) for t in range(10, 100, 10)]
+    statuses = [
+        (10.0, {"uptime": 1000, "pveversion": "pve-manager/9.1.2/abc"}),
+        (50.0, {"uptime": 1040, "pveversion": "pve-manager/9.2.11/def"}),
+        (90.0, {"uptime": "20", "pveversion": "pve-manager/9.2.11/def"}),
+    ]
+    first, second = timeline(polls, Around([CONFIG], statuses={"pve1": statuses}), 100)
+    assert bounds([first, second]) == [(10, 40), (50, 90)]
+    assert (first.proxmox, second.proxmox) == ("pve-manager/9.1.2/abc", "pve-manager/9.2.11/def")
+    assert (10.0, 40.0, "Proxmox VE upgraded") in disturbances(first)
+    assert (50.0, 90.0, "host reboot") in disturbances(second)
+
+
+def balloon(at: float, guest: bool) -> tuple[float, dict[str, Any]]:
+    info = {"actual": 1, "total_mem": 1, "free_mem": 1, "last_update": at} if guest else {"actual": 1}
+    return poll(at, ballooninfo=info, qmpstatus="running")
+
+
+def test_statistics_that_begin_for_good_begin_a_new_run_and_a_boot_or_a_blip_does_not() -> None:
+    def seen(guest: Any) -> Polls:
+        return [balloon(t, guest(t)) for t in range(10, 4000, 10)]
+
+    first, second = timeline(seen(lambda t: t > 2000), AROUND, 100)
+    assert bounds([first, second]) == [(10, 2000), (2010, 3990)]
+    assert (2000.0, 2000.0, "balloon statistics began") in disturbances(first)
+    assert (first.balloon_driver, second.balloon_driver) == (False, True)
+    assert "balloon statistics ended" in [
+        item[2] for item in disturbances(timeline(seen(lambda t: t < 2000), AROUND, 100)[0])
+    ]
+    assert len(timeline(seen(lambda t: t > 300), AROUND, 100)) == 1
+    assert len(timeline(seen(lambda t: t % 1000 != 0), AROUND, 100)) == 1
+
+
+def test_the_log_cuts_runs_at_moments_and_leaves_stretches_out() -> None:
+    log = [Disturbance(40.0, 40.0, "drivers installed"), Disturbance(60.0, 80.0, "inventory of the pharmacy")]
+    first, second = timeline([poll(t) for t in range(10, 100, 10)], Around([CONFIG], logged=log), 100)
+    assert bounds([first, second]) == [(10, 30), (40, 90)]
+    assert disturbances(second)[-1] == (60.0, 80.0, "inventory of the pharmacy")
+
+
+LOGGED = """
+log:
+  - {server: versat, start: 2026-11-23T14:00:00+01:00, what: drivers installed}
+  - {start: 2026-11-23T15:00:00+01:00, end: 2026-11-23T15:30:00+01:00, what: power cut}
+"""
+
+
+def test_the_log_of_a_study_is_of_one_server_or_of_all(tmp_path: Path) -> None:
+    rig = ROOT / "data/pve-rig/study.yaml"
+    (tmp_path / "study.yaml").write_text(rig.read_text() + LOGGED)
+    study = load_study(tmp_path)
+    at = datetime(2026, 11, 23, 13, tzinfo=UTC).timestamp()
+    assert study.logged("versat") == [(at, at, "drivers installed"), (at + 3600, at + 5400, "power cut")]
+    assert study.logged("dominio") == [(at + 3600, at + 5400, "power cut")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("{start: 2026-11-23T14:00:00, what: x}", "time zone"),
+        ("{start: 2026-11-23T14:00:00Z, end: 2026-11-23T13:00:00Z, what: x}", "end must be after start"),
+        ("{server: versatt, start: 2026-11-23T14:00:00Z, what: x}", "versat"),
+    ],
+)
+def test_a_wrong_entry_of_the_log_is_refused_with_its_place(tmp_path: Path, wrong: str, says: str) -> None:
+    rig = ROOT / "data/pve-rig/study.yaml"
+    (tmp_path / "study.yaml").write_text(f"{rig.read_text()}\nlog:\n  - {wrong}\n")
+    with pytest.raises(StudyError, match=says):
+        load_study(tmp_path)
+
+
+def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
+    (span,) = timeline([poll(t) for t in range(10, 200, 10)], AROUND, 100)
+    label = {"en": "x", "es": "x"}
+    known = {
+        name: DriverConfiguration.model_validate({"label": label, **keys})
+        for name, keys in {
+            "a": {"disk": "ide", "nic": "e1000"},
+            "b": {"disk": "virtio-blk"},
+            "c": {"disk": "ide"},
+        }.items()
+    }
+    assert match(span, {"a": known["a"], "b": known["b"]}).driver_config == "a"
+    assert "fits a, c alike" in match(span, known).why
+    short = match(replace(span, end_s=100.0), {"a": known["a"]})
+    assert (short.driver_config, short.why) == ("", "it ran for 90 s, too short to tell what it is")
+    lost = match(span, {"b": known["b"]})
+    assert lost.driver_config == ""
+    assert lost.why == (
+        "disk ide, network card e1000, without balloon statistics: is none of the study's driver configurations"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "known"), [("12", 12.0), (12, 12.0), (-1, None), (1e30, None), ([], None), ("x", None)]
+)
+def test_seconds_are_a_positive_number_or_nothing(value: Any, known: float | None) -> None:
+    assert seconds(value) == known
+
+
+def test_starts_are_told_by_tasks_that_succeeded_and_by_the_uptime() -> None:
+    def task(kind: str, at: float, status: str | None = "OK", vmid: str = "100") -> dict[str, Any]:
+        return {"type": kind, "id": vmid, "starttime": at} | ({} if status is None else {"status": status})
+
+    tasks = [
+        task("qmstart", 1000),
+        task("qmstart", 2000, "VM 100 already running"),
+        task("qmstart", 3000, vmid="101"),
+        task("qmreboot", 4000, "WARNINGS: 1"),
+        task("qmstart", 5000, None),  # it still runs
+        task("hastart", 6000),
+        task("qmshutdown", 7000),
+    ]
+    polls = [(9000.0, {"uptime": 1500}), (9010.2, {"uptime": "1510"}), (9020.0, {"uptime": 0})]
+    assert [item.start_s for item in starts(tasks, polls, 100)] == [1000, 4000, 5000, 7500]

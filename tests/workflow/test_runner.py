@@ -1,0 +1,169 @@
+"""The pipeline with real kernels: failures are named, what needs them is skipped, only what changed runs."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import NOTEBOOKS, make_recording, write_notebook
+from virtio_study import recording
+from virtio_study.errors import DataError, PipelineError, StudyError
+from virtio_study.study import Study
+from virtio_study.workflow.graph import plan
+from virtio_study.workflow.notebook import Job, Pool
+from virtio_study.workflow.runner import Outcome, run
+
+REPORTS = ("5_report-en", "5_report-es")
+ALL = 2 * 2 * 3 + 2 + 2
+
+
+def go(study: Study, **options: object) -> Outcome:
+    return run(study, workers=2, say=lambda line: None, **options)  # type: ignore[arg-type]
+
+
+def root(study: Study) -> Path:
+    return study.reports.parent.parent
+
+
+def test_plan_puts_every_task_after_those_it_needs(small: Study) -> None:
+    seen: set[str] = set()
+    for task in plan(small):
+        assert set(task.needs) <= seen
+        seen.add(task.name)
+    assert len(seen) == ALL
+
+
+def test_unknown_server_names_the_nearest(small: Study) -> None:
+    with pytest.raises(StudyError, match=r"unknown server 'alfa' \(did you mean 'alpha'\?\); known: alpha, beta"):
+        go(small, servers=["alfa"])
+
+
+@pytest.mark.slow
+def test_only_what_changed_runs(small: Study) -> None:
+    assert len(go(small).ran) == ALL
+    executed = sorted((small.reports / "notebooks").iterdir())
+    before = [path.read_bytes() for path in executed]
+    assert len(executed) == ALL
+    assert not any(str(root(small)).encode() in text for text in before)
+
+    again = go(small)
+    assert (again.ran, len(again.current)) == ([], ALL)
+
+    (small.work / "beta-virtio.levels.json").unlink()
+    assert go(small).ran == ["3_describe-beta-virtio"]  # its output is as before, so nothing after it runs
+
+    recording.write(make_recording(small.folder, "alpha", "virtio", 3), small.folder)
+    # 2_clean of the small notebooks writes the same whatever it reads, so the change ends there
+    assert set(go(small).ran) == {"1_collect-alpha-virtio", "2_clean-alpha-virtio", *REPORTS}
+
+    parameters, code = NOTEBOOKS["4_compare"]
+    write_notebook(root(small) / "notebooks" / "4_compare.ipynb", parameters, code.replace("{}'", "{ }'"))
+    assert set(go(small).ran) == {"4_compare-alpha", "4_compare-beta", *REPORTS}
+
+    for path in executed:
+        path.unlink()
+    assert len(go(small).ran) == ALL
+    unchanged = [path.read_bytes() == old for path, old in zip(executed, before, strict=True)]
+    assert unchanged.count(False) == 2  # the two copies of 4_compare, whose source changed
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    scratch = tmp_path_factory.mktemp("s")
+    with Pool(1, scratch, scratch / "log") as pool:
+        yield pool
+
+
+def attempt(pool: Pool, folder: Path, *cells: str, parameters: str = "x: int = 1", **given: str) -> Job:
+    """Run one notebook in a worker process, with a product that it should write."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    write_notebook(folder / "n.ipynb", parameters, *cells)
+    job = Job(folder / "n.ipynb", given, folder, folder / "out" / "n.ipynb", (folder / "product",), scratch)
+    pool.submit(job).result()
+    return job
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("1 / 0", r"^cell 1: ZeroDivisionError: division by zero$"),
+        ("raise ValueError('two\\nlines')", r"^cell 1: ValueError: two lines$"),
+        ("import os\nos.kill(os.getpid(), 9)", r"^DeadKernelError: Kernel died$"),
+        ("raise SystemExit(0)", r"^cell 1: SystemExit: 0 ended the notebook$"),
+        ("pass", r"^ran to its end but did not write product$"),
+    ],
+)
+def test_a_notebook_that_did_not_do_its_work_leaves_no_copy(pool: Pool, tmp_path: Path, code: str, reason: str) -> None:
+    with pytest.raises(PipelineError, match=reason):
+        attempt(pool, tmp_path, code, "after = True")
+    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "scratch").glob("*.ipynb")) == []
+
+
+def test_the_executed_copy_has_no_path_of_the_machine_and_no_time(pool: Pool, tmp_path: Path) -> None:
+    job = attempt(pool, tmp_path, "from pathlib import Path\nprint(Path.cwd())\n_ = Path('product').write_text('')")
+    text = job.output.read_text()
+    assert str(tmp_path) not in text
+    assert not re.search("start_time|iopub|papermill", text)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ('other: str = ""', "parameter 'server' is not declared in n.ipynb; it has: other"),
+        ("server: int = 1", "parameter 'server' is 'alpha'; n.ipynb declares int"),
+    ],
+)
+def test_parameters_are_checked_before_a_kernel_starts(
+    pool: Pool, tmp_path: Path, parameters: str, reason: str
+) -> None:
+    with pytest.raises(PipelineError, match=reason):
+        attempt(pool, tmp_path, "open('started', 'w')", parameters=parameters, server="alpha")
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.slow
+def test_a_failed_notebook_is_named_while_the_others_finish(small: Study) -> None:
+    clean, write = NOTEBOOKS["2_clean"]
+    path = root(small) / "notebooks" / "2_clean.ipynb"
+    write_notebook(path, clean, "_ = 1 / ((server, driver_config) != ('alpha', 'virtio'))", write)
+    outcome = go(small)
+    assert outcome.error == {"2_clean-alpha-virtio": "cell 2: ZeroDivisionError: division by zero"}
+    assert set(outcome.skipped) == {"3_describe-alpha-virtio", "4_compare-alpha", *REPORTS}
+    assert outcome.skipped["4_compare-alpha"] == "needs 2_clean-alpha-virtio, which failed"
+    assert len(outcome.ran) == ALL - 5
+    record = json.loads((small.reports / ".run" / "manifest.json").read_text())["tasks"]
+    assert record["2_clean-alpha-virtio"]["status"] == "error"
+    assert record["5_report-en"]["status"] == "skipped"
+    write_notebook(path, clean, write)
+    assert go(small).ok
+
+
+def test_a_changed_recording_stops_the_run_before_anything_runs(small: Study) -> None:
+    path = small.folder / "recordings" / "alpha" / "virtio" / "boot-01.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match=r"boot-01\.parquet: changed since it was recorded"):
+        go(small)
+    assert not small.reports.exists()
+
+
+def test_two_runs_at_once_are_refused(small: Study) -> None:
+    import fcntl
+
+    folder = small.reports / ".run"
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(PipelineError, match="another run of this study is under way"):
+            go(small)
+
+
+@pytest.mark.slow
+def test_a_damaged_run_manifest_costs_a_run_only(small: Study) -> None:
+    folder = small.reports / ".run"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{")
+    assert go(small, servers=["alpha"]).ok
