@@ -1,7 +1,7 @@
 """The gate through which every number enters results: a declared number of significant digits.
 
 The last bits of a float depend on the machine that computed it: vector width, fused multiplications, the order of a
-sum. Readers need far fewer digits than a float holds; so what is written has nine, and later steps read what was written.
+sum. Readers need far fewer digits than a float holds; what is written has nine, and later steps read what was written.
 """
 
 import math
