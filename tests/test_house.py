@@ -102,6 +102,14 @@ def test_statistics_know_arrays_and_frames_alone(path: Path) -> None:
     assert all(name.startswith(("virtio_study.stats", "virtio_study.errors")) for name in own), own
 
 
+BEFORE_WORKFLOW = {"analysis", "cleaning", "i18n", "pve", "report", "sources", "stats"}
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if BEFORE_WORKFLOW & set(p.parts)], ids=relative)
+def test_what_the_steps_call_knows_no_steps_and_no_artefacts(path: Path) -> None:
+    assert not [name for name in imports(path) if name.startswith("virtio_study.workflow")]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)
 def test_notebooks_hold_prose_and_calls(path: Path) -> None:
     cells = json.loads(path.read_text())["cells"]

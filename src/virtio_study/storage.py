@@ -8,10 +8,21 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from virtio_study.errors import DataError
 
-__all__ = ["CHECKOUT", "PACKAGE", "add_file", "manifest", "sha256", "unlist", "verify", "write_atomically"]
+__all__ = [
+    "CHECKOUT",
+    "PACKAGE",
+    "add_file",
+    "manifest",
+    "sha256",
+    "unlist",
+    "verify",
+    "write_atomically",
+    "write_json",
+]
 
 PACKAGE = Path(__file__).parent
 """Folder of this package."""
@@ -40,6 +51,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:  # whatever ended the writing, no half file stays; raised again below
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON that is the same to the last byte for the same data: sorted keys, no NaN, floats as computed."""
+    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(path, text.encode())
 
 
 def manifest(folder: Path) -> dict[str, str]:

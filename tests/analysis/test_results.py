@@ -8,20 +8,19 @@ import pytest
 
 from paths import ROOT
 from synthetic import MIB, boot, make_study
-from virtio_study.analysis import results
 from virtio_study.errors import DataError, StudyError
 from virtio_study.recording import Recording, recordings, write
 from virtio_study.study import load_study
-from virtio_study.workflow import steps
+from virtio_study.workflow import artefacts, steps
 
 
 def run(study):
     for config in study.driver_configs:
         steps.collect(study, "versat", config)
         steps.clean(study, "versat", config)
-        results.describe(study, "versat", config)
-    results.compare(study, "versat")
-    return results.write_results(study)
+        steps.describe(study, "versat", config)
+    steps.compare(study, "versat")
+    return steps.write_results(study)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +118,7 @@ def test_published_study_beside_is_audited(tmp_path):
 def test_published_study_alone(tmp_path):
     folder = tmp_path / "data" / "published"
     shutil.copytree(ROOT / "data" / "published", folder)
-    found = results.collect_results(load_study(folder))
+    found = steps.results(load_study(folder))
     assert found["servers"] == {}
     assert found["published"]["name"] == "published"
 
@@ -186,8 +185,8 @@ class TestMistakes:
 
     def test_a_step_makes_what_it_needs(self, tmp_path):
         study = make_study(tmp_path, boots=2)
-        assert results.collect_results(study)["servers"]["versat"]["comparisons"]["total"]["effects"]
-        assert steps.work_file(study, "versat", "virtio", "clean.parquet").exists()
+        assert steps.results(study)["servers"]["versat"]["comparisons"]["total"]["effects"]
+        assert artefacts.work_file(study, "versat", "virtio", "clean.parquet").exists()
 
     def test_unknown_names(self, study):
         with pytest.raises(StudyError, match=r"unknown server 'verst' \(did you mean 'versat'"):
@@ -198,7 +197,7 @@ class TestMistakes:
     def test_damaged_artefact(self, tmp_path):
         study = make_study(tmp_path, boots=2)
         steps.collect(study, "versat", "virtio")
-        path = steps.work_file(study, "versat", "virtio", "collected.parquet")
+        path = artefacts.work_file(study, "versat", "virtio", "collected.parquet")
         path.write_bytes(path.read_bytes()[:-50])
         with pytest.raises(DataError, match=r"not a table .*; run 1_collect again"):
             steps.clean(study, "versat", "virtio")
@@ -207,4 +206,4 @@ class TestMistakes:
         path = tmp_path / "x.json"
         path.write_text("{")
         with pytest.raises(DataError, match=r"not JSON .*; run 3_describe again"):
-            steps.read_json(path, "3_describe")
+            artefacts.read_json(path, "3_describe")

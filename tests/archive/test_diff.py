@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthetic import make_study
-from virtio_study.analysis.results import write_results
 from virtio_study.archive.diff import CAUSES, as_dict, differences, differences_text, read_results
 from virtio_study.cli.main import main
 from virtio_study.errors import DataError, StudyError
 from virtio_study.study import load_study
+from virtio_study.workflow.steps import write_results
 
 SMALL: dict[str, Any] = {
     "schema": 1,

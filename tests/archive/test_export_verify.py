@@ -15,7 +15,6 @@ import pytest
 
 from paths import ROOT
 from synthetic import make_study
-from virtio_study.analysis.results import write_results
 from virtio_study.archive import export as archive_export
 from virtio_study.archive import verify as archive_verify
 from virtio_study.archive.export import CHECKSUMS, METADATA, export, safe_name
@@ -25,6 +24,7 @@ from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.language import LANGUAGES
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.runner import Outcome
+from virtio_study.workflow.steps import write_results
 
 RESULTS = "reports/made-up/results.json"
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from synthetic import STUDY, make_study
-from virtio_study.analysis.results import collect_results, describe
 from virtio_study.errors import StudyError
 from virtio_study.i18n.labels import harmless, shortened
 from virtio_study.report import figures
@@ -25,6 +24,7 @@ from virtio_study.report.drawings import Drawn
 from virtio_study.report.page import render
 from virtio_study.report.tables import whole
 from virtio_study.study import Study, load_study
+from virtio_study.workflow import steps
 
 HOSTILE = {
     "markup": "<script>alert(1)</script><img src=x onerror=alert(1)>&amp;&lt;b&gt;",
@@ -50,7 +50,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="module")
 def levels(study: Study) -> dict[str, Any]:
-    return {name: describe(study, "versat", name) for name in study.driver_configs}
+    return {name: steps.describe(study, "versat", name) for name in study.driver_configs}
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_texts_of_a_study_reach_no_file_name(tmp_path: Path, text: str) -> None:
     spoil(protocol, keep)
     (made.folder / "study.yaml").write_text(yaml.safe_dump(protocol))
     before = files(tmp_path)
-    describe(load_study(made.folder), "versat", "virtio")
+    steps.describe(load_study(made.folder), "versat", "virtio")
     new = files(tmp_path) - before
     assert new
     assert all(re.fullmatch(r"data/made-up/work/versat-virtio\.[a-z]+\.[a-z]+", name) for name in new), new
@@ -189,12 +189,12 @@ class NoFigures(dict[str, Drawn]):
     """An empty figure for every name."""
 
     def __missing__(self, name: str) -> Drawn:
-        return Drawn(Markup("<svg></svg>"), "")
+        return Drawn(Markup("<svg></svg>"), b"")
 
 
 @pytest.fixture(scope="module")
 def page_results(study: Study) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(collect_results(study)))
+    found: dict[str, Any] = json.loads(json.dumps(steps.results(study)))
     return found
 
 

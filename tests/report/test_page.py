@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import re
+from functools import partial
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -15,12 +16,11 @@ from markupsafe import Markup
 
 from paths import ROOT
 from synthetic import make_study
-from virtio_study.analysis import results
 from virtio_study.i18n import catalogue as message_catalogue
 from virtio_study.i18n.language import ENGLISH, LANGUAGES, Words, catalogue, words
 from virtio_study.report.drawings import Drawn, draw
 from virtio_study.report.numbers import interval, quantity
-from virtio_study.report.page import conclusions, render, write_report
+from virtio_study.report.page import conclusions, render
 from virtio_study.study import Study
 from virtio_study.workflow import steps
 
@@ -36,10 +36,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         for config in made.driver_configs:
             steps.collect(made, server, config)
             steps.clean(made, server, config)
-            results.describe(made, server, config)
-        results.compare(made, server)
+            steps.describe(made, server, config)
+        steps.compare(made, server)
     for language in LANGUAGES:
-        write_report(made, language)
+        steps.write_report(made, language)
     return made
 
 
@@ -235,7 +235,7 @@ def test_the_same_results_give_the_same_bytes(study: Study, page: str):
     files = [path for path in study.reports.rglob("*") if path.is_file()]
     before = {path: path.read_bytes() for path in files}
     for language in LANGUAGES:
-        write_report(study, language)
+        steps.write_report(study, language)
     assert {path: path.read_bytes() for path in files} == before
 
 
@@ -293,7 +293,11 @@ def test_a_page_asks_for_no_message_that_is_not_translated(folder: str, study: S
     monkeypatch.setattr("virtio_study.report.page.words", lambda _: Strict("es", words("es").messages))
     Strict.asked.clear()
     results_file = json.loads((where / "results.json").read_text(encoding="utf-8"))
-    drawn = draw(study, results_file, Strict("es", words("es").messages)) if folder == "made" else EveryFigure()
+    drawn = (
+        draw(study, results_file, partial(steps.read_clean, study), Strict("es", words("es").messages))
+        if folder == "made"
+        else EveryFigure()
+    )
     render(results_file, drawn, "es")
     # what is left are names: of devices, configurations, columns, versions and units, and texts of the study itself
     names = {str(leaf) for leaf in leaves(results_file)} | set(words("es").messages.values())
@@ -305,4 +309,4 @@ class EveryFigure(dict[str, Drawn]):
     """A figure for every name, for pages whose figures are not in question."""
 
     def __missing__(self, name: str) -> Drawn:
-        return Drawn(Markup("<svg></svg>"), "")
+        return Drawn(Markup("<svg></svg>"), b"")

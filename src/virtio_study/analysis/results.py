@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from virtio_study.analysis.audit import audit_published
 from virtio_study.analysis.capacity import OVERCOMMIT, fits, fits_measured
 from virtio_study.analysis.comparison import compare_sides, level_dict
 from virtio_study.analysis.evidence import INSTRUMENT_COLUMNS
@@ -26,33 +25,33 @@ from virtio_study.stats.controls import controls
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import PEAK_QUANTILE, boot_levels
 from virtio_study.stats.stretch import BATCHES
-from virtio_study.storage import sha256
-from virtio_study.study import METRICS, Study, load_study
-from virtio_study.workflow.steps import read_clean, read_json, read_provenance, work_file, write_json
+from virtio_study.study import METRICS, Study
 
-__all__ = ["INPUTS", "SCHEMA_VERSION", "audit_published", "collect_results", "compare", "describe", "write_results"]
+__all__ = ["SCHEMA_VERSION", "compare", "describe", "gather", "recorded_runs"]
 
 SCHEMA_VERSION = 1
 """1 - first version."""
 
-INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
 OPERATIONS = {"disk": ("disk_reads_per_s", "disk_writes_per_s"), "network": ("requests_answered_per_s",)}
 """Kind of device -> load columns that count its operations."""
 
 PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "scipy", "virtio-study")
 
 
-def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
-    """Levels of a server under a driver configuration, boot by boot and over boots; written to `work/*.levels.json`.
+def describe(study: Study, driver_config: str, clean: pd.DataFrame, provenances: list[Provenance]) -> dict[str, Any]:
+    """Levels of a server under a driver configuration, boot by boot and over boots.
 
-    Raises
-    ------
-    DataError
-        If there is no recording, or a recording or artefact is damaged.
+    Parameters
+    ----------
+    study : Study
+    driver_config : str
+    clean : DataFrame
+        Every row with its `replicate`, `period` and `reason`, as `label_periods` leaves them.
+    provenances : list of Provenance
+        Of every recording, in order of replicate.
     """
-    clean, provenances = read_clean(study, server, driver_config), read_provenance(study, server, driver_config)
     config = study.driver_config(driver_config)
-    described = {
+    return {
         "label": config.label.model_dump(),
         "devices": _devices(provenances),
         "instruments": _instruments(clean, study),
@@ -66,8 +65,6 @@ def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
             metric: spread(clean, METRICS[metric]) for metric in study.metrics if METRICS[metric] in clean.columns
         },
     }
-    write_json(work_file(study, server, driver_config, "levels.json"), described)
-    return described
 
 
 def _common(values: Iterable[str | None]) -> str | None:
@@ -115,18 +112,18 @@ def _boots(clean: pd.DataFrame, study: Study) -> list[dict[str, Any]]:
     return [boots[name] for name in sorted(boots)]
 
 
-def compare(study: Study, server: str) -> dict[str, Any]:
-    """Every comparison of a server: effects, load, checks, verdicts; written to `work/<server>.effects.json`.
+def compare(
+    study: Study, server: str, frames: dict[str, pd.DataFrame], provenances: dict[str, list[Provenance]]
+) -> dict[str, Any]:
+    """Every comparison of a server by name: effects, load, checks, verdicts.
 
-    Raises
-    ------
-    DataError
-        If there is no recording of one of the comparisons' driver configurations, or one is damaged.
+    Parameters
+    ----------
+    study : Study
+    server : str
+    frames, provenances : dict
+        Driver configuration -> rows with their periods, and provenance of every recording.
     """
-    study.server(server)
-    needed = sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
-    frames = {name: read_clean(study, server, name) for name in needed}
-    provenances = {name: read_provenance(study, server, name) for name in needed}
     compared: dict[str, Any] = {}
     restarts: dict[str, list[float]] = {}
     # restarts first: single recordings are judged by what a restart alone was seen to change
@@ -136,21 +133,38 @@ def compare(study: Study, server: str) -> dict[str, Any]:
         for metric, effect in found["effects"].items():
             if item.purpose == "restart" and effect["difference"] and effect["replication"] == "batches":
                 restarts.setdefault(metric, []).append(effect["difference"]["estimate"])
-    write_json(work_file(study, server, None, "effects.json"), compared)
     return compared
 
 
-def collect_results(study: Study) -> dict[str, Any]:
-    """Gather what the steps wrote, the counts, the audit of a published study beside this one, and provenance.
+def gather(
+    study: Study,
+    described: dict[str, dict[str, Any]],
+    compared: dict[str, dict[str, Any]],
+    *,
+    runs: dict[str, list[dict[str, Any]]] | None,
+    counts: dict[str, Any] | None,
+    audit: dict[str, Any] | None,
+    inputs: dict[str, str],
+) -> dict[str, Any]:
+    """Everything that the report prints, as one structure.
 
-    Raises
-    ------
-    DataError
-        If there is no recording, or a recording or artefact is damaged.
+    Parameters
+    ----------
+    study : Study
+    described : dict
+        Server -> driver configuration -> what `describe` returns; empty for a published study.
+    compared : dict
+        Server -> what `compare` returns.
+    runs : dict, optional
+        Server -> its runs in the form of `timeline.json`.
+    counts : dict, optional
+        As in `counts.json`.
+    audit : dict, optional
+        As `audit_published` returns it.
+    inputs : dict
+        Name of a file of the study -> its SHA-256.
     """
-    servers = {} if study.source == "published" else {name: _server(study, name) for name in study.servers}
-    audit = _published(study)
-    counts = _counts(study)
+    servers = {name: _server(study, name, described[name], compared[name]) for name in described}
     return {
         "schema": SCHEMA_VERSION,
         "study": study.model_dump(mode="json") | {"name": study.name},
@@ -159,7 +173,7 @@ def collect_results(study: Study) -> dict[str, Any]:
         "counts": counts,
         "plausibility": _plausibility(study, servers, audit, counts),
         "published": audit,
-        "timeline": _timeline(study, servers),
+        "timeline": _timeline(runs, servers),
         "capacity": _capacity(study, servers),
         "controls": _controls(study, servers),
         "synthesis": pooled(servers, study.confidence),
@@ -175,21 +189,12 @@ def collect_results(study: Study) -> dict[str, Any]:
             "equivalence": "two one-sided Welch t tests over boots on the ratio",
             "series": f"AR(1) over {BATCHES} batches a side, phi averaged over; robust bound: Welch t over half sides",
         },
-        "provenance": _provenance(study, servers),
+        "provenance": _provenance(study, servers, inputs),
     }
 
 
-def write_results(study: Study) -> dict[str, Any]:
-    """Write `reports/<study>/results.json` and return it."""
-    results = collect_results(study)
-    write_json(study.reports / "results.json", results)
-    return results
-
-
-def _server(study: Study, name: str) -> dict[str, Any]:
+def _server(study: Study, name: str, described: dict[str, Any], compared: dict[str, Any]) -> dict[str, Any]:
     server = study.server(name)
-    effects = work_file(study, name, None, "effects.json")
-    comparisons = read_json(effects, "4_compare") if effects.exists() else compare(study, name)
     return {
         "role": server.role.model_dump(),
         "allocation": {
@@ -197,21 +202,9 @@ def _server(study: Study, name: str) -> dict[str, Any]:
             "memory_bytes": int(server.memory_bytes),
             "disk_bytes": int(server.disk_bytes),
         },
-        "configurations": {
-            config: read_json(path, "3_describe") if path.exists() else describe(study, name, config)
-            for config in study.driver_configs
-            for path in [work_file(study, name, config, "levels.json")]
-        },
-        "comparisons": {key: comparisons[key] for key in study.comparisons if key in comparisons},
+        "configurations": described,
+        "comparisons": {key: compared[key] for key in study.comparisons if key in compared},
     }
-
-
-def _published(study: Study) -> dict[str, Any] | None:
-    """The audit of this study if it is a published one, else of the study `published` beside it, if there is one."""
-    if study.source == "published":
-        return audit_published(study)
-    beside = study.folder.parent / "published"
-    return audit_published(load_study(beside)) if (beside / "study.yaml").exists() else None
 
 
 def _capacity(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
@@ -235,22 +228,9 @@ def _capacity(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _counts(study: Study) -> dict[str, Any] | None:
-    """The study's own counts of device accesses; a published study borrows those of a study beside it."""
-    here = [study.folder / "counts.json"]
-    beside = sorted(study.folder.parent.glob("*/counts.json")) if study.source == "published" else []
-    found = next((path for path in [*here, *beside] if path.exists()), None)
-    return None if found is None else dict(read_json(found, "virtio-study lab count"))
-
-
-def _timeline(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
-    """Runs of every server, and how long each took to start: as an import found them, or as the study's windows say."""
-    path = study.folder / "timeline.json"
-    if path.exists():
-        runs = read_json(path, "virtio-study files answers")
-    elif study.windows and servers:
-        runs = {server: _recorded_runs(study, server) for server in servers}
-    else:
+def _timeline(runs: dict[str, list[dict[str, Any]]] | None, servers: dict[str, Any]) -> dict[str, Any] | None:
+    """Runs of every server, with how long each took to start."""
+    if runs is None:
         return None
     start_up = {
         (server, config, boot["replicate"]): round(boot["transient_s"])
@@ -264,12 +244,17 @@ def _timeline(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _recorded_runs(study: Study, server: str) -> list[dict[str, Any]]:
-    """Recordings of a server in the form of `timeline.json`, in order of time."""
+def recorded_runs(recorded: dict[str, tuple[pd.DataFrame, list[Provenance]]]) -> list[dict[str, Any]]:
+    """Recordings of a server in the form of `timeline.json`, in order of time.
+
+    Parameters
+    ----------
+    recorded : dict
+        Driver configuration -> rows with their periods, and provenance of every recording.
+    """
     runs = []
-    for config in study.driver_configs:
-        clean = read_clean(study, server, config)
-        for known in read_provenance(study, server, config):
+    for config, (clean, provenances) in recorded.items():
+        for known in provenances:
             rows = clean[clean["replicate"] == known.replicate]
             ends = rows["time"].map(pd.Timestamp.timestamp)
             views = [instrument(str(name)).view for name in rows["mem_instrument"]]
@@ -336,21 +321,16 @@ def _controls(study: Study, servers: dict[str, Any]) -> dict[str, Any] | None:
     return asdict(controls(intervals)) if intervals else None
 
 
-def _provenance(study: Study, servers: dict[str, Any]) -> dict[str, Any]:
-    files = [name for name in INPUTS if (study.folder / name).exists()]
+def _provenance(study: Study, servers: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
     recorded: dict[str, set[str]] = {}
     for server in servers.values():
         for described in server["configurations"].values():
             for key, value in described["versions"].items():
                 recorded.setdefault(key, set()).add(value)
-    if study.source != "published" and "manifest.json" not in files:
-        raise DataError(
-            f"{study.folder / 'manifest.json'}: missing; record the study, or restore it from version control"
-        )
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "recordings": {key: ", ".join(sorted(values)) for key, values in sorted(recorded.items())},
-        "inputs": {name: sha256(study.folder / name) for name in files},
+        "inputs": inputs,
         "seed": study.seed,
     }

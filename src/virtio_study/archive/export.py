@@ -16,13 +16,14 @@ from typing import Any, BinaryIO
 from tqdm import tqdm
 
 from virtio_study import storage
-from virtio_study.analysis.results import INPUTS, SCHEMA_VERSION
+from virtio_study.analysis.results import SCHEMA_VERSION
 from virtio_study.archive.diff import read_results
 from virtio_study.archive.ro_crate import crate_metadata, readmes, recording_facts
 from virtio_study.errors import DataError, StudyError
 from virtio_study.storage import CHECKOUT, manifest, sha256
 from virtio_study.study import Study
 from virtio_study.workflow.graph import check_recordings, find_notebooks, plan
+from virtio_study.workflow.steps import INPUTS
 
 __all__ = ["CHECKSUMS", "METADATA", "PACKAGE", "Archive", "code_files", "export", "safe_name"]
 

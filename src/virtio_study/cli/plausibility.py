@@ -12,12 +12,12 @@ def plausible(study: str) -> None:
 
     Forwards from the rates that STUDY recorded, backwards from falls that were published. An order of magnitude.
     """
-    from virtio_study.analysis.results import collect_results
     from virtio_study.errors import DataError
     from virtio_study.study import load_study
+    from virtio_study.workflow.steps import results
 
     protocol = load_study(study)
-    found = collect_results(protocol)["plausibility"]
+    found = results(protocol)["plausibility"]
     if found is None:
         raise DataError(f"{protocol.folder / 'counts.json'}: no counts of device accesses; run: virtio-study lab count")
     for kind, counted in found["accesses"].items():

@@ -11,14 +11,12 @@ from markupsafe import Markup
 from virtio_study.i18n.language import Words
 from virtio_study.report import figures
 from virtio_study.report.numbers import UNITS
-from virtio_study.storage import write_atomically
 from virtio_study.study import Study
-from virtio_study.workflow.steps import read_clean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Drawn", "draw"]
+__all__ = ["Drawn", "Frames", "draw"]
 
 METRIC_NAMES = {
     "cpu": "CPU",
@@ -28,36 +26,41 @@ METRIC_NAMES = {
 }
 FEWEST_WAYS = 3
 
+Frames = Callable[[str, str], pd.DataFrame]
+"""Server, driver configuration -> every row with its `replicate`, `period` and `reason`."""
+
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure for the page: SVG, its data (CSV in base64), and what it is of.
+    """A figure for the page: SVG, its data (CSV), and what it is of.
 
     `span` places the time axis of a time series: its left and right end as shares of the width, then seconds there.
     """
 
     svg: Markup
-    csv: str
+    csv: bytes
     span: tuple[float, float, float, float] | None = None
     server: str = ""
     comparison: str = ""
     metric: str = ""
 
+    @property
+    def csv_base64(self) -> str:
+        """The data for a link that holds it."""
+        return base64.b64encode(self.csv).decode()
 
-def draw(study: Study, results: dict[str, Any], words: Words) -> dict[str, Drawn]:
-    """Every figure of the report by name; also written to `reports/<study>/figures/`, with its data."""
+
+def draw(study: Study, results: dict[str, Any], frame: Frames, words: Words) -> dict[str, Drawn]:
+    """Every figure of the report by name."""
     labels = {name: str(getattr(config.label, words.language)) for name, config in study.driver_configs.items()}
     drawn: dict[str, Drawn] = {}
 
     def keep(name: str, figure: "Figure", title: str, text: str, table: pd.DataFrame, **facts: Any) -> None:
         svg = figures.svg(figure, name, title, text)
-        csv = table.to_csv(index=False, lineterminator="\n").encode()
-        write_atomically(study.reports / "figures" / f"{name}.{words.language}.svg", svg.encode())
-        write_atomically(study.reports / "figures" / f"{name}.csv", csv)
-        drawn[name] = Drawn(Markup(svg), base64.b64encode(csv).decode(), **facts)
+        drawn[name] = Drawn(Markup(svg), table.to_csv(index=False, lineterminator="\n").encode(), **facts)
 
     for server, found in results["servers"].items():
-        _of_server(study, server, found, labels, words, keep)
+        _of_server(server, found, frame, labels, words, keep)
     if results["timeline"]:
         title = words.gettext("Driver configuration of every server over time")
         text = "; ".join(
@@ -78,11 +81,11 @@ def draw(study: Study, results: dict[str, Any], words: Words) -> dict[str, Drawn
 
 
 def _of_server(
-    study: Study, server: str, found: dict[str, Any], labels: dict[str, str], words: Words, keep: Callable[..., None]
+    server: str, found: dict[str, Any], frame: Frames, labels: dict[str, str], words: Words, keep: Callable[..., None]
 ) -> None:
     levels = found["configurations"]
     for config in levels:
-        clean = read_clean(study, server, config)
+        clean = frame(server, config)
         title = words.plain("CPU and RAM of {server}, {config}", {"server": server, "config": labels[config]})
         figure, table = figures.over_time(clean, words), figures.time_table(clean)
         box = figure.axes[0].get_position

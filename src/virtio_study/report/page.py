@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from typing import Any
@@ -9,17 +10,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from virtio_study.analysis.results import write_results
 from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.language import LANGUAGES, Words, words
-from virtio_study.report.drawings import Drawn, draw
+from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.numbers import interval, moment, published_side, quantity
 from virtio_study.report.references import REFERENCES
-from virtio_study.storage import write_atomically
 from virtio_study.study import Study
-from virtio_study.workflow.steps import read_json
 
-__all__ = ["conclusions", "environment", "render", "write_report"]
+__all__ = ["Page", "conclusions", "environment", "make_page", "render"]
 
 SYMBOLS = {
     "believable": "\N{HEAVY CHECK MARK}",
@@ -32,6 +30,14 @@ SYMBOLS = {
     "not_assessable": "?",
 }
 """A shape for every verdict and check status, beside its colour and its word."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a report as text, and the figures in it by name."""
+
+    html: str
+    figures: dict[str, Drawn]
 
 
 def conclusions(results: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
@@ -85,7 +91,7 @@ def render(results: dict[str, Any], drawn: dict[str, Drawn], language: str = "en
     Parameters
     ----------
     results : dict
-        As `collect_results` makes it.
+        As `gather` makes it.
     drawn : dict
         Figure name -> figure, as `draw` makes them.
 
@@ -184,19 +190,21 @@ def _total(results: dict[str, Any], server: str) -> dict[str, Any]:
     return next((dict(item["effects"]) for item in comparisons if item["purpose"] == "total"), {})
 
 
-def write_report(study: Study, language: str = "en") -> dict[str, Any]:
-    """Write `results.json`, the figures with their data, and the page of a study; return the results.
+def make_page(study: Study, results: dict[str, Any], frame: Frames, language: str = "en") -> Page:
+    """The page of a study with its figures.
+
+    Parameters
+    ----------
+    study : Study
+    results : dict
+        As read from `results.json`.
+    frame : callable
+        Gives the rows of a server under a driver configuration.
 
     Raises
     ------
-    DataError
-        If there is no recording, or a recording or artefact is damaged.
     StudyError
         If the report does not speak the language.
     """
-    spoken = words(language)
-    write_results(study)
-    results: dict[str, Any] = read_json(study.reports / "results.json", "5_report")
-    page = render(results, draw(study, _in_study_order(_harmless(results)), spoken), language)
-    write_atomically(study.reports / f"index.{language}.html", page.encode())
-    return results
+    drawn = draw(study, _in_study_order(_harmless(results)), frame, words(language))
+    return Page(render(results, drawn, language), drawn)

@@ -22,8 +22,8 @@ from virtio_study.sources import normalising
 from virtio_study.sources.events import Disturbance, Polls, kernel_at, qemu_server_at
 from virtio_study.sources.recorder import Written, configured, keep, keep_raw
 from virtio_study.sources.runs import Around, Span, match, timeline
+from virtio_study.storage import write_json
 from virtio_study.study import Server, Study
-from virtio_study.workflow.steps import write_json
 
 if TYPE_CHECKING:
     import pandas as pd
