@@ -9,8 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-# A name on PATH may be a stub that does not run, so each candidate is asked for its version.
-PYTHON ?= $(shell for python in python3.12 python3.13 python3.11 python3; do \
+# The newest supported version first; any newer one only where python3 is that. A name on PATH may be a stub that does not run, so
+# each candidate is asked for its version.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
 .PHONY: help environment report test test-all check-style lock clean
@@ -44,9 +45,10 @@ test: check-style ## Style, types and the tests that take seconds
 test-all: check-style ## Everything, also what takes minutes or needs QEMU and Chromium
 	$(BIN)/pytest -n auto
 
-lock: ## Resolve requirements.lock anew (needs uv)
+# Versions that stand in requirements.lock stay, because results depend on them; without that file, the newest are taken.
+lock: ## Bring requirements.lock in agreement with pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
 
 clean: ## Remove the environment and everything that can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run
