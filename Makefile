@@ -9,8 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-# The newest supported version first; any newer one only where python3 is that. A name on PATH may be a stub that does not run, so
-# each candidate is asked for its version.
+# The newest supported version first; a newer one only where python3 is that. A name on PATH may be a stub that does not
+# run, so each candidate is asked for its version.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,12 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def locked() -> set[str]:
-    return {normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE)}
+def locked() -> list[str]:
+    return [normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE)]
+
+
+def supported_pythons() -> list[str]:
+    return re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
 
 
 def test_every_locked_package_has_hashes_and_no_address() -> None:
@@ -42,7 +47,22 @@ def test_every_locked_package_has_hashes_and_no_address() -> None:
 def test_the_lock_has_every_dependency_and_the_build_backend() -> None:
     declared = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"], "hatchling", "editables"]
     names = {normal(re.match(r"[A-Za-z0-9._-]+", item).group()) for item in declared}  # type: ignore[union-attr]
-    assert names <= locked()
+    assert names <= set(locked())
+
+
+def test_every_python_gets_the_same_version_of_a_package() -> None:
+    assert [name for name, times in Counter(locked()).items() if times > 1] == []
+
+
+def test_the_supported_pythons_are_the_same_everywhere() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    oldest = supported_pythons()[0]
+    assert PROJECT["requires-python"] == f">={oldest}"
+    assert re.findall(r"--python-version (\S+)", makefile) == [oldest]
+    candidates = re.findall(r"for python in (.*) python3;", makefile)
+    assert candidates == [" ".join(f"python{version}" for version in reversed(supported_pythons()))]
+    for readme in ("README.md", "README.es.md"):
+        assert f"Python {oldest} " in (ROOT / readme).read_text()
 
 
 def test_environment_yml_agrees_with_pyproject() -> None:
@@ -51,8 +71,7 @@ def test_environment_yml_agrees_with_pyproject() -> None:
     conda = [item for item in environment["dependencies"] if isinstance(item, str)]
     pip = [item["pip"] for item in environment["dependencies"] if isinstance(item, dict)]
     assert pip == [["-r requirements.lock"]]
-    versions = [c.rsplit(" ", 1)[1] for c in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", c)]
-    after = f"3.{int(versions[-1].split('.')[1]) + 1}"
+    after = f"3.{int(supported_pythons()[-1].split('.')[1]) + 1}"
     assert conda[0] == f"python {PROJECT['requires-python']},<{after}"
     assert [item.split()[0] for item in conda] == ["python", "pip"]
 
