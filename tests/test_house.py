@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -105,6 +106,11 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def test_no_module_is_named_like_one_of_the_standard_library() -> None:
+    named = {relative(path) for path in SOURCES if path.stem in sys.stdlib_module_names}
+    assert named == set()
 
 
 @pytest.mark.parametrize(

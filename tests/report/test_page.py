@@ -19,7 +19,7 @@ from synthetic import make_study
 from virtio_study.i18n import catalogue as message_catalogue
 from virtio_study.i18n.language import ENGLISH, LANGUAGES, Words, catalogue, words
 from virtio_study.report.drawings import Drawn, draw
-from virtio_study.report.numbers import interval, quantity
+from virtio_study.report.formats import interval, quantity
 from virtio_study.report.page import conclusions, render
 from virtio_study.study import Study
 from virtio_study.workflow import steps

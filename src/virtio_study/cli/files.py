@@ -101,7 +101,7 @@ def influx(study: str, dumps: tuple[Path, ...], node: str | None, qemu_server: s
     DUMPS are in line protocol, as Proxmox VE's external metric server wrote it.
     """
     from virtio_study.sources.files.importers import import_dump
-    from virtio_study.sources.files.metrics import read_influx
+    from virtio_study.sources.files.influx import read_influx
     from virtio_study.study import load_study
 
     protocol = load_study(study)
@@ -120,7 +120,7 @@ def prometheus(study: str, dumps: tuple[Path, ...], node: str | None, match: tup
     prometheus-pve-exporter.
     """
     from virtio_study.sources.files.importers import import_dump
-    from virtio_study.sources.files.metrics import read_prometheus
+    from virtio_study.sources.files.prometheus import read_prometheus
     from virtio_study.study import load_study
 
     labels = dict(_label(text) for text in match)

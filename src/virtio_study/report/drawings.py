@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from virtio_study.i18n.language import Words
 from virtio_study.report import figures
-from virtio_study.report.numbers import UNITS
+from virtio_study.report.formats import UNITS
 from virtio_study.study import Study
 
 if TYPE_CHECKING:

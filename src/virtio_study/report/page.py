@@ -13,7 +13,7 @@ from markupsafe import Markup
 from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.language import LANGUAGES, Words, words
 from virtio_study.report.drawings import Drawn, Frames, draw
-from virtio_study.report.numbers import interval, moment, published_side, quantity
+from virtio_study.report.formats import interval, moment, published_side, quantity
 from virtio_study.report.references import REFERENCES
 from virtio_study.study import Study
 

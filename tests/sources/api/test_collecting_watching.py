@@ -29,7 +29,7 @@ from virtio_study.sources.api.credentials import Credential, credential, parse
 from virtio_study.sources.api.doctor import examine
 from virtio_study.sources.api.inventory import inventory
 from virtio_study.sources.api.watching import watch
-from virtio_study.sources.files.exports import merge_rrddata
+from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.responses import import_answers, of, read_answers
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.demo import make_study
@@ -410,9 +410,8 @@ def test_a_line_cut_short_is_taken_away_and_a_finished_day_is_packed(tmp_path: P
 FORKS = """
 import functools, os, sys
 import pandas, proxmoxer.backends.https, pyarrow.parquet, requests, zstandard
-from virtio_study import recording
-from virtio_study.cli.main import main
-from virtio_study.cli.main import live
+from virtio_study import cli, recording
+from virtio_study.cli import live
 from virtio_study.sources.api import collecting, client, watching
 from virtio_study.sources.files import importers
 watching.watch = functools.partial(watching.watch, poll_s=0.05)

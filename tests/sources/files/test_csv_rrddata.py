@@ -20,7 +20,8 @@ from virtio_study import recording
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError, StudyError
 from virtio_study.pve.instruments import host_instrument
-from virtio_study.sources.files.exports import load_mapping, read_csv, read_rrddata
+from virtio_study.sources.files.csv_tables import load_mapping, read_csv
+from virtio_study.sources.files.rrddata import read_rrddata
 from virtio_study.sources.normalising import rrd_frame
 from virtio_study.study import Server, Text
 

@@ -22,7 +22,9 @@ from paths import TESTS
 from virtio_study import recording
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError, StudyError
-from virtio_study.sources.files.metrics import Dump, read_influx, read_prometheus
+from virtio_study.sources.files.dumps import Dump
+from virtio_study.sources.files.influx import read_influx
+from virtio_study.sources.files.prometheus import read_prometheus
 from virtio_study.sources.normalising import add_node_cpu, sample_frame
 from virtio_study.study import Server, Text
 

@@ -13,7 +13,7 @@ from virtio_study.sources import normalising
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import TRIES, Client, Reply, hosts_of, nodes_of, remedy
 from virtio_study.sources.events import host_changes, new_instruments, starts, stops, tasks_of
-from virtio_study.sources.files.exports import merge_rrddata
+from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.recorder import Written, write_windows
 from virtio_study.sources.responses import Answer, around_of, is_simulated, of, qemu_server_of, read_answers
 from virtio_study.study import Study

@@ -12,7 +12,8 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.pve.instruments import host_instrument
 from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
-from virtio_study.sources.files import exports, metrics, rrd
+from virtio_study.sources.files import csv_tables, rrd, rrddata
+from virtio_study.sources.files.dumps import Dump
 from virtio_study.sources.recorder import Written, keep_raw, no_window, write_windows
 from virtio_study.study import Study
 
@@ -53,10 +54,10 @@ def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server:
 
 
 def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server: str | None = None) -> Written:
-    """Record one server from saved rrddata answers with cf=AVERAGE; see `exports.read_rrddata` and `import_rrd`."""
+    """Record one server from saved rrddata answers with cf=AVERAGE; see `rrddata.read_rrddata` and `import_rrd`."""
     study.server(server)
     where = f"rrddata of {server}"
-    read = exports.read_rrddata(paths).items()
+    read = rrddata.read_rrddata(paths).items()
     frames = {float(step): normalising.rrd_frame(found, step, "AVERAGE", where, qemu_server) for step, found in read}
     said = {
         "source": f"saved rrddata answers of Proxmox VE, {', '.join(path.name for path in paths)}",
@@ -67,16 +68,16 @@ def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server
 
 
 def import_csv(study: Study, server: str, path: Path, mapping: Path) -> Written:
-    """Record one server from a CSV file with a mapping file; see `exports.read_csv`."""
+    """Record one server from a CSV file with a mapping file; see `csv_tables.read_csv`."""
     allocation = study.server(server)
-    how = exports.load_mapping(mapping)
-    frame = exports.read_csv(path, how, allocation)
+    how = csv_tables.load_mapping(mapping)
+    frame = csv_tables.read_csv(path, how, allocation)
     said = {"source": f"CSV file {path.name}, mapping {mapping.name}", "inputs": keep_raw(study, [path, mapping])}
     return write_windows(study, server, {how.step_s: frame}, "csv", said)
 
 
 def import_dump(
-    study: Study, dump: metrics.Dump, paths: Sequence[Path], source: str, node: str | None = None,
+    study: Study, dump: Dump, paths: Sequence[Path], source: str, node: str | None = None,
     qemu_server: str | None = None,
 ) -> Written:  # fmt: skip
     """Record every server of the study that has a window from an InfluxDB or Prometheus dump.
@@ -86,7 +87,7 @@ def import_dump(
     study, node, qemu_server
         As in `import_rrd`.
     dump : Dump
-        What `metrics.read_influx` or `metrics.read_prometheus` made of `paths`.
+        What `read_influx` or `read_prometheus` made of `paths`.
     source : str
         `influx` or `prometheus`.
 

@@ -1,13 +1,10 @@
-"""Rows out of files that people save: `pvesh` and API answers with rrddata in JSON, and CSV files with a mapping."""
+"""Tables in CSV with a mapping file that says which column is what -> frames of the schema."""
 
 import csv
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,13 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from virtio_study.errors import DataError, StudyError
 from virtio_study.recording import INSTRUMENTS, SCHEMA
-from virtio_study.sources.files.rrd import Row
 from virtio_study.study import Server
 
-__all__ = ["STEPS", "UNITS", "CsvMapping", "load_mapping", "merge_rrddata", "read_csv", "read_rrddata"]
-
-STEPS = (60, 1800, 10800, 21600, 43200, 604800)
-"""Seconds between the rows of rrddata, in every version (`src/PVE/RRD.pm` of pve-cluster)."""
+__all__ = ["UNITS", "CsvMapping", "load_mapping", "read_csv"]
 
 Instrument = Literal["guest_stats", "guest_agent", "host_rss_scaled", "host_pss", "host_cgroup", "unknown"]
 
@@ -174,90 +167,6 @@ def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
     return frame
 
 
-def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Row]]:
-    """Rows of saved rrddata answers, by seconds between rows.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files of `pvesh get /nodes/NODE/qemu/VMID/rrddata --timeframe day --output-format json`, or the API's answer to
-        the same (`{"data": [...]}`), all of one server or node and one consolidation. Of two rows of the same step and
-        time the one that knows more is kept.
-
-    Returns
-    -------
-    dict
-        Step in seconds -> rows in order of time. An upgraded host's answer has rows of several steps, and goes back in
-        time where the new files begin: each row's step is taken from its neighbours.
-
-    Raises
-    ------
-    DataError
-        If a file is not JSON, or no list of rows with times.
-
-    References
-    ----------
-    pve-cluster, `src/PVE/RRD.pm`: the old rows come first, then the new ones (commit e43b29e).
-    """
-    return merge_rrddata((str(path), _answer(path)) for path in paths)
-
-
-def merge_rrddata(answers: Iterable[tuple[str, Any]]) -> dict[int, list[Row]]:
-    """As `read_rrddata`, of answers at hand: what to call each in an error, and its rows."""
-    found: dict[int, dict[float, Row]] = {}
-    for where, body in answers:
-        rows = _rows(where, body)
-        times = [row["time"] for row in rows]
-        for row, step in zip(rows, _steps(where, times), strict=True):
-            kept = found.setdefault(step, {})
-            if len(row) > len(kept.get(row["time"], {})):
-                kept[row["time"]] = row
-    return {step: [rows[time] for time in sorted(rows)] for step, rows in sorted(found.items())}
-
-
-def _answer(path: Path) -> Any:
-    try:
-        body = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: not JSON ({' '.join(str(error).split())}); save it with --output-format json"
-        ) from error
-    return body.get("data") if isinstance(body, dict) else body
-
-
-def _rows(path: str, rows: Any) -> list[dict[str, Any]]:
-    if not isinstance(rows, list) or not rows:
-        raise DataError(
-            f"{path}: no list of rows; expected an answer of rrddata (virtio-study files answers takes every kind)"
-        )
-    for number, row in enumerate(rows):
-        time = row.get("time") if isinstance(row, dict) else None
-        try:
-            seconds = float(time) if isinstance(time, int | float | str) else math.nan
-        except (ValueError, OverflowError):
-            seconds = math.nan
-        if not 1e9 <= seconds < 41e8 or seconds % 1:
-            raise DataError(f"{path}: row {number}: time is {str(time)[:40]!r}; expected whole Unix seconds")
-        row["time"] = int(seconds)
-    return rows
-
-
-def _steps(path: str, times: list[int]) -> Iterator[int]:
-    """Step of every row: the distance to the row before it, or where that is none, to the row after it."""
-    distances = [after - before for before, after in pairwise(times)]
-    for number in range(len(times)):
-        near = [distances[i] for i in (number - 1, number) if 0 <= i < len(distances)]
-        step = next((distance for distance in near if distance in STEPS), None)
-        if step is None:
-            raise DataError(
-                f"{path}: row {number} is {near or 'alone, not'} s from its neighbours; rrddata has "
-                f"{', '.join(str(step) for step in STEPS)} s: save the whole answer"
-            )
-        yield step
-
-
 def _units(name: str) -> dict[str, float]:
     return next(units for end, units in UNITS.items() if name.endswith(end))
 
@@ -329,4 +238,4 @@ def _number(text: str, mapping: CsvMapping, where: str) -> float:
     return number
 
 
-assert set(INSTRUMENTS) == set(Instrument.__args__)  # type: ignore[attr-defined]
+assert set(INSTRUMENTS) == set(get_args(Instrument))

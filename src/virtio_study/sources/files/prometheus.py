@@ -1,0 +1,150 @@
+"""Samples of virtual servers from Prometheus dumps of metrics of prometheus-pve-exporter."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from virtio_study.errors import DataError
+from virtio_study.sources.files.dumps import Dump, Sample, dump_of, lines, number_of, read_pairs, short, vmid_of
+
+__all__ = ["read_prometheus"]
+
+EXPORTED: dict[str, str] = {
+    "pve_cpu_usage_ratio": "cpu",
+    "pve_cpu_usage_limit": "maxcpu",
+    "pve_memory_usage_bytes": "mem",
+    "pve_memory_size_bytes": "maxmem",
+    "pve_network_receive_bytes": "netin",
+    "pve_network_receive_bytes_total": "netin",
+    "pve_network_transmit_bytes": "netout",
+    "pve_network_transmit_bytes_total": "netout",
+    "pve_disk_read_bytes": "diskread",
+    "pve_disk_read_bytes_total": "diskread",
+    "pve_disk_write_bytes": "diskwrite",
+    "pve_disk_written_bytes_total": "diskwrite",
+    "pve_uptime_seconds": "uptime",
+}
+"""Metric of prometheus-pve-exporter -> key of the API (`collector/cluster.py`, the same since its version 1)."""
+
+# A token starts with a character that no other token starts with, so that matching never goes back.
+_SAMPLE = re.compile(r'([A-Za-z_:][\w:]*)?(?:\{((?:"(?:\\.|[^"\\])*"|[^"}])*)\})?\s+(\S+)(?:\s+(\S+))?(?:\s+#.*)?')
+_LABEL = re.compile(r'\s*([A-Za-z_][\w.]*)\s*=\s*"((?:\\.|[^"\\])*)"\s*(?:,|$)')
+_ESCAPE = re.compile(r"\\(.)")
+
+
+def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = None) -> Dump:
+    """Read a Prometheus dump of metrics of prometheus-pve-exporter.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Each the JSON answer of `query_range`, or better of a `query` for a range (`{id="qemu/100"}[30d]`: the samples
+        themselves); or text with times, as `promtool tsdb dump` and `dump-openmetrics` write it.
+    match : dict, optional
+        Labels that a series must have, for dumps in which several exporters say the same (`{"instance": "pve1"}`).
+
+    Returns
+    -------
+    Dump
+        In the API's keys. The exporter knows neither `memhost` nor balloon statistics, so that nothing in such a dump
+        says what made `mem`.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a line or series is wrong, a sample has no time, two series tell of the same metric
+        of the same server, or no metric of the exporter is in it.
+
+    References
+    ----------
+    prometheus-pve-exporter, `src/pve_exporter/collector/cluster.py`; Prometheus, HTTP API and exposition formats.
+    """
+    servers: dict[int, dict[int, Sample]] = {}
+    nodes: dict[str, dict[int, Sample]] = {}
+    origin: dict[tuple[str, str], dict[str, str]] = {}
+    for where, labels, seconds, value in (item for path in paths for item in _series(path)):
+        key, thing = EXPORTED.get(labels.get("__name__", "")), labels.get("id", "")
+        if key is None or any(labels.get(name) != text for name, text in (match or {}).items()):
+            continue
+        first = origin.setdefault((labels["__name__"], thing), labels)
+        if first != labels:
+            other = sorted(name for name in {*first, *labels} if first.get(name) != labels.get(name))
+            raise DataError(
+                f"{where}: two series of {labels['__name__']} of {thing}, {other[0]} {first.get(other[0])!r} and "
+                f"{labels.get(other[0])!r}; choose one with --match {other[0]}={first.get(other[0], '')}"
+            )
+        kind, _, name = thing.partition("/")
+        stamp = round(seconds * 1000)
+        if kind == "qemu":
+            found = servers.setdefault(vmid_of(name, where), {})
+        elif kind == "node":
+            found = nodes.setdefault(name, {})
+        else:
+            continue
+        sample = found.setdefault(stamp, {})
+        if math.isfinite(value):
+            sample[key] = value
+    return dump_of(paths, 1e3, servers, nodes, "metric of prometheus-pve-exporter (such as pve_cpu_usage_ratio)")
+
+
+def _series(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
+    """Where it stands, labels with the name among them, Unix seconds and value of every sample of a dump."""
+    first = next((line for _, line in lines(path)), "")
+    if re.match(r"""\[|\{\s*("|$)""", first):
+        yield from _of_json(path)
+        return
+    for where, line in lines(path):
+        if line.startswith("#"):
+            continue
+        found = _SAMPLE.fullmatch(line)
+        if found is None or not (found[1] or found[2]):
+            raise DataError(f"{where} is not a Prometheus sample: {short(line)}")
+        labels = {"__name__": found[1]} if found[1] else {}
+        pairs, rest = read_pairs(_LABEL, found[2] or "")
+        if rest.strip():
+            raise DataError(f"{where}: labels cannot be read from {short(rest)}")
+        labels |= {name: _ESCAPE.sub(lambda e: {"n": "\n"}.get(e[1], e[1]), text) for name, text in pairs}
+        if labels.get("__name__") not in EXPORTED:
+            continue
+        if found[4] is None:
+            raise DataError(f"{where}: the sample has no time; a scrape alone is no series: dump it from Prometheus")
+        yield where, labels, _seconds(found[4], where), number_of(found[3], where)
+
+
+def _of_json(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
+    try:
+        answer = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON: {short(str(error))}") from error
+    data = answer.get("data") if isinstance(answer, dict) else None
+    result = data.get("result") if isinstance(data, dict) else None
+    if not isinstance(result, list) or data is None:
+        said = answer.get("error", "") if isinstance(answer, dict) else ""
+        raise DataError(f"{path}: no answer of Prometheus' query API (data.result is missing){said and f': {said}'}")
+    if data.get("resultType") != "matrix":
+        raise DataError(f"{path}: resultType is {data.get('resultType')!r}; expected 'matrix': query a range of time")
+    for number, series in enumerate(result):
+        where = f"{path}: result {number}"
+        labels = series.get("metric") if isinstance(series, dict) else None
+        values = series.get("values") if isinstance(series, dict) else None
+        if not isinstance(labels, dict) or not isinstance(values, list):
+            raise DataError(f"{where}: expected metric and values")
+        if "__name__" not in labels:
+            raise DataError(f"{where}: the metric has no name; query the metric itself, not a function of it")
+        for item in values:
+            if not isinstance(item, list) or len(item) != 2:
+                raise DataError(f"{where}: {short(str(item))}; expected a time and a value")
+            text = {str(name): str(label) for name, label in labels.items()}
+            yield where, text, _seconds(item[0], where), number_of(item[1], where)
+
+
+def _seconds(value: Any, where: str) -> float:
+    """Unix seconds of a time in seconds (the API, OpenMetrics) or milliseconds (exposition text, promtool)."""
+    time = number_of(value, where)
+    seconds = time / 1000 if time >= 1e11 else time
+    if not 1e9 <= seconds < 41e8:
+        raise DataError(f"{where}: time {short(str(value))}; expected seconds or milliseconds since 1970")
+    return seconds
