@@ -124,7 +124,13 @@ def test_recordings_do_not_know_where_they_come_from(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "src" / "virtio_study" / "stats").glob("*.py")), ids=relative)
 def test_statistics_know_arrays_and_frames_alone(path: Path) -> None:
     own = {name for name in imports(path) if name.startswith("virtio_study")}
-    assert all(name.startswith(("virtio_study.stats", "virtio_study.errors")) for name in own), own
+    assert all(name.startswith(("virtio_study.stats", "virtio_study.errors", "virtio_study.i18n")) for name in own), own
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src" / "virtio_study" / "i18n").glob("*.py")), ids=relative)
+def test_the_words_are_the_ground_floor(path: Path) -> None:
+    own = {name for name in imports(path) if name.startswith("virtio_study")}
+    assert all(name.startswith("virtio_study.i18n") for name in own), own
 
 
 BEFORE_WORKFLOW = {"analysis", "cleaning", "i18n", "pve", "report", "sources", "stats"}

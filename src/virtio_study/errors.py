@@ -1,6 +1,6 @@
 """Errors whose message is one line for the user: what, where, what was expected, what to do next."""
 
-from virtio_study.i18n.sentences import Number, Numbers, render
+from virtio_study.i18n.sentences import Numbers, render, sayable
 
 __all__ = ["DataError", "LabError", "PipelineError", "StudyError", "VirtioStudyError"]
 
@@ -8,13 +8,14 @@ __all__ = ["DataError", "LabError", "PipelineError", "StudyError", "VirtioStudyE
 class VirtioStudyError(Exception):
     """Base of every error that the user can act on; the command line prints its text alone.
 
-    With numbers, the message is a template for `sentences.render`, so that a report can say it in its language.
+    The message is a template for `sentences.render` with the numbers that fill it, so that a report or the command line
+    can say it in its reader's language; the error's own text is English. Without numbers it is taken to the letter.
     """
 
-    def __init__(self, message: str = "", **numbers: Number) -> None:
-        super().__init__(render(message, numbers) if numbers else message)
-        self.message = message if numbers else "{reason}"
-        self.numbers: Numbers = numbers or {"reason": message}
+    def __init__(self, message: str = "", /, **numbers: object) -> None:
+        self.message = message if numbers else message.replace("{", "{{").replace("}", "}}")
+        self.numbers: Numbers = {key: sayable(value) for key, value in numbers.items()}
+        super().__init__(render(self.message, self.numbers))
 
 
 class StudyError(VirtioStudyError):

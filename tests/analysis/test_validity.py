@@ -30,7 +30,6 @@ from virtio_study.analysis.validity import (
     verdict,
 )
 from virtio_study.errors import DataError
-from virtio_study.i18n.sentences import render
 from virtio_study.pve.instruments import INSTRUMENTS, comparable, instrument, why_not_comparable
 from virtio_study.recording import INSTRUMENTS as MEMORY_INSTRUMENTS
 from virtio_study.stats.interval import Interval
@@ -261,22 +260,7 @@ class TestInstruments:
             instrument("rss")
 
 
-class TestSentences:
-    def test_numbers_in_their_unit(self):
-        numbers = {"x": 5.3e9, "unit": "GB", "scale": 1e9, "share": 0.125, "none": None}
-        assert render("{x:quantity}, {share:percent}, {none}", numbers) == "5.3 GB, 12.5 %, —"
-
-    @pytest.mark.parametrize(
-        ("value", "text"),
-        [(3.0000000000000004, "3"), (0.1, "0.1"), (1234.567, "1235"), (-179.7123, "-179.7"), (0.00012345, "0.0001234")],
-    )
-    def test_four_digits(self, value, text):
-        assert render("{x}", {"x": value}) == text
-
-    def test_translation_replaces_templates_and_labels(self):
-        spanish = {"The {what} is {x}.": "El {what} es {x}.", "level": "nivel"}
-        assert render("The {what} is {x}.", {"what": "level", "x": 2}, lambda t: spanish.get(t, t)) == "El nivel es 2."
-
+class TestTemplates:
     def test_no_template_names_a_number_that_is_not_there(self):
         for check in checks(SIDE, replace(SIDE, value=0.01), MARGINS, 0.95):
             assert set(re.findall(r"{(\w+)", check.message)) <= set(check.numbers)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 
 __all__ = ["LONG_TRANSIENT", "PERIODS", "REASONS", "label_periods", "period_table", "steady_start"]
 
@@ -74,7 +75,7 @@ def steady_start(values: NDArray[np.float64], batch: int = 5) -> int | None:
     323-334.
     """
     if batch < 1:
-        raise DataError(f"batch is {batch}; expected at least 1 row")
+        raise DataError(N_("batch is {batch}; expected at least 1 row"), batch=batch)
     present = np.flatnonzero(~np.isnan(values))
     count = len(present) // batch
     if count < 2 * LAST_BATCHES:
@@ -153,12 +154,14 @@ def label_periods(
     """
     for name in ("replicate", "time", "step_s", column):
         if name not in frame.columns:
-            raise DataError(f"column {name!r} is missing; collect the recordings first (1_collect)")
+            raise DataError(N_("column {name!r} is missing; collect the recordings first (1_collect)"), name=name)
     labelled = frame.copy()
     labelled["reason"] = ""
     for replicate, boot in frame.groupby("replicate", sort=True):
         if (boot["time"].diff().dropna() <= pd.Timedelta(0)).any():
-            raise DataError(f"replicate {replicate}: times must increase; collect its recording again")
+            raise DataError(
+                N_("replicate {replicate}: times must increase; collect its recording again"), replicate=replicate
+            )
         name = str(replicate)
         disturbed = (contaminated or {}).get(name, ())
         restarts = [end for _, end, reason in disturbed if reason == "restart"]

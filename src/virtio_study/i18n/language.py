@@ -1,34 +1,66 @@
-"""Words and numbers in a reader's language: gettext catalogues read by Babel, numbers by CLDR."""
+"""Words and numbers in a reader's language: gettext catalogues of this package, numbers by CLDR."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
 
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
 from markupsafe import Markup, escape
 
-from virtio_study.errors import StudyError
+from virtio_study.i18n.po import read_po
 from virtio_study.i18n.sentences import Numbers, Plain, render
+from virtio_study.i18n.terms import TERMS
 
-__all__ = ["ENGLISH", "LANGUAGES", "Words", "catalogue", "words"]
+__all__ = ["ENGLISH", "LANGUAGES", "LOCALES", "UnknownLanguageError", "Words", "words"]
 
 LANGUAGES = {"en": "English", "es": "Español"}
 """Languages of the report, each by its own name. The code's messages are English; every other one has a catalogue."""
 
+LOCALES: list[Traversable] = [files("virtio_study.i18n") / "locale"]
+"""Folders of catalogues: `<language>/LC_MESSAGES/virtio_study.po`."""
 
-@dataclass(frozen=True)
+
+class UnknownLanguageError(LookupError):
+    """A language that this package does not speak; the message says which it does."""
+
+
+def _germanic(count: int) -> int:
+    return int(count != 1)
+
+
+@dataclass(frozen=True, eq=False)
 class Words:
-    """A language's messages and number formats."""
+    """A language's messages, plural forms and number formats."""
 
     language: str
-    messages: dict[str, str] = field(default_factory=dict)
+    messages: Mapping[str, str] = field(default_factory=dict)
+    plurals: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form: Callable[[int], int] = _germanic
 
     def gettext(self, message: str) -> str:
         """A message in this language; itself where the catalogue has none."""
         return self.messages.get(message) or message
+
+    def ngettext(self, one: str, many: str, count: float) -> str:
+        """The form of a message for a count in this language."""
+        forms = self.plurals.get(one)
+        return forms[self.form(int(count))] if forms else one if count == 1 else many
+
+    def template(self, message: str, numbers: Numbers) -> str:
+        """A template in this language; of one with plural forms, that for the count in its first field."""
+        forms = self.plurals.get(message)
+        if not forms:
+            return self.gettext(message)
+        counted = message[message.index("{") + 1 :].partition("}")[0].partition(":")[0]
+        count = numbers[counted]
+        return forms[self.form(count)] if isinstance(count, int) else forms[-1]
+
+    def term(self, kind: str, code: str) -> str:
+        """What readers call a code of the results or the recordings; see `terms.TERMS`."""
+        label = TERMS[kind].get(code)
+        return code if label is None else self.gettext(label)
 
     def number(self, value: float, sign: bool = False) -> str:
         """A number with about three significant digits; a true minus sign, a plus if wanted."""
@@ -36,55 +68,102 @@ class Words:
         digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 3
         if 0 < size < 0.0995:
             digits = 3 if size >= 0.00995 else 4 if size >= 0.000995 else 5
-        pattern = "#,##0" + ("." + "#" * digits if digits else "")
-        text = str(format_decimal(value, format=pattern, locale=self.language)).replace("-", "\N{MINUS SIGN}")
+        text = self.decimal(value, "#,##0" + ("." + "#" * digits if digits else ""))
+        text = text.replace("-", "\N{MINUS SIGN}")
         return f"+{text}" if sign and value > 0 and text.strip("0.,") else text
+
+    def decimal(self, value: float, pattern: str) -> str:
+        """A number under a pattern of CLDR's, such as `#,##0.##`."""
+        from babel.numbers import format_decimal
+
+        return str(format_decimal(value, format=pattern, locale=self.language))
 
     def sentence(self, messages: str | Sequence[str], numbers: Numbers) -> Markup:
         """Messages with their numbers for the page, each number marked with its value in the results."""
         texts = [messages] if isinstance(messages, str) else messages
-        made = [render(text, numbers, lambda t: str(escape(self.gettext(t))), self._formatter()) for text in texts]
-        return Markup(" ".join(made))
+        return Markup(" ".join(render(text, numbers, _page(self)) for text in texts))
 
     def plain(self, messages: str | Sequence[str], numbers: Numbers) -> str:
         """Messages with their numbers as text, for alternative texts and tables of notebooks."""
         texts = [messages] if isinstance(messages, str) else messages
-        return " ".join(render(text, numbers, self.gettext, self._formatter(marked=False)) for text in texts)
+        return " ".join(render(text, numbers, _localised(self)) for text in texts)
 
-    def _formatter(self, marked: bool = True) -> type[Plain]:
-        found = self
+    def line(self, message: str, numbers: Numbers) -> str:
+        """A message of the command line: numbers have the digits that the English message has."""
+        return render(message, numbers, Plain if self.language == "en" else _console(self))
 
-        class Localised(Plain):
-            space = "\N{NO-BREAK SPACE}"
 
-            def number(self, value: float) -> str:
-                return found.number(value)
+@cache
+def _console(spoken: Words) -> type[Plain]:
+    class Console(Plain):
+        def translate(self, message: str, numbers: Numbers) -> str:
+            return spoken.template(message, numbers)
 
-            def unit(self, name: str) -> str:
-                return found.gettext(name)
+        def number(self, value: float) -> str:
+            return _marks(super().number(value), spoken)
 
-            def mark(self, value: float, text: str) -> str:
-                return f'<data value="{value!r}">{text}</data>' if marked else text
+        def formatted(self, value: Any, form: str) -> str:
+            return _marks(super().formatted(value, form), spoken)
 
-        return Localised
+    return Console
+
+
+def _marks(text: str, spoken: Words) -> str:
+    """A number as Python writes it, with a language's marks."""
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    swapped = {".": get_decimal_symbol(spoken.language), ",": get_group_symbol(spoken.language)}
+    return "".join(swapped.get(sign, sign) for sign in text)
+
+
+@cache
+def _localised(spoken: Words) -> type[Plain]:
+    class Localised(Plain):
+        space = "\N{NO-BREAK SPACE}"
+
+        def translate(self, message: str, numbers: Numbers) -> str:
+            return spoken.template(message, numbers)
+
+        def text(self, text: str) -> str:
+            return spoken.gettext(text)
+
+        def number(self, value: float) -> str:
+            return spoken.number(value)
+
+    return Localised
+
+
+@cache
+def _page(spoken: Words) -> type[Plain]:
+    class OnPage(_localised(spoken)):  # type: ignore[misc]
+        def translate(self, message: str, numbers: Numbers) -> str:
+            return str(escape(super().translate(message, numbers)))
+
+        def text(self, text: str) -> str:
+            return str(escape(super().text(text)))
+
+        def mark(self, value: float, text: str) -> str:
+            return f'<data value="{value!r}">{text}</data>'
+
+    return OnPage
 
 
 ENGLISH = Words("en")
 
 
 @cache
-def catalogue(language: str) -> Catalog:
-    """The gettext catalogue of a language, with its translators' notes."""
-    path = files("virtio_study.i18n") / "locale" / language / "LC_MESSAGES" / "virtio_study.po"
-    with path.open("rb") as source:
-        return read_po(source, locale=language, domain="virtio_study")
-
-
 def words(language: str) -> Words:
-    """Messages and formats of a language; `StudyError` if the report does not speak it."""
+    """Messages and formats of a language.
+
+    Raises
+    ------
+    UnknownLanguageError
+        If the package does not speak it.
+    """
     if language not in LANGUAGES:
-        raise StudyError(f"language is {language!r}; expected one of {', '.join(LANGUAGES)}")
+        raise UnknownLanguageError(f"language is {language!r}; expected one of {', '.join(LANGUAGES)}")
     if language == "en":
         return ENGLISH
-    found = {str(message.id): str(message.string) for message in catalogue(language) if message.id and message.string}
-    return Words(language, found)
+    paths = (folder / language / "LC_MESSAGES" / "virtio_study.po" for folder in LOCALES)
+    found = read_po(next(path for path in paths if path.is_file()).read_text(encoding="utf-8"))
+    return Words(language, found.messages, found.plurals, found.form)

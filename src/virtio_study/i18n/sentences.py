@@ -1,20 +1,63 @@
 """Sentences made of a template and numbers, so that a translation replaces the template and never a number."""
 
+import math
+import numbers
 import string
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
-__all__ = ["Number", "Numbers", "Plain", "render"]
+from virtio_study.i18n.terms import TERMS
 
-Number = float | int | str | None
+__all__ = ["Number", "Numbers", "Plain", "Said", "render", "said", "sayable"]
+
+
+class Said(TypedDict):
+    """A message inside another one, as plain values: its template and what fills it."""
+
+    message: str
+    numbers: "dict[str, Number]"
+
+
+Value = float | int | str | None
+Number = Value | Said | Sequence[Value | Said]
+"""What fills a field: a number, a text that is data and stays as it is, a message that is said in the reader's
+language, or several of them."""
 Numbers = Mapping[str, Number]
 
 
-class Plain(string.Formatter):
-    """English formats of the templates' fields; a report overrides `number` for another language.
+def said(message: str, /, **fields: object) -> Said:
+    """A message to be put into another message's field; it is rendered in the reader's language there."""
+    return {"message": message, "numbers": {key: sayable(value) for key, value in fields.items()}}
 
-    `{x:quantity}` is in the shown unit (`unit` and `scale` among the numbers), `{x:percent}` is a share as a
-    percentage, `{x}` a plain number of four digits or a text.
+
+def sayable(value: Any) -> Number:
+    """A value as what a template can be filled with and JSON can hold: what is neither a number nor a message is text.
+
+    An error of this package becomes the message that it carries.
+    """
+    if isinstance(value, list | tuple) and all(isinstance(item, str | Mapping | Exception) for item in value):
+        return [_one(item) for item in value]
+    return _one(value)
+
+
+def _one(value: Any) -> "Value | Said":
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return Said(message=value["message"], numbers=value["numbers"])
+    if hasattr(value, "message") and hasattr(value, "numbers"):
+        return Said(message=value.message, numbers=dict(value.numbers))
+    if isinstance(value, numbers.Real):  # of numpy
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    return str(value)
+
+
+class Plain(string.Formatter):
+    """English formats of the templates' fields; a reader's language overrides what differs there.
+
+    `{x:quantity}` is in the shown unit (`unit` and `scale` among the numbers), `{x:percent}` a share as a percentage,
+    `{x:metric}` (or another kind of `TERMS`) the label of a code, `{x}` a plain number of four digits, a text, or
+    messages one after the other; anything else is a format of Python's.
     """
 
     space = " "
@@ -23,46 +66,62 @@ class Plain(string.Formatter):
     def __init__(self, numbers: Numbers) -> None:
         self.numbers = numbers
 
+    def translate(self, message: str, numbers: Numbers) -> str:
+        """The template of a message in the reader's language."""
+        return message
+
+    def text(self, text: str) -> str:
+        """A text that is data, as it may stand in the sentence; a page makes it harmless."""
+        return text
+
     def number(self, value: float) -> str:
         """A number with at most four significant digits, without an exponent."""
+        if not math.isfinite(value):
+            return str(value)
         if value == int(value) and abs(value) < 1e15:
             return f"{int(value)}"
         digits = f"{float(f'{value:.4g}'):f}" if abs(value) >= 0.001 else f"{value:.4g}"
         return digits.rstrip("0").rstrip(".") if "." in digits and "e" not in digits else digits
 
-    def unit(self, name: str) -> str:
-        """A unit's name, such as cores."""
-        return name
+    def formatted(self, value: Any, form: str) -> str:
+        """A number under a format of Python's."""
+        return format(value, form)
 
     def mark(self, value: float, text: str) -> str:
         """A formatted number as it stands in the sentence; a page adds the value behind it."""
         return text
 
+    def term(self, kind: str, code: str) -> str:
+        """The label of a code; a code without one is data of the study, and stays."""
+        label = TERMS[kind].get(code)
+        return self.text(code) if label is None else self.translate(label, {})
+
+    def said(self, message: str, numbers: Numbers) -> str:
+        """A message with its fields filled in."""
+        return type(self)(numbers).vformat(self.translate(message, numbers), (), numbers)
+
     def format_field(self, value: Any, format_spec: str) -> str:
         """Format one field by its kind."""
         if value is None:
             return "—"
+        if isinstance(value, Mapping):
+            return self.said(value["message"], value["numbers"])
+        if isinstance(value, list | tuple):
+            mark = "; " if any(isinstance(item, Mapping) for item in value) else ", "
+            return mark.join(self.format_field(item, format_spec) for item in value)
         if isinstance(value, str):
-            return value
+            return self.term(format_spec, value) if format_spec in TERMS else self.text(format(value, format_spec))
         if format_spec == "quantity":
-            scale, unit = float(self.numbers.get("scale") or 1), str(self.numbers.get("unit") or "")
+            scale, unit = self.numbers.get("scale") or 1, str(self.numbers.get("unit") or "")
+            assert isinstance(scale, int | float)
             amount = self.number(value / scale)
-            shown = self.unit("core" if (amount, unit) == ("1", "cores") else unit)
+            shown = self.term("unit", "core" if (amount, unit) == ("1", "cores") else unit)
             return f"{self.mark(value, amount)}{self.space}{shown}".strip()
         if format_spec == "percent":
             return f"{self.mark(value, self.number(value * 100))}{self.space}%"
-        return self.mark(value, self.number(float(value)))
+        return self.mark(value, self.formatted(value, format_spec) if format_spec else self.number(float(value)))
 
 
-def render(
-    template: str,
-    numbers: Numbers,
-    translate: Callable[[str], str] = str,
-    formatter: type[Plain] = Plain,
-) -> str:
-    """Translate a template and fill in its numbers; texts among them (an instrument's label) are translated too."""
-    words = {
-        key: translate(value) if isinstance(value, str) and value and key != "unit" else value
-        for key, value in numbers.items()
-    }
-    return formatter(words).vformat(translate(template), (), words)
+def render(template: str, numbers: Numbers, formatter: type[Plain] = Plain) -> str:
+    """A template in the formatter's language with its numbers filled in."""
+    return formatter(numbers).said(template, numbers)

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 
 __all__ = [
     "INSTRUMENTS",
@@ -236,7 +237,7 @@ def host_instrument(qemu_server: str | None) -> str:
 def instrument(name: str) -> Instrument:
     """Return an instrument by name; `DataError` names the known ones."""
     if name not in INSTRUMENTS:
-        raise DataError(f"unknown instrument {name!r}; known: {', '.join(INSTRUMENTS)}")
+        raise DataError(N_("unknown instrument {name!r}; known: {known}"), name=name, known=", ".join(INSTRUMENTS))
     return INSTRUMENTS[name]
 
 

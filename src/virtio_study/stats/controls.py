@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.stretch import Stretch
 
@@ -43,7 +44,7 @@ def controls(intervals: Iterable[Interval]) -> Controls:
     """
     known = list(intervals)
     if not known:
-        raise DataError("no negative control: no server and no stretch without a change was recorded")
+        raise DataError(N_("no negative control: no server and no stretch without a change was recorded"))
     # distance to the end of the interval on zero's side, so that asymmetric intervals count rightly
     distance = [abs(i.estimate) / (i.estimate - i.low if i.estimate > 0 else i.high - i.estimate) for i in known]
     alarms = sum(i.excludes(0.0) for i in known)

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.stats.interval import Interval, Sample, sample, t_quantile
 
 __all__ = ["difference", "ratio_limits", "relative_difference", "satterthwaite"]
@@ -46,7 +48,7 @@ def difference(before: ArrayLike, after: ArrayLike, confidence: float) -> Interv
     Welch, B. L. (1947). The generalization of "Student's" problem when several different population variances are
     involved. Biometrika 34, 28-35.
     """
-    side_before, side_after = sample(before, "before"), sample(after, "after")
+    side_before, side_after = sample(before, said(N_("before"))), sample(after, said(N_("after")))
     _refuse_constant(side_before, side_after)
     df = satterthwaite(side_before, side_after)
     error = float(np.sqrt(side_before.variance_of_mean + side_after.variance_of_mean))
@@ -94,7 +96,7 @@ def relative_difference(before: ArrayLike, after: ArrayLike, confidence: float) 
     Tamhane, A. C. & Logan, B. R. (2004). Finding the maximum safe dose level for heteroscedastic data.
     J. Biopharm. Stat. 14, 843-856.
     """
-    side_before, side_after = sample(before, "before"), sample(after, "after")
+    side_before, side_after = sample(before, said(N_("before"))), sample(after, said(N_("after")))
     _refuse_constant(side_before, side_after)
     limits = ratio_limits(side_before, side_after, confidence)
     if limits is None:
@@ -133,8 +135,10 @@ def ratio_limits(before: Sample, after: Sample, confidence: float) -> tuple[floa
 def _refuse_constant(before: Sample, after: Sample) -> None:
     if before.constant and after.constant:
         raise DataError(
-            "both sides are constant over boots (before {before}, after {after}): without spread there is no "
-            "interval; a value that never varies is an allocation or a stuck reading, not a measurement",
+            N_(
+                "both sides are constant over boots (before {before}, after {after}): without spread there is "
+                "no interval; a value that never varies is an allocation or a stuck reading, not a measurement"
+            ),
             before=before.mean,
             after=after.mean,
         )

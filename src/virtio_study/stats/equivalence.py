@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import ratio_limits, satterthwaite
 from virtio_study.stats.interval import Sample, sample
 from virtio_study.stats.series import ratio_of_series, share_below
@@ -70,7 +72,7 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
     Hauschke, D., Kieser, M., Diletti, E. & Burke, M. (1999). Stat. Med. 18, 93-105.
     """
     _check_margin(margin_relative)
-    side_before, side_after, limits = sample(before, "before"), sample(after, "after"), None
+    side_before, side_after, limits = sample(before, said(N_("before"))), sample(after, said(N_("after"))), None
     if side_before.constant and side_after.constant:
         inside = abs(side_after.mean - side_before.mean) <= margin_relative * side_before.mean
         p, method = float(not inside), "both sides constant over boots: compared directly"
@@ -116,7 +118,7 @@ def equivalent_series(before: Stretch, after: Stretch, margin_relative: float, c
         If the margin is not between 0 and 1, or as `series.difference_of_series`.
     """
     _check_margin(margin_relative)
-    first, second = present(before, "the side before"), present(after, "the side after")
+    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
     base, value, limits = float(first.mean()), float(second.mean()), None
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         inside = abs(value - base) <= margin_relative * base
@@ -143,7 +145,10 @@ def equivalent_series(before: Stretch, after: Stretch, margin_relative: float, c
 
 def _check_margin(margin_relative: float) -> None:
     if not 0 < margin_relative < 1:
-        raise DataError(f"the margin is {margin_relative:g}; expected a share between 0 and 1, such as 0.05")
+        raise DataError(
+            N_("the margin is {margin:g}; expected a share between 0 and 1, such as 0.05"),
+            margin=margin_relative,
+        )
 
 
 def _one_sided(before: Sample, after: Sample, ratio: float, sign: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.stats.interval import Interval, t_quantile
 from virtio_study.stats.stretch import BATCHES, batch
 
@@ -54,7 +55,11 @@ def two_levels(boots: Sequence[ArrayLike]) -> TwoLevels:
     """
     rows = [np.asarray(boot, dtype=np.float64) for boot in boots]
     if len(rows) < 2 or min(len(boot) for boot in rows) < 2 * BATCHES:
-        raise DataError(f"{len(rows)} boots of {[len(boot) for boot in rows]} rows; two boots of 24 rows are needed")
+        raise DataError(
+            N_("{boots} boots of {rows} rows; two boots of 24 rows are needed"),
+            boots=len(rows),
+            rows=[len(boot) for boot in rows],
+        )
     total = float(np.var([boot.mean() for boot in rows], ddof=1))
     within = float(np.mean([batch(boot).var(ddof=1) / BATCHES for boot in rows]))
     share = min(1.0, within / total) if total > 0 else 0.0
@@ -80,7 +85,7 @@ def variance_components(values: ArrayLike) -> tuple[list[float], list[float]]:
     """
     nested = np.asarray(values, dtype=np.float64)
     if min(nested.shape, default=0) < 2:
-        raise DataError(f"repetitions of shape {nested.shape}; at least two are needed at every level")
+        raise DataError(N_("repetitions of shape {shape}; at least two are needed at every level"), shape=nested.shape)
     biased, means = [], nested
     for _ in range(nested.ndim):
         biased.append(float(np.mean(means.var(axis=-1, ddof=1))))
@@ -111,7 +116,11 @@ def optimal_repetitions(costs: Sequence[float], unbiased: Sequence[float]) -> li
     Kalibera & Jones (2013), section 7.
     """
     if len(costs) != len(unbiased) or min(unbiased) <= 0 or min(costs) <= 0:
-        raise DataError(f"costs {list(costs)} and variances {list(unbiased)}: expected as many, each above 0")
+        raise DataError(
+            N_("costs {costs} and variances {unbiased}: expected as many, each above 0"),
+            costs=list(costs),
+            unbiased=list(unbiased),
+        )
     pairs = zip(costs[:-1], costs[1:], unbiased[:-1], unbiased[1:], strict=True)
     return [int(np.ceil(np.sqrt(upper / lower * below / above))) for upper, lower, above, below in pairs]
 
@@ -138,7 +147,7 @@ def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
     """
     seen = np.asarray(restarts, dtype=np.float64)
     if not len(seen) or not np.isfinite(seen).all():
-        raise DataError(f"{len(seen)} A/A differences: at least one finite number is needed")
+        raise DataError(N_("{count} A/A differences: at least one finite number is needed"), count=len(seen))
     half = t_quantile(len(seen), effect.confidence) * float(np.sqrt(np.mean(seen**2)))
     half = max(half, effect.high - effect.estimate, effect.estimate - effect.low)
     return Interval(
@@ -157,13 +166,19 @@ def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
 def _design(levels: ArrayLike, after: Sequence[bool]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     values, treated = np.asarray(levels, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if values.shape != treated.shape or values.ndim != 1:
-        raise DataError(f"{values.shape} levels and {treated.shape} labels; expected one of each a boot")
+        raise DataError(
+            N_("{levels} levels and {labels} labels; expected one of each a boot"),
+            levels=values.shape,
+            labels=treated.shape,
+        )
     if min(int(treated.sum()), int((1 - treated).sum())) < 2 or len(values) < 5:
         raise DataError(
-            f"{len(values)} boots, {int(treated.sum())} of them after; two a side and five in all are needed"
+            N_("{boots} boots, {after} of them after; two a side and five in all are needed"),
+            boots=len(values),
+            after=int(treated.sum()),
         )
     if not np.isfinite(values).all():
-        raise DataError("a boot has no finite level; leave it out, and say why")
+        raise DataError(N_("a boot has no finite level; leave it out, and say why"))
     return values, treated
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.stats.stretch import Array, Stretch
 
 __all__ = ["DAY_S", "FEWEST_DAYS", "same_hours", "whole_days", "without_daily_cycle"]
@@ -36,8 +37,11 @@ def whole_days(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
         # rounded down, so that nearly two days do not read as two
         covered = [int((side.end_s - side.start_s) / DAY_S * 100) / 100 for side in (before, after)]
         raise DataError(
-            "not enough data: {before} and {after} days before and after; at least {fewest} whole days a side are "
-            "needed, because nothing in one day tells a change from the difference between two days",
+            N_(
+                "not enough data: {before} and {after} days before and after; at least {fewest} whole days a "
+                "side are needed, because nothing in one day tells a change from the difference between two "
+                "days"
+            ),
             before=covered[0],
             after=covered[1],
             fewest=FEWEST_DAYS,

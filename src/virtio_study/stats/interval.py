@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said
 
 __all__ = ["Interval", "Sample", "sample", "t_quantile"]
 
@@ -52,7 +54,7 @@ class Sample:
         return self.variance == 0.0
 
 
-def sample(values: ArrayLike, name: str, minimum: int = 2) -> Sample:
+def sample(values: ArrayLike, name: str | Said, minimum: int = 2) -> Sample:
     """Check the values of one side and summarise them.
 
     Parameters
@@ -71,21 +73,35 @@ def sample(values: ArrayLike, name: str, minimum: int = 2) -> Sample:
     """
     array: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise DataError(f"{name}: expected one value a boot, got an array of shape {array.shape}")
+        raise DataError(
+            N_("{name}: expected one value a boot, got an array of shape {shape}"), name=name, shape=array.shape
+        )
     if len(array) < minimum:
         raise DataError(
-            "{name}: boots with a value: {boots}; at least {fewest} are needed, because the spread between boots is "
-            "what an interval is made of; record more boots",
+            N_(
+                "{name}: boots with a value: {boots}; at least {fewest} are needed, because the spread between "
+                "boots is what an interval is made of; record more boots"
+            ),
             name=name,
             boots=len(array),
             fewest=minimum,
         )
     wrong = np.flatnonzero(~np.isfinite(array))
     if len(wrong):
-        raise DataError(f"{name}: boot {wrong[0]} has no finite value ({array[wrong[0]]}); leave it out, and say why")
+        raise DataError(
+            N_("{name}: boot {boot} has no finite value ({value}); leave it out, and say why"),
+            name=name,
+            boot=wrong[0],
+            value=array[wrong[0]],
+        )
     wrong = np.flatnonzero(array < 0)
     if len(wrong):
-        raise DataError(f"{name}: boot {wrong[0]} is {array[wrong[0]]:g}; CPU, RAM and load cannot be negative")
+        raise DataError(
+            N_("{name}: boot {boot} is {value:g}; CPU, RAM and load cannot be negative"),
+            name=name,
+            boot=wrong[0],
+            value=array[wrong[0]],
+        )
     # equal values can leave a rounding error in the variance; a constant must come out as exactly that
     if array.min() == array.max():
         return Sample(float(array[0]), 0.0, len(array))
@@ -97,5 +113,7 @@ def t_quantile(df: float, confidence: float) -> float:
     from scipy.special import stdtrit
 
     if not 0.5 < confidence < 1:
-        raise DataError(f"confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95")
+        raise DataError(
+            N_("confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95"), confidence=confidence
+        )
     return float(stdtrit(df, (1 + confidence) / 2))

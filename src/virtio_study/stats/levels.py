@@ -5,6 +5,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.stats.interval import Interval, sample, t_quantile
 from virtio_study.stats.stretch import PEAK_QUANTILE, Stretch, stretch
 
@@ -35,15 +37,25 @@ def boot_levels(clean: pd.DataFrame, column: str, peak_quantile: float = PEAK_QU
     """
     for name in ("replicate", "period", column):
         if name not in clean.columns:
-            raise DataError(f"column {name!r} is missing; clean the recordings first (2_clean)")
+            raise DataError(N_("column {name!r} is missing; clean the recordings first (2_clean)"), name=name)
     if not 0 < peak_quantile <= 1:
-        raise DataError(f"the quantile of the peak is {peak_quantile:g}; expected more than 0 and at most 1")
+        raise DataError(
+            N_("the quantile of the peak is {peak_quantile:g}; expected more than 0 and at most 1"),
+            peak_quantile=peak_quantile,
+        )
     values = clean[column].astype("float64")
     if values.isna().all():
-        raise DataError(f"column {column!r} was not measured in any row; take it out of the study's metrics")
+        raise DataError(
+            N_("column {column!r} was not measured in any row; take it out of the study's metrics"), column=column
+        )
     if (values < 0).any():
         row = int(np.flatnonzero(values < 0)[0])
-        raise DataError(f"row {row}, column {column!r} is {values.iloc[row]:g}; it cannot be negative")
+        raise DataError(
+            N_("row {row}, column {column!r} is {value:g}; it cannot be negative"),
+            row=row,
+            column=column,
+            value=values.iloc[row],
+        )
     steady = values.where(clean["period"] == "steady")
     rows = [
         _one_boot(str(replicate), np.asarray(boot, dtype=np.float64), peak_quantile)
@@ -80,7 +92,7 @@ def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
     DataError
         If there are fewer than two boots, or a value is NaN or negative.
     """
-    side = sample(means, "level over boots")
+    side = sample(means, said(N_("level over boots")))
     critical = t_quantile(side.n - 1, confidence)
     half = critical * float(np.sqrt(side.variance_of_mean))
     method = "constant over boots: no spread to make an interval of" if side.constant else "Student t over boots"
@@ -97,7 +109,7 @@ def mean_change(changes: ArrayLike, confidence: float) -> Interval:
     """
     values = np.asarray(changes, dtype=np.float64)
     if len(values) < 2:
-        raise DataError(f"{len(values)} boots with a change; at least two are needed for an interval")
+        raise DataError(N_("{count} boots with a change; at least two are needed for an interval"), count=len(values))
     half = t_quantile(len(values) - 1, confidence) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
     mean = float(values.mean())
     return Interval(
@@ -105,7 +117,7 @@ def mean_change(changes: ArrayLike, confidence: float) -> Interval:
     )
 
 
-def steady_stretch(clean: pd.DataFrame, column: str, name: str) -> Stretch:
+def steady_stretch(clean: pd.DataFrame, column: str, name: str | Said) -> Stretch:
     """Steady rows of one recording on their regular grid; rows between them that may not be analysed are NaN.
 
     Parameters
@@ -124,6 +136,6 @@ def steady_stretch(clean: pd.DataFrame, column: str, name: str) -> Stretch:
     """
     steady = clean[clean["period"] == "steady"]
     if steady.empty:
-        raise DataError("{name}: no steady state was reached; nothing may be averaged", name=name)
+        raise DataError(N_("{name}: no steady state was reached; nothing may be averaged"), name=name)
     ends = (steady["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
     return stretch(ends.to_numpy(), steady[column].to_numpy(dtype=np.float64), steady["step_s"].to_numpy(), name)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Array, Stretch, present
@@ -17,7 +19,7 @@ def welch_rows(before: Stretch, after: Stretch, confidence: float) -> Interval:
     """Welch's t on rows, as if they were independent; see `series.difference_of_series` for shapes and errors."""
     from scipy.stats import ttest_ind
 
-    first, second = present(before, "the side before"), present(after, "the side after")
+    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
     interval = ttest_ind(second, first, equal_var=False).confidence_interval(confidence)
     return _interval(first, second, interval.low, interval.high, confidence, "Welch t on rows")
 
@@ -31,7 +33,7 @@ def hac(before: Stretch, after: Stretch, confidence: float) -> Interval:
     """
     from statsmodels.regression.linear_model import OLS
 
-    first, second = present(before, "the side before"), present(after, "the side after")
+    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
     values = np.concatenate([first, second])
     step = np.concatenate([np.zeros_like(first), np.ones_like(second)])
     lags = int(4 * (len(values) / 100) ** (2 / 9))
@@ -52,7 +54,7 @@ def stationary_bootstrap(before: Stretch, after: Stretch, confidence: float) -> 
     """
     from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
-    first, second = present(before, "the side before"), present(after, "the side after")
+    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
     draws = []
     for seed, values in enumerate((first, second)):
         block = 1.0 if np.ptp(values) == 0 else float(optimal_block_length(values)["stationary"].iloc[0])

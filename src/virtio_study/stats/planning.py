@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import satterthwaite
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.interval import Sample, sample, t_quantile
@@ -56,9 +58,9 @@ def detectable(before: ArrayLike, after: ArrayLike, confidence: float, power: fl
     Cohen, J. (1988). Statistical power analysis for the behavioral sciences, ch. 2, with Welch's t and Satterthwaite's
     df. It is a property of the design and says nothing of the result: Hoenig & Heisey (2001). Am. Stat. 55, 19-24.
     """
-    first, second = sample(before, "before"), sample(after, "after")
+    first, second = sample(before, said(N_("before"))), sample(after, said(N_("after")))
     if first.constant and second.constant:
-        raise DataError("both sides are constant over boots: any difference would be shown")
+        raise DataError(N_("both sides are constant over boots: any difference would be shown"))
     return _detectable(first, second, confidence, power)
 
 
@@ -87,14 +89,14 @@ def plan_boots(pilot: ArrayLike, boots: Sequence[int], drop: float, confidence: 
     DataError
         With fewer than three boots in the pilot, a constant pilot, or a drop outside 0 to 1.
     """
-    side = sample(pilot, "the pilot", minimum=3)
+    side = sample(pilot, said(N_("the pilot")), minimum=3)
     if side.constant:
-        raise DataError("the pilot's boots are all equal: nothing to plan with; was the metric measured?")
+        raise DataError(N_("the pilot's boots are all equal: nothing to plan with; was the metric measured?"))
     _check_drop(drop)
     found = []
     for number in boots:
         if number < 2:
-            raise DataError(f"{number} boots a side: at least two are needed for an interval")
+            raise DataError(N_("{number} boots a side: at least two are needed for an interval"), number=number)
         later = Sample(side.mean, side.variance, number)
         error = float(np.sqrt(2 * later.variance_of_mean))
         df = 2.0 * (number - 1)
@@ -151,15 +153,21 @@ def plan_days(pilot: Stretch, days: Sequence[int], drop: float, confidence: floa
     whole = len(pilot.values) // rows
     if whole < FEWEST_PILOT_DAYS:
         raise DataError(
-            f"not enough data: the pilot has {whole} whole days; at least {FEWEST_PILOT_DAYS} are needed to plan with"
+            N_("not enough data: the pilot has {whole} whole days; at least {fewest} are needed to plan with"),
+            whole=whole,
+            fewest=FEWEST_PILOT_DAYS,
         )
     level = float(np.nanmean(pilot.values[: whole * rows]))
     if not level > 0:
-        raise DataError("the pilot is zero throughout: nothing to plan with")
+        raise DataError(N_("the pilot is zero throughout: nothing to plan with"))
     found = []
     for number in days:
         if number < FEWEST_DAYS:
-            raise DataError(f"{number} days a side: at least {FEWEST_DAYS} whole days a side are needed")
+            raise DataError(
+                N_("{number} days a side: at least {fewest} whole days a side are needed"),
+                number=number,
+                fewest=FEWEST_DAYS,
+            )
         scale = min(number, whole // 2)
         half = _half_width(pilot, scale, whole, confidence) * (number / scale) ** GROWTH
         found.append(_plan(number, half, level, drop, confidence))
@@ -194,4 +202,6 @@ def enough(plans: Sequence[Plan], power: float = 0.8) -> Plan | None:
 
 def _check_drop(drop: float) -> None:
     if not 0 < drop < 1:
-        raise DataError(f"the fall to be detected is {drop:g}; expected a share between 0 and 1, such as 0.3")
+        raise DataError(
+            N_("the fall to be detected is {drop:g}; expected a share between 0 and 1, such as 0.3"), drop=drop
+        )

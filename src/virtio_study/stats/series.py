@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.stats.interval import Interval, t_quantile
 from virtio_study.stats.stretch import BATCHES, Array, Statistic, Stretch, batch, present, refuse_overlap, statistic_of
 
@@ -147,7 +149,7 @@ def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "me
     DataError
         "not enough data" with fewer than 24 rows or more than 5 % of the rows missing.
     """
-    values = present(side, "the series")
+    values = present(side, said(N_("the series")))
     estimate, one = statistic_of(values, statistic), _side(batch(values, statistic))
     if one.constant:
         method = "constant in every batch: no spread to make an interval of"
@@ -186,9 +188,11 @@ def difference_of_series(
     refuse_overlap(before, after)
     if statistic == "peak" and before.step_s != after.step_s:
         raise DataError(
-            f"peaks of rows of {before.step_s:g} s and {after.step_s:g} s cannot be compared: longer rows hide peaks"
+            N_("peaks of rows of {before:g} s and {after:g} s cannot be compared: longer rows hide peaks"),
+            before=before.step_s,
+            after=after.step_s,
         )
-    first, second = present(before, "the side before"), present(after, "the side after")
+    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
     return difference_of_batches(
         (statistic_of(first, statistic), batch(first, statistic), batch(first, statistic, 2)),
         (statistic_of(second, statistic), batch(second, statistic), batch(second, statistic, 2)),
@@ -223,15 +227,17 @@ def work_difference(
     """
     refuse_overlap(before, after)
     sides = []
-    for name, spent, work in (("before", before, before_work), ("after", after, after_work)):
+    named = (N_("the side before"), before, before_work), (N_("the side after"), after, after_work)
+    for side, spent, work in named:
+        name = said(side)
         if (spent.start_s, spent.step_s, len(spent.values)) != (work.start_s, work.step_s, len(work.values)):
-            raise DataError(f"spending and work of the side {name} are not the same rows")
+            raise DataError(N_("spending and work of {name} are not the same rows"), name=name)
         both = spent.values + work.values
         kept = ~np.isnan(both)
-        present(Stretch(both, spent.start_s, spent.step_s), f"the side {name}")
+        present(Stretch(both, spent.start_s, spent.step_s), name)
         done, paid = work.values[kept], spent.values[kept]
         if (batch(done) <= 0).any():
-            raise DataError(f"not enough data: a twelfth of the side {name} has no work to divide by")
+            raise DataError(N_("not enough data: a twelfth of {name} has no work to divide by"), name=name)
         sides.append((float(paid.mean() / done.mean()), batch(paid) / batch(done), _halves(paid, done)))
     return difference_of_batches(sides[0], sides[1], confidence)
 
@@ -254,8 +260,10 @@ def difference_of_batches(
     one, two = _side(batches_before), _side(batches_after)
     if one.constant and two.constant:
         raise DataError(
-            "both sides are constant (before {before}, after {after}): without spread there is no interval; "
-            "a value that never varies is an allocation or a stuck reading, not a measurement",
+            N_(
+                "both sides are constant (before {before}, after {after}): without spread there is no "
+                "interval; a value that never varies is an allocation or a stuck reading, not a measurement"
+            ),
             before=low_side,
             after=high_side,
         )
@@ -285,7 +293,7 @@ def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float) ->
     first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     variances = np.array([first.var(ddof=1) / 2, second.var(ddof=1) / 2])
     if variances.sum() == 0:
-        raise DataError("the halves of each side are equal to the last digit: without spread there is no bound")
+        raise DataError(N_("the halves of each side are equal to the last digit: without spread there is no bound"))
     relative = variances / variances.sum()
     df = float(1 / (relative**2).sum())
     half = t_quantile(df, confidence) * float(np.sqrt(variances.sum()))
@@ -349,10 +357,10 @@ class _Fitted:
 
 
 def _fitted(before: Stretch, after: Stretch) -> _Fitted:
-    first, second = present(before, "the side before"), present(after, "the side after")
+    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
     one, two = _side(batch(first)), _side(batch(second))
     if one.constant and two.constant:
-        raise DataError("both sides are constant: without spread there is no interval")
+        raise DataError(N_("both sides are constant: without spread there is no interval"))
     return _Fitted(float(first.mean()), float(second.mean()), one, two, _weights(one, two))
 
 
@@ -385,5 +393,7 @@ def _fieller_limit(fitted: _Fitted, confidence: float, sign: float) -> float:
 
 def _upper(confidence: float) -> float:
     if not 0.5 < confidence < 1:
-        raise DataError(f"confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95")
+        raise DataError(
+            N_("confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95"), confidence=confidence
+        )
     return (1 + confidence) / 2

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said
 
 __all__ = [
     "BATCHES",
@@ -55,7 +57,7 @@ class Stretch:
         return float(np.isnan(self.values).mean())
 
 
-def stretch(end_s: ArrayLike, values: ArrayLike, step_s: ArrayLike, name: str = "series") -> Stretch:
+def stretch(end_s: ArrayLike, values: ArrayLike, step_s: ArrayLike, name: str | Said = "series") -> Stretch:
     """Put the rows of one series on a regular grid; missing rows become NaN.
 
     Parameters
@@ -78,22 +80,39 @@ def stretch(end_s: ArrayLike, values: ArrayLike, step_s: ArrayLike, name: str = 
     times, numbers = np.asarray(end_s, dtype=np.float64), np.asarray(values, dtype=np.float64)
     steps = np.unique(np.asarray(step_s, dtype=np.float64))
     if times.shape != numbers.shape or times.ndim != 1:
-        raise DataError(f"{name}: {times.shape} times and {numbers.shape} values; expected as many of each, in a row")
+        raise DataError(
+            N_("{name}: {times} times and {values} values; expected as many of each, in a row"),
+            name=name,
+            times=times.shape,
+            values=numbers.shape,
+        )
     if not len(times):
-        raise DataError(f"{name}: no rows; record first")
+        raise DataError(N_("{name}: no rows; record first"), name=name)
     if len(steps) != 1 or not steps[0] > 0:
         shown = ", ".join(f"{step:g} s" for step in steps[:4])
-        raise DataError(f"{name}: rows of different steps ({shown}); analyse each resolution by itself")
+        raise DataError(
+            N_("{name}: rows of different steps ({steps}); analyse each resolution by itself"), name=name, steps=shown
+        )
     step = float(steps[0])
     if np.isnan(numbers).all():
-        raise DataError(f"{name}: no row has a value; was it measured?")
+        raise DataError(N_("{name}: no row has a value; was it measured?"), name=name)
     wrong = np.flatnonzero(np.isinf(numbers) | (numbers < 0))
     if len(wrong):
-        raise DataError(f"{name}: row {wrong[0]} is {numbers[wrong[0]]:g}; CPU, RAM and load are finite and at least 0")
+        raise DataError(
+            N_("{name}: row {row} is {value:g}; CPU, RAM and load are finite and at least 0"),
+            name=name,
+            row=wrong[0],
+            value=numbers[wrong[0]],
+        )
     place = np.rint((times - times[0]) / step).astype(np.int64)
     if (np.diff(times) <= 0).any() or (np.diff(place) <= 0).any():
         row = int(np.flatnonzero((np.diff(times) <= 0) | (np.diff(place) <= 0))[0]) + 1
-        raise DataError(f"{name}: row {row} does not come a whole step ({step:g} s) after the row before it")
+        raise DataError(
+            N_("{name}: row {row} does not come a whole step ({step:g} s) after the row before it"),
+            name=name,
+            row=row,
+            step=step,
+        )
     grid = np.full(int(place[-1]) + 1, np.nan)
     grid[place] = numbers
     return Stretch(grid, float(times[0]) - step, step)
@@ -115,20 +134,22 @@ def statistic_of(values: Array, statistic: Statistic) -> float:
     return float(np.quantile(values, 0.5 if statistic == "median" else PEAK_QUANTILE))
 
 
-def present(side: Stretch, name: str) -> Array:
+def present(side: Stretch, name: str | Said) -> Array:
     """Values without gaps, after the checks that every answer needs."""
     values = side.values[~np.isnan(side.values)]
     if len(values) < FEWEST_ROWS:
         raise DataError(
-            "not enough data: {name} has {rows} rows with a value; at least {fewest} are needed",
+            N_("not enough data: {name} has {rows} rows with a value; at least {fewest} are needed"),
             name=name,
             rows=len(values),
             fewest=FEWEST_ROWS,
         )
     if side.missing > MOST_MISSING:
         raise DataError(
-            "not enough data: {share:percent} of the rows of {name} are missing, more than {most:percent}; choose a "
-            "stretch without gaps",
+            N_(
+                "not enough data: {share:percent} of the rows of {name} are missing, more than {most:percent}; "
+                "choose a stretch without gaps"
+            ),
             share=side.missing,
             name=name,
             most=MOST_MISSING,
@@ -141,6 +162,6 @@ def refuse_overlap(before: Stretch, after: Stretch) -> None:
     if before.start_s < after.end_s and after.start_s < before.end_s:
         shared = min(before.end_s, after.end_s) - max(before.start_s, after.start_s)
         raise DataError(
-            "the sides overlap by {shared} s; a row belongs to one side only: mend the windows of the study",
+            N_("the sides overlap by {shared} s; a row belongs to one side only: mend the windows of the study"),
             shared=float(shared),
         )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.stats.interval import Interval, t_quantile
 
 __all__ = ["Synthesis", "false_discoveries", "synthesise"]
@@ -82,15 +83,24 @@ def synthesise(effects: ArrayLike, standard_errors: ArrayLike, confidence: float
 def _checked(effects: ArrayLike, errors: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     values, spreads = np.asarray(effects, dtype=np.float64), np.asarray(errors, dtype=np.float64)
     if values.ndim != 1 or values.shape != spreads.shape:
-        raise DataError(f"{values.shape} effects and {spreads.shape} standard errors; expected one of each a server")
+        raise DataError(
+            N_("{effects} effects and {errors} standard errors; expected one of each a server"),
+            effects=values.shape,
+            errors=spreads.shape,
+        )
     if len(values) < 2:
-        raise DataError(f"{len(values)} server: a synthesis needs at least two")
+        raise DataError(N_("{count} server: a synthesis needs at least two"), count=len(values))
     wrong = np.flatnonzero(~np.isfinite(values) | ~np.isfinite(spreads) | ~(spreads > 0))
     if len(wrong):
         place = int(wrong[0])
         raise DataError(
-            f"server {place}: effect {values[place]:g} with standard error {spreads[place]:g}; expected finite numbers "
-            "and an error above 0"
+            N_(
+                "server {place}: effect {effect:g} with standard error {error:g}; expected finite numbers "
+                "and an error above 0"
+            ),
+            place=place,
+            effect=values[place],
+            error=spreads[place],
         )
     return values, spreads
 
@@ -132,5 +142,9 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
 
     wrong = [value for value in p_values if not 0 <= value <= 1]
     if wrong or not 0 < rate < 1:
-        raise DataError(f"p value {wrong[0] if wrong else ''} or rate {rate:g}: expected numbers between 0 and 1")
+        raise DataError(
+            N_("p value {value} or rate {rate:g}: expected numbers between 0 and 1"),
+            value=wrong[0] if wrong else "",
+            rate=rate,
+        )
     return [bool(value <= rate) for value in false_discovery_control(list(p_values))] if p_values else []
