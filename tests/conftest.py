@@ -13,6 +13,9 @@ import pytest
 from virtio_study import recording
 from virtio_study.study import Study, load_study
 
+# What tests expect is English, whatever language the developer's terminal speaks.
+os.environ["VIRTIO_STUDY_LANGUAGE"] = "en"
+
 PROTOCOL = """\
 title: {en: A small study, es: Un estudio pequeño}
 source: recordings

@@ -4,68 +4,76 @@ from pathlib import Path
 
 import click
 
+from virtio_study.cli.speaking import Group
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.spoken import _, told
+
 __all__ = ["files"]
 
 FILE = click.Path(path_type=Path)
 VERSION = click.option(
-    "--qemu-server", metavar="VERSION", help="Version of qemu-server on the host; it tells how memory was measured."
+    "--qemu-server", metavar="VERSION", help=N_("Version of qemu-server on the host; it tells how memory was measured.")
 )
-NODE = click.option("--node", help="Node whose CPU is set beside the servers' (not needed where there is only one).")
+NODE = click.option(
+    "--node", help=N_("Node whose CPU is set beside the servers' (not needed where there is only one).")
+)
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    help=N_(
+        "Record servers from files: saved answers of the API, RRD, rrddata, CSV, InfluxDB, Prometheus.\n\n"
+        "The windows in study.yaml say which driver configuration was in force when (saved answers show it "
+        "themselves). Files are kept, compressed, in the study's raw/ folder. A recording that is there "
+        "already is never rewritten."
+    ),
+)
 def files() -> None:
-    """Record servers from files: saved answers of the API, RRD, rrddata, CSV, InfluxDB, Prometheus.
-
-    The windows in study.yaml say which driver configuration was in force when (saved answers show it themselves). Files
-    are kept, compressed, in the study's raw/ folder. A recording that is there already is never rewritten.
-    """
+    """Record servers from files: saved answers of the API, RRD, rrddata, CSV, InfluxDB, Prometheus."""
 
 
-@files.command()
+@files.command(help=N_("Record from RRD files (needs rrdtool).\n\nFOLDER is a copy of a host's /var/lib/rrdcached/db."))
 @click.argument("study")
 @click.argument("folder", type=FILE)
 @NODE
 @VERSION
 def rrd(study: str, folder: Path, node: str | None, qemu_server: str | None) -> None:
-    """Record from RRD files (needs rrdtool).
-
-    FOLDER is a copy of a host's /var/lib/rrdcached/db.
-    """
     from virtio_study.sources.files.importers import import_rrd
     from virtio_study.study import load_study
 
     _report(import_rrd(load_study(study), folder, node, qemu_server))
 
 
-@files.command()
+@files.command(
+    help=N_(
+        "Record from saved rrddata answers.\n\n"
+        "ANSWERS are JSON of one SERVER with cf AVERAGE (the default), as from pvesh get "
+        "/nodes/NODE/qemu/VMID/rrddata --timeframe day --output-format json, or from the API."
+    )
+)
 @click.argument("study")
 @click.argument("server")
 @click.argument("answers", type=FILE, nargs=-1, required=True)
 @VERSION
 def rrddata(study: str, server: str, answers: tuple[Path, ...], qemu_server: str | None) -> None:
-    """Record from saved rrddata answers.
-
-    ANSWERS are JSON of one SERVER with cf AVERAGE (the default), as from pvesh get /nodes/NODE/qemu/VMID/rrddata
-    --timeframe day --output-format json, or from the API.
-    """
     from virtio_study.sources.files.importers import import_rrddata
     from virtio_study.study import load_study
 
     _report(import_rrddata(load_study(study), server, answers, qemu_server))
 
 
-@files.command()
+@files.command(
+    help=N_(
+        "Record from saved answers of the API.\n\n"
+        "SAVED are JSON lines (plain or .zst) with t, path, status and body; without SAVED, what collect and "
+        "watch stored. Which driver configuration was in force when is found in them, and compared with the "
+        "disk, nic and balloon_driver of the study's driver_configs."
+    )
+)
 @click.argument("study")
 @click.argument("saved", type=FILE, nargs=-1)
 @VERSION
 def answers(study: str, saved: tuple[Path, ...], qemu_server: str | None) -> None:
-    """Record from saved answers of the API.
-
-    SAVED are JSON lines (plain or .zst) with t, path, status and body; without SAVED, what collect and watch stored.
-    Which driver configuration was in force when is found in them, and compared with the disk, nic and balloon_driver of
-    the study's driver_configs.
-    """
     from virtio_study.sources.api.response_log import stored
     from virtio_study.sources.responses import import_answers
     from virtio_study.study import load_study
@@ -74,32 +82,30 @@ def answers(study: str, saved: tuple[Path, ...], qemu_server: str | None) -> Non
     _report(import_answers(protocol, saved or stored(protocol.folder), qemu_server))
 
 
-@files.command()
+@files.command(help=N_("Record from a CSV file.\n\nTABLE is text in UTF-8 with a line of names, of one SERVER."))
 @click.argument("study")
 @click.argument("server")
 @click.argument("table", type=FILE)
-@click.option("--mapping", type=FILE, required=True, help="YAML file: which column is what, in which unit and zone.")
+@click.option(
+    "--mapping", type=FILE, required=True, help=N_("YAML file: which column is what, in which unit and zone.")
+)
 def csv(study: str, server: str, table: Path, mapping: Path) -> None:
-    """Record from a CSV file.
-
-    TABLE is text in UTF-8 with a line of names, of one SERVER.
-    """
     from virtio_study.sources.files.importers import import_csv
     from virtio_study.study import load_study
 
     _report(import_csv(load_study(study), server, table, mapping))
 
 
-@files.command()
+@files.command(
+    help=N_(
+        "Record from InfluxDB dumps.\n\nDUMPS are in line protocol, as Proxmox VE's external metric server wrote it."
+    )
+)
 @click.argument("study")
 @click.argument("dumps", type=FILE, nargs=-1, required=True)
 @NODE
 @VERSION
 def influx(study: str, dumps: tuple[Path, ...], node: str | None, qemu_server: str | None) -> None:
-    """Record from InfluxDB dumps.
-
-    DUMPS are in line protocol, as Proxmox VE's external metric server wrote it.
-    """
     from virtio_study.sources.files.importers import import_dump
     from virtio_study.sources.files.influx import read_influx
     from virtio_study.study import load_study
@@ -108,17 +114,20 @@ def influx(study: str, dumps: tuple[Path, ...], node: str | None, qemu_server: s
     _report(import_dump(protocol, read_influx(dumps), dumps, "influx", node, qemu_server))
 
 
-@files.command()
+@files.command(
+    help=N_(
+        "Record from Prometheus dumps.\n\n"
+        "DUMPS are JSON of the query API over a range, or text of promtool tsdb dump, with the metrics of "
+        "prometheus-pve-exporter."
+    )
+)
 @click.argument("study")
 @click.argument("dumps", type=FILE, nargs=-1, required=True)
 @NODE
-@click.option("--match", multiple=True, metavar="LABEL=VALUE", help="Only series with this label (may be repeated).")
+@click.option(
+    "--match", multiple=True, metavar="LABEL=VALUE", help=N_("Only series with this label (may be repeated).")
+)
 def prometheus(study: str, dumps: tuple[Path, ...], node: str | None, match: tuple[str, ...]) -> None:
-    """Record from Prometheus dumps.
-
-    DUMPS are JSON of the query API over a range, or text of promtool tsdb dump, with the metrics of
-    prometheus-pve-exporter.
-    """
     from virtio_study.sources.files.importers import import_dump
     from virtio_study.sources.files.prometheus import read_prometheus
     from virtio_study.study import load_study
@@ -131,10 +140,12 @@ def prometheus(study: str, dumps: tuple[Path, ...], node: str | None, match: tup
 def _label(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign:
-        raise click.BadParameter(f"{text!r}: expected LABEL=VALUE, such as instance=pve1", param_hint="--match")
+        raise click.BadParameter(
+            _("{text!r}: expected LABEL=VALUE, such as instance=pve1", text=text), param_hint="--match"
+        )
     return name, value
 
 
 def _report(written: list[tuple[str, str]]) -> None:
     for place, note in written:
-        click.echo(f"{place}: {note}")
+        click.echo(f"{place}: {told(note)}")

@@ -5,51 +5,68 @@ from typing import TypeVar
 
 import click
 
+from virtio_study.cli.speaking import Group
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.spoken import _, ngettext
+
 __all__ = ["lab"]
 
 Item = TypeVar("Item")
 
 
-@click.group()
+@click.group(cls=Group, help=N_("Record real QEMU guests (needs Debian's qemu-system-x86; no root, no hypervisor)."))
 def lab() -> None:
     """Record real QEMU guests (needs Debian's qemu-system-x86; no root, no hypervisor)."""
 
 
-@lab.command()
+@lab.command(
+    help=N_(
+        "Run and record every boot of the study that is not recorded yet.\n\n"
+        "It can be ended at any moment: finished boots are kept and never run again."
+    )
+)
 @click.argument("study")
 def record(study: str) -> None:
-    """Run and record every boot of the study that is not recorded yet.
-
-    It can be ended at any moment: finished boots are kept and never run again.
-    """
     from virtio_study.lab.experiment import record as record_study
 
-    boots = record_study(study, progress=lambda slots: _bar(slots, "slot"))
-    click.echo(f"{study}: {boots} boots run; next: virtio-study run {study}")
+    boots = record_study(study, progress=lambda slots: _bar(slots, _("slot")))
+    text = ngettext(
+        "{boots} boot of {study} run; next: virtio-study run {study}",
+        "{boots} boots of {study} run; next: virtio-study run {study}",
+        boots,
+        boots=boots,
+        study=study,
+    )
+    click.echo(text)
 
 
-@lab.command()
+@lab.command(help=N_("Count device-register accesses per operation, device by device, into the study's counts.json."))
 @click.argument("study")
 def count(study: str) -> None:
-    """Count device-register accesses per operation, device by device, into the study's counts.json."""
     from virtio_study.lab.counts import count as count_study
 
-    result = count_study(study, progress=lambda operations: _bar(operations, "operation"))
+    result = count_study(study, progress=lambda operations: _bar(operations, _("operation")))
     for row in result["rows"]:
         values = ", ".join(f"{value:.2f}" for value in row["boots"])
         click.echo(f"{row['device']:12} {row['operation']:24} {values}")
 
 
-@lab.command()
+@lab.command(help=N_("Find out by booting which accelerator works here."))
 @click.argument("study")
 def probe(study: str) -> None:
-    """Find out by booting which accelerator works here."""
     from virtio_study.lab.guest import build_guest
     from virtio_study.lab.machine import probe as probe_accelerator
     from virtio_study.study import load_study
 
     found = probe_accelerator(build_guest(load_study(study).folder / "guest"))
-    click.echo(f"{found.name} (kernel module {found.kernel_module or 'none'}): {found.reason}")
+    click.echo(
+        _(
+            "{name} (kernel module {module}): {reason}",
+            name=found.name,
+            module=found.kernel_module or _("none"),
+            reason=found.reason,
+        )
+    )
 
 
 def _bar(items: list[Item], unit: str) -> Iterator[Item]:

@@ -8,22 +8,29 @@ from typing import Any
 
 import click
 
+from virtio_study.cli.speaking import Command
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.spoken import _, ngettext, told
+
 __all__ = ["collect", "doctor", "inventory", "new", "watch"]
 
 PARTIAL, FOUND_FAULTS = 3, 1
+STATUSES = {"pass": N_("pass"), "warn": N_("warn"), "fail": N_("fail")}
 FILE = click.Path(path_type=Path)
 ENDPOINT = (
-    click.option("--host", help="Name or address of the host; not needed on the host itself, with --backend local."),
-    click.option("--port", type=click.IntRange(1, 65535), help="Default: 8006, of SSH 22."),
-    click.option("--ca-file", type=FILE, help="Copy of its /etc/pve/pve-root-ca.pem."),
-    click.option("--fingerprint", help="SHA-256 fingerprint of its certificate, as AB:CD:..."),
+    click.option(
+        "--host", help=N_("Name or address of the host; not needed on the host itself, with --backend local.")
+    ),
+    click.option("--port", type=click.IntRange(1, 65535), help=N_("Default: 8006, of SSH 22.")),
+    click.option("--ca-file", type=FILE, help=N_("Copy of its /etc/pve/pve-root-ca.pem.")),
+    click.option("--fingerprint", help=N_("SHA-256 fingerprint of its certificate, as AB:CD:...")),
     click.option(
         "--backend",
         type=click.Choice(["https", "local", "openssh"]),
-        help="How to ask: https (default), or pvesh on this machine or over SSH.",
+        help=N_("How to ask: https (default), or pvesh on this machine or over SSH."),
     ),
-    click.option("--user", help="User of SSH; default: root."),
-    click.option("--ssh-config", type=FILE, help="Configuration file of SSH, if not the user's own."),
+    click.option("--user", help=N_("User of SSH; default: root.")),
+    click.option("--ssh-config", type=FILE, help=N_("Configuration file of SSH, if not the user's own.")),
 )
 
 
@@ -37,7 +44,7 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
         names = ("host", "port", "ca_file", "fingerprint", "backend", "user", "ssh_config")
         told = {name: value for name in names if (value := given.pop(name)) is not None}
         if "host" not in told and told.get("backend") != "local":
-            raise click.UsageError("Missing option '--host'.")
+            raise click.UsageError(_("Missing option '--host'."))
         for name in ("ca_file", "ssh_config"):
             if name in told:
                 told[name] = told[name].resolve()
@@ -53,16 +60,18 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    help=N_(
+        "Write the study.yaml of a new study from a live host.\n\n"
+        "FOLDER is that of the study, such as data/mine; VMIDS are the numbers of its servers. Without VMIDS "
+        "the servers of the host are listed, with the classes of their devices."
+    ),
+)
 @click.argument("folder", type=FILE)
 @click.argument("vmids", type=click.IntRange(min=100), nargs=-1)
 @at_endpoint
 def new(folder: Path, vmids: tuple[int, ...], endpoint: Any) -> None:
-    """Write the study.yaml of a new study from a live host.
-
-    FOLDER is that of the study, such as data/mine; VMIDS are the numbers of its servers. Without VMIDS the servers of
-    the host are listed, with the classes of their devices.
-    """
     from virtio_study.errors import DataError
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.inventory import draft, overview
@@ -72,29 +81,31 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: Any) -> None:
 
     path = folder / "study.yaml"
     if path.exists():
-        raise DataError(f"{path}: there already; give another folder")
+        raise DataError(N_("{path}: there already; give another folder"), path=path)
     client = Client(endpoint)
     if not vmids:
         click.echo(_table(overview(take(client))))
-        click.echo(f"choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", err=True)
+        click.echo(
+            _("choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", folder=folder),
+            err=True,
+        )
         return
     write_atomically(path, draft(client, endpoint, vmids).encode())
     load_study(path)
-    click.echo(f"{path}: read it, complete it, then: virtio-study doctor {folder}")
+    click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=folder))
 
 
 def _table(found: Any) -> str:
     from virtio_study.i18n.labels import harmless
 
-    return str(found.map(lambda value: harmless(str(value))).to_string(index=False)) if len(found) else "no server"
+    return str(found.map(lambda value: harmless(str(value))).to_string(index=False)) if len(found) else _("no server")
 
 
-@click.command()
+@click.command(cls=Command, help=N_("Every server of a cluster, and which of its devices are not VirtIO."))
 @at_endpoint
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-@click.option("--all", "everything", is_flag=True, help="VirtIO devices too, not only what is not VirtIO.")
+@click.option("--all", "everything", is_flag=True, help=N_("VirtIO devices too, not only what is not VirtIO."))
 def inventory(endpoint: Any, form: str, everything: bool) -> None:
-    """Every server of a cluster, and which of its devices are not VirtIO."""
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.inventory import inventory as take
 
@@ -110,16 +121,25 @@ def inventory(endpoint: Any, form: str, everything: bool) -> None:
         servers = found["vmid"].nunique()
         work = shown[shown["kind"].isin(["disk", "network"])]
         other = work[work["device_class"].ne("virtio")]["vmid"].nunique()
-        click.echo(f"{servers} servers, {other} with a disk or network card that is not VirtIO", err=True)
+        text = ngettext(
+            "{servers} server, {other} with a disk or network card that is not VirtIO",
+            "{servers} servers, {other} with a disk or network card that is not VirtIO",
+            servers,
+            servers=servers,
+            other=other,
+        )
+        click.echo(text, err=True)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    help=N_(
+        "Whether the study's host can answer: version, token, permissions, clock, retention, TLS, servers.\n\n"
+        "Exit code 1 if something has to be mended first."
+    ),
+)
 @click.argument("study")
 def doctor(study: str) -> None:
-    """Whether the study's host can answer: version, token, permissions, clock, retention, TLS, servers.
-
-    Exit code 1 if something has to be mended first.
-    """
     from virtio_study.sources.api.collecting import client_of
     from virtio_study.sources.api.doctor import examine
     from virtio_study.study import load_study
@@ -128,45 +148,57 @@ def doctor(study: str) -> None:
     failed = 0
     for item in examine(client_of(protocol), protocol.servers):
         failed += item.status == "fail"
-        click.echo(f"{item.status:4}  {item.what}: {item.says}")
+        click.echo(f"{_(STATUSES[item.status]):5} {_(item.what)}: {told(item.says)}")
         if item.remedy:
-            click.echo(f"      {item.remedy}")
+            click.echo(f"      {told(item.remedy)}")
     if failed:
         raise click.exceptions.Exit(FOUND_FAULTS)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    help=N_(
+        "Ask the host once for everything, store it, and record the study's windows.\n\n"
+        "Exit code 3 if something could not be had; what came is kept."
+    ),
+)
 @click.argument("study")
 def collect(study: str) -> None:
-    """Ask the host once for everything, store it, and record the study's windows.
-
-    Exit code 3 if something could not be had; what came is kept.
-    """
     from virtio_study.sources.api.collecting import client_of
     from virtio_study.sources.api.collecting import collect as collect_once
     from virtio_study.study import load_study
 
     protocol = load_study(study)
     done = collect_once(protocol, client_of(protocol))
-    click.echo(f"{done.answers} answers stored in {protocol.folder / 'raw'}")
+    click.echo(_("{answers} answers stored in {folder}", answers=done.answers, folder=protocol.folder / "raw"))
     for place, note in done.written:
-        click.echo(f"{place}: {note}")
+        click.echo(f"{place}: {told(note)}")
     if not protocol.windows:
-        click.echo("no windows in study.yaml, so nothing was recorded: add them, or see virtio-study files answers")
+        text = _("no windows in study.yaml, so nothing was recorded: add them, or see virtio-study files answers")
+        click.echo(text)
     for item in done.missing:
-        click.echo(f"missing: {item.server or 'host'}: {item.path}: {item.cause}\n  {item.remedy}", err=True)
+        text = _(
+            "missing: {server}: {path}: {cause}",
+            server=item.server or _("host"),
+            path=item.path,
+            cause=item.cause,
+        )
+        click.echo(f"{text}\n  {told(item.remedy)}", err=True)
     if done.missing:
         raise click.exceptions.Exit(PARTIAL)
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    help=N_(
+        "Poll the host every 10 s until ended, through reboots and lost networks; start it again and it goes "
+        "on.\n\n"
+        "Then: virtio-study files answers STUDY"
+    ),
+)
 @click.argument("study")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="End after so many hours.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help=N_("End after so many hours."))
 def watch(study: str, hours: float | None) -> None:
-    """Poll the host every 10 s until ended, through reboots and lost networks; start it again and it goes on.
-
-    Then: virtio-study files answers STUDY
-    """
     import re
     import sys
     import time
@@ -181,17 +213,23 @@ def watch(study: str, hours: float | None) -> None:
     terminal = sys.stderr.isatty()
     shown: tuple[str, float] = "", 0.0
 
-    def say(line: str) -> None:
+    def say(state: Any) -> None:
         nonlocal shown
+        line = told(state)
         now, kind = time.monotonic(), re.sub(r"\d+", "", line)
         # a journal gets a line when something changed, and one an hour
         if terminal or kind != shown[0] or now - shown[1] >= 3600:
             shown = kind, now
-            line += f", {(now - begun) / 3600:.1f}" + (f" of {hours:g} h" if hours else " h")
+            passed = (now - begun) / 3600
+            line += (
+                _(", {passed:.1f} of {hours:g} h", passed=passed, hours=hours)
+                if hours
+                else f", {_('{x:.1f} h', x=passed)}"
+            )
             click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
 
     try:
         polls = poll(protocol, client_of(protocol, tries=1), say, lambda: time.monotonic() >= end)
     finally:
         click.echo(err=True, nl=terminal)  # what follows begins a line of its own
-    click.echo(f"{polls} polls stored in {protocol.folder / 'raw'}")
+    click.echo(_("{polls} polls stored in {folder}", polls=polls, folder=protocol.folder / "raw"))

@@ -9,30 +9,33 @@ from typing import Any, NoReturn
 
 import click
 
+from virtio_study.cli.speaking import Group, translate_click
 from virtio_study.errors import LabError, PipelineError, VirtioStudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.spoken import _, told
 
 __all__ = ["cli", "main"]
 
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """A group that imports a group of commands only when one of them is called."""
 
     lazy = {  # noqa: RUF012
-        "collect": ("virtio_study.cli.live", "Ask a Proxmox VE host once for everything."),
-        "demo": ("virtio_study.cli.demo", "Try everything with a simulated Proxmox VE host."),
-        "diff": ("virtio_study.cli.archive", "Which values differ between two results, and why."),
-        "doctor": ("virtio_study.cli.live", "Whether a Proxmox VE host can answer the question."),
-        "export": ("virtio_study.cli.archive", "Pack a study with all that its numbers were made from."),
-        "files": ("virtio_study.cli.files", "Record servers from files, without the API."),
-        "inventory": ("virtio_study.cli.live", "Every server of a cluster, and what is not VirtIO."),
-        "lab": ("virtio_study.cli.lab", "Record real QEMU guests."),
-        "new": ("virtio_study.cli.live", "Write the protocol of a study from a live host."),
-        "plausible": ("virtio_study.cli.plausibility", "Whether a CPU change is possible at all."),
-        "plan": ("virtio_study.cli.planning", "How many boots or days a side a study needs."),
-        "watch": ("virtio_study.cli.live", "Poll a Proxmox VE host for as long as a study lasts."),
-        "verify": ("virtio_study.cli.archive", "Whether an archive is whole, and every number comes out the same."),
+        "collect": ("virtio_study.cli.live", N_("Ask a Proxmox VE host once for everything.")),
+        "demo": ("virtio_study.cli.demo", N_("Try everything with a simulated Proxmox VE host.")),
+        "diff": ("virtio_study.cli.archive", N_("Which values differ between two results, and why.")),
+        "doctor": ("virtio_study.cli.live", N_("Whether a Proxmox VE host can answer the question.")),
+        "export": ("virtio_study.cli.archive", N_("Pack a study with all that its numbers were made from.")),
+        "files": ("virtio_study.cli.files", N_("Record servers from files, without the API.")),
+        "inventory": ("virtio_study.cli.live", N_("Every server of a cluster, and what is not VirtIO.")),
+        "lab": ("virtio_study.cli.lab", N_("Record real QEMU guests.")),
+        "new": ("virtio_study.cli.live", N_("Write the protocol of a study from a live host.")),
+        "plausible": ("virtio_study.cli.plausibility", N_("Whether a CPU change is possible at all.")),
+        "plan": ("virtio_study.cli.planning", N_("How many boots or days a side a study needs.")),
+        "watch": ("virtio_study.cli.live", N_("Poll a Proxmox VE host for as long as a study lasts.")),
+        "verify": ("virtio_study.cli.archive", N_("Whether an archive is whole, and every number comes out the same.")),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -47,47 +50,58 @@ class _LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = {name: command.get_short_help_str() for name, command in self.commands.items()}
-        rows |= {name: text for name, (_, text) in self.lazy.items()}
-        with formatter.section("Commands"):
+        rows |= {name: _(text) for name, (_module, text) in self.lazy.items()}
+        with formatter.section(_("Commands")):
             formatter.write_dl(sorted(rows.items()))
 
 
-@click.group(cls=_LazyGroup)
+@click.group(
+    cls=_LazyGroup,
+    help=N_(
+        "What do VirtIO drivers change in the CPU and RAM of virtual servers, and can it be believed?\n\n"
+        "STUDY is a folder with a study.yaml, or the name of a folder in data/."
+    ),
+)
 @click.version_option(package_name="virtio-study")
 @click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error (anywhere in the line)."
+    "--debug", is_flag=True, expose_value=False, help=N_("Show the traceback of an error (anywhere in the line).")
 )
 def cli() -> None:
-    """What do VirtIO drivers change in the CPU and RAM of virtual servers, and can it be believed?
-
-    STUDY is a folder with a study.yaml, or the name of a folder in data/.
-    """
+    """What do VirtIO drivers change in the CPU and RAM of virtual servers, and can it be believed?"""
 
 
-@cli.command()
+@cli.command(help=N_("Run every notebook that is not up to date."))
 @click.argument("study")
-@click.option("--workers", type=click.IntRange(min=1), help="Notebooks at the same time (default: one for each CPU).")
-@click.option("--server", "servers", multiple=True, help="Only this server, without the report (may be repeated).")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help=N_("Notebooks at the same time (default: one for each CPU).")
+)
+@click.option("--server", "servers", multiple=True, help=N_("Only this server, without the report (may be repeated)."))
 def run(study: str, workers: int | None, servers: tuple[str, ...]) -> None:
-    """Run every notebook that is not up to date."""
     from virtio_study.study import load_study
     from virtio_study.workflow.runner import run as run_study
 
     protocol = load_study(study)
     outcome = run_study(protocol, workers=workers, servers=list(servers), say=_say)
-    for kind, reasons in (("error", outcome.error), ("skipped", outcome.skipped)):
-        for name, reason in reasons.items():
-            _say(f"{kind}: {name}: {reason}")
-    counts = {"ran": outcome.ran, "up to date": outcome.current, "failed": outcome.error, "skipped": outcome.skipped}
-    click.echo(f"{protocol.name}: " + ", ".join(f"{len(names)} {what}" for what, names in counts.items()))
+    for name, reason in outcome.error.items():
+        _say(_("error: {name}: {reason}", name=name, reason=reason))
+    for name, reason in outcome.skipped.items():
+        _say(_("skipped: {name}: {reason}", name=name, reason=reason))
+    text = _(
+        "{study}: {ran} ran, {current} up to date, {failed} failed, {skipped} skipped",
+        study=protocol.name,
+        ran=len(outcome.ran),
+        current=len(outcome.current),
+        failed=len(outcome.error),
+        skipped=len(outcome.skipped),
+    )
+    click.echo(text)
     if not outcome.ok:
         raise click.exceptions.Exit(FAILED)
 
 
-@cli.command()
+@cli.command(help=N_("Check the protocol and every recording."))
 @click.argument("study")
 def check(study: str) -> None:
-    """Check the protocol and every recording."""
     from virtio_study.study import load_study
     from virtio_study.workflow.graph import check_study
 
@@ -97,7 +111,8 @@ def check(study: str) -> None:
         _say(problem)
     if problems:
         raise click.exceptions.Exit(BAD_INPUT)
-    click.echo(f"{protocol.name}: the protocol and {files} recorded files are as they should be")
+    text = _("{study}: the protocol and {files} recorded files are as they should be", study=protocol.name, files=files)
+    click.echo(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -105,11 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     signal.signal(signal.SIGTERM, _terminate)
+    translate_click()
     try:
         code: Any = cli.main([word for word in words if word != "--debug"], "virtio-study", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
-        _say("interrupted; what is complete is kept, and the same command goes on from there")
+        _say(_("interrupted; what is complete is kept, and the same command goes on from there"))
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
@@ -117,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (VirtioStudyError, OSError) as error:
         if debug:
             traceback.print_exc()
-        _say(f"error: {' '.join(str(error).split())}")
+        _say(_("error: {error}", error=" ".join(told(error).split())))
         sys.exit(FAILED if isinstance(error, (PipelineError, LabError)) else BAD_INPUT)
 
 
@@ -125,5 +141,5 @@ def _terminate(number: int, frame: object) -> NoReturn:
     sys.exit(TERMINATED)
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+def _say(line: Any) -> None:
+    click.echo(told(line), err=True)

@@ -6,6 +6,11 @@ from typing import Any
 
 import click
 
+from virtio_study.cli.speaking import Command
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
+from virtio_study.i18n.spoken import _, told
+
 __all__ = ["plan"]
 
 BOOTS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
@@ -13,19 +18,23 @@ DAYS = (2, 3, 5, 7, 10, 14, 21, 28)
 BAR = 20
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    help=N_(
+        "How many boots or days a side a study needs, from a pilot recording.\n\n"
+        "Boots if the pilot has three or more of them, else days of the one recording. --drop is the "
+        "relative fall of the level that the study should be able to show."
+    ),
+)
 @click.argument("study")
-@click.option("--server", required=True, help="The server whose recording is the pilot.")
-@click.option("--driver-config", "driver_config", help="Its driver configuration (default: the first of the study).")
-@click.option("--metric", default="cpu", show_default=True, help="cpu, mem_displayed, mem_host or mem_guest.")
+@click.option("--server", required=True, help=N_("The server whose recording is the pilot."))
+@click.option(
+    "--driver-config", "driver_config", help=N_("Its driver configuration (default: the first of the study).")
+)
+@click.option("--metric", default="cpu", show_default=True, help=N_("cpu, mem_displayed, mem_host or mem_guest."))
 @click.option("--drop", default=0.3, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True))
-@click.option("--json", "as_json", is_flag=True, help="Numbers for a program.")
+@click.option("--json", "as_json", is_flag=True, help=N_("Numbers for a program."))
 def plan(study: str, server: str, driver_config: str | None, metric: str, drop: float, as_json: bool) -> None:
-    """How many boots or days a side a study needs, from a pilot recording.
-
-    Boots if the pilot has three or more of them, else days of the one recording. --drop is the relative fall of the
-    level that the study should be able to show.
-    """
     from virtio_study.study import load_study
 
     found = planned(load_study(study), server, driver_config, metric, drop)
@@ -45,16 +54,24 @@ def planned(study: Any, server: str, driver_config: str | None, metric: str, dro
     from virtio_study.workflow.steps import read_clean
 
     if metric not in METRICS:
-        raise StudyError(f"--metric is {metric!r}; expected one of {', '.join(METRICS)}")
+        raise StudyError(
+            N_("--metric is {metric!r}; expected one of {metrics}"), metric=metric, metrics=", ".join(METRICS)
+        )
     config = driver_config or next(iter(study.driver_configs))
     clean = read_clean(study, server, config)
     levels = metric_levels(clean, metric)  # type: ignore[arg-type]
     if levels is None or levels.empty:
-        raise StudyError(f"{server} under {config}: {metric} was not measured or never steady; choose another --metric")
+        raise StudyError(
+            N_("{server} under {config}: {metric:metric} was not measured or never steady; choose another --metric"),
+            server=server,
+            config=config,
+            metric=metric,
+        )
     if len(levels) > 1:
         unit, plans = "boots", plan_boots(levels["mean"].to_numpy(), BOOTS, drop, study.confidence)
     else:
-        pilot = steady_stretch(clean, METRICS[metric], f"{server} under {config}, {metric}")
+        name = said(N_("{server} under {config}, {metric:metric}"), server=server, config=config, metric=metric)
+        pilot = steady_stretch(clean, METRICS[metric], name)
         unit, plans = "days", plan_days(pilot, DAYS, drop, study.confidence)
     chosen = enough(plans)
     return {
@@ -70,25 +87,36 @@ def planned(study: Any, server: str, driver_config: str | None, metric: str, dro
 
 
 def _table(found: dict[str, Any]) -> str:
-    unit = found["unit"]
+    boots = found["unit"] == "boots"
+    head = _("boots a side") if boots else _("days a side"), _("half-width"), _("shown in 4 of 5"), _("power")
+    wide = [max(len(text), least) for text, least in zip(head, (14, 10, 15, 5), strict=True)]
     lines = [
-        f"{found['server']} under {found['driver_config']}, {found['metric']}: power to show a fall of "
-        f"{found['drop']:.0%} at {found['confidence']:.0%} confidence",
-        f"{unit + ' a side':>14}  {'half-width':>10}  {'shown in 4 of 5':>15}  {'power':>5}",
+        _(
+            "{server} under {config}, {metric:metric}: power to show a fall of {drop:.0%} at {confidence:.0%} "
+            "confidence",
+            server=found["server"],
+            config=found["driver_config"],
+            metric=found["metric"],
+            drop=found["drop"],
+            confidence=found["confidence"],
+        ),
+        "  ".join(f"{text:>{width}}" for text, width in zip(head, wide, strict=True)),
     ]
     for item in found["plans"]:
-        bar = "#" * round(BAR * item["power"])
-        lines.append(
-            f"{item['amount']:>14}  {item['relative_half_width']:>10.1%}  {item['detectable']:>15.1%}  "
-            f"{item['power']:>5.0%}  {bar}"
-        )
-    if found["enough"] is not None:
-        lines.append(f"{found['enough']} {unit} a side are enough (power 80 % or more).")
-    elif unit == "boots":
-        lines.append("None of these is enough: boots of this server differ too much for a fall of this size.")
-    else:
-        lines.append(
-            "None of these is enough, and more days will not help: the level wanders. Switch back and forth (several "
-            "boots of each configuration), or study more servers."
-        )
-    return "\n".join(lines)
+        shares = [told(said("{x:.1%}", x=item[key])) for key in ("relative_half_width", "detectable")]
+        cells = [str(item["amount"]), *shares, told(said("{x:.0%}", x=item["power"]))]
+        row = "  ".join(f"{text:>{width}}" for text, width in zip(cells, wide, strict=True))
+        lines.append(f"{row}  {'#' * round(BAR * item['power'])}")
+    return "\n".join([*lines, _conclusion(found["enough"], boots)])
+
+
+def _conclusion(enough: int | None, boots: bool) -> str:
+    if enough is not None:
+        form = N_("{enough} boots a side are enough (power 80 % or more).")
+        return _(form if boots else N_("{enough} days a side are enough (power 80 % or more)."), enough=enough)
+    if boots:
+        return _("None of these is enough: boots of this server differ too much for a fall of this size.")
+    return _(
+        "None of these is enough, and more days will not help: the level wanders. Switch back and forth (several boots "
+        "of each configuration), or study more servers."
+    )

@@ -2,16 +2,29 @@
 
 import click
 
+from virtio_study.cli.speaking import Command
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
+from virtio_study.i18n.spoken import _
+
 __all__ = ["plausible"]
 
+PRICES = (
+    N_("one exit: {low:g}, {typical:g} or {high:g} µs ({source})"),
+    N_("one notification: {low:g}, {typical:g} or {high:g} µs ({source})"),
+)
 
-@click.command()
+
+@click.command(
+    cls=Command,
+    help=N_(
+        "Whether a CPU change is possible at all: accesses per operation times a published price of each.\n\n"
+        "Forwards from the rates that STUDY recorded, backwards from falls that were published. An order of "
+        "magnitude."
+    ),
+)
 @click.argument("study")
 def plausible(study: str) -> None:
-    """Whether a CPU change is possible at all: accesses per operation times a published price of each.
-
-    Forwards from the rates that STUDY recorded, backwards from falls that were published. An order of magnitude.
-    """
     from virtio_study.errors import DataError
     from virtio_study.study import load_study
     from virtio_study.workflow.steps import results
@@ -19,18 +32,29 @@ def plausible(study: str) -> None:
     protocol = load_study(study)
     found = results(protocol)["plausibility"]
     if found is None:
-        raise DataError(f"{protocol.folder / 'counts.json'}: no counts of device accesses; run: virtio-study lab count")
+        raise DataError(
+            N_("{path}: no counts of device accesses; run: virtio-study lab count"),
+            path=protocol.folder / "counts.json",
+        )
     for kind, counted in found["accesses"].items():
-        click.echo(f"{kind}: {counted['before']:.3g} accesses per operation before, {counted['after']:.3g} after")
+        text = _(
+            "{kind:kind}: {before:.3g} accesses per operation before, {after:.3g} after",
+            kind=kind,
+            before=counted["before"],
+            after=counted["after"],
+        )
+        click.echo(text)
     for server, kinds in found["predicted"].items():
         for kind, item in kinds.items():
-            click.echo(f"{server}, {kind}: {item['sentence']}")
+            sentence = {"message": item["message"], "numbers": item}
+            click.echo(_("{server}, {kind:kind}: {sentence}", server=server, kind=kind, sentence=sentence))
     for server, item in found["implied"].items():
         for kind in found["accesses"]:
-            click.echo(f"{server}, as published: {item[kind]['sentence']}")
-    click.echo("Assumptions:")
+            sentence = {"message": item[kind]["message"], "numbers": item[kind]}
+            click.echo(_("{server}, as published: {sentence}", server=server, sentence=sentence))
+    click.echo(_("Assumptions:"))
     for text in found["assumptions"]:
-        click.echo(f"  - {text}")
-    for name, price in found["prices"].items():
-        values = [f"{1e6 * price[key]:g}" for key in ("low_s", "typical_s", "high_s")]
-        click.echo(f"  - one {name}: {values[0]}, {values[1]} or {values[2]} µs ({price['source']})")
+        click.echo(f"  - {_(text)}")
+    for form, price in zip(PRICES, (found["prices"]["exit"], found["prices"]["notification"]), strict=True):
+        low, typical, high = (1e6 * price[key] for key in ("low_s", "typical_s", "high_s"))
+        click.echo(f"  - {_(form, low=low, typical=typical, high=high, source=said(price['source']))}")

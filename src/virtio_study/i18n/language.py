@@ -113,6 +113,7 @@ def _marks(text: str, spoken: Words) -> str:
     from babel.numbers import get_decimal_symbol, get_group_symbol
 
     swapped = {".": get_decimal_symbol(spoken.language), ",": get_group_symbol(spoken.language)}
+    swapped["%"] = "\N{NO-BREAK SPACE}%"
     return "".join(swapped.get(sign, sign) for sign in text)
 
 
