@@ -6,6 +6,7 @@ import pytest
 
 from conftest import PROTOCOL
 from virtio_study.errors import StudyError
+from virtio_study.i18n.language import words
 from virtio_study.study import Study, load_study
 
 BUNDLED = Path(__file__).parents[1] / "data"
@@ -80,3 +81,24 @@ def test_no_such_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match=r"no study 'lab-kemu': looked for lab-kemu/study.yaml and for data/lab-kemu"):
         load_study("lab-kemu")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spanish"),
+    [
+        ("logical_cpus: 2", "logical_cpus: 0", "host.logical_cpus es 0: debe ser mayor que 0"),
+        ("purpose: total", "purpose: all", "debe ser 'total', 'instrument', 'devices' o 'restart'"),
+        ("seed: 1", "sed: 1", "clave desconocida 'sed' (¿quiso decir 'seed'?)"),
+        (
+            "after: virtio",
+            "after: virto",
+            "configuración de controladores desconocida 'virto' (¿quiso decir 'virtio'?)",
+        ),
+    ],
+)
+def test_faults_are_said_in_the_language_of_the_reader(small: Study, old: str, new: str, spanish: str) -> None:
+    path = small.folder / "study.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(StudyError) as caught:
+        load_study(small.folder)
+    assert spanish in words("es").line(caught.value.message, caught.value.numbers)

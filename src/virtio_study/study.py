@@ -1,6 +1,6 @@
 """The protocol of a study: servers, driver configurations, comparisons, load, margins and seed, in one YAML file."""
 
-import difflib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from virtio_study.errors import StudyError
+from virtio_study.faults import FaultError, fault, unknown_config, unknown_server
+from virtio_study.i18n.marks import N_
 
 __all__ = [
     "METRICS",
@@ -137,9 +139,9 @@ class Window(_Strict):
     @model_validator(mode="after")
     def _aware_and_ordered(self) -> Self:
         if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise ValueError("start and end need a time zone, as in 2026-11-23T14:00:00+01:00")
+            raise FaultError(N_("start and end need a time zone, as in 2026-11-23T14:00:00+01:00"))
         if self.end <= self.start:
-            raise ValueError("end must be after start")
+            raise FaultError(N_("end must be after start"))
         return self
 
 
@@ -158,9 +160,9 @@ class LogEntry(_Strict):
     @model_validator(mode="after")
     def _aware_and_ordered(self) -> Self:
         if self.start.tzinfo is None or (self.end and self.end.tzinfo is None):
-            raise ValueError("start and end need a time zone, as in 2026-11-23T14:00:00+01:00")
+            raise FaultError(N_("start and end need a time zone, as in 2026-11-23T14:00:00+01:00"))
         if self.end and self.end <= self.start:
-            raise ValueError("end must be after start")
+            raise FaultError(N_("end must be after start"))
         return self
 
 
@@ -216,32 +218,30 @@ class Study(_Strict):
         for name, comparison in self.comparisons.items():
             for side in (comparison.before, comparison.after):
                 if side not in self.driver_configs:
-                    raise ValueError(
-                        f"comparisons.{name}: {_unknown('driver configuration', side, self.driver_configs)}"
-                    )
-        for server in self.load:
+                    raise FaultError(f"comparisons.{name}: {{error}}", error=unknown_config(side, self.driver_configs))
+        named = [("load", server) for server in self.load] + [
+            ("log", entry.server) for entry in self.log if entry.server
+        ]
+        for place, server in [*named, *(("windows", window.server) for window in self.windows)]:
             if server not in self.servers:
-                raise ValueError(f"load: {_unknown('server', server, self.servers)}")
-        for entry in self.log:
-            if entry.server is not None and entry.server not in self.servers:
-                raise ValueError(f"log: {_unknown('server', entry.server, self.servers)}")
+                raise FaultError(f"{place}: {{error}}", error=unknown_server(server, self.servers))
         for window in self.windows:
-            if window.server not in self.servers:
-                raise ValueError(f"windows: {_unknown('server', window.server, self.servers)}")
             if window.driver_config not in self.driver_configs:
-                raise ValueError(
-                    f"windows: {_unknown('driver configuration', window.driver_config, self.driver_configs)}"
-                )
+                raise FaultError("windows: {error}", error=unknown_config(window.driver_config, self.driver_configs))
         if self.source == "lab" and self.lab is None:
-            raise ValueError("source: lab needs the key lab (boots, steady_s, step_s, ...)")
+            raise FaultError(N_("source: lab needs the key lab (boots, steady_s, step_s, ...)"))
         if self.lab is not None and set(self.lab.loads) != set(self.servers):
-            raise ValueError(f"lab.loads: expected a load for each of {', '.join(self.servers)}")
+            raise FaultError(N_("lab.loads: expected a load for each of {servers}"), servers=", ".join(self.servers))
         return self
 
     @property
     def name(self) -> str:
         """The study's name: that of its folder."""
         return self.folder.name
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "study.yaml"
 
     @property
     def reports(self) -> Path:
@@ -263,15 +263,13 @@ class Study(_Strict):
     def server(self, name: str) -> Server:
         """Return a server by name; `StudyError` with the nearest name if there is none."""
         if name not in self.servers:
-            raise StudyError(f"{self.folder / 'study.yaml'}: {_unknown('server', name, self.servers)}")
+            raise StudyError("{path}: {error}", path=self._file, error=unknown_server(name, self.servers))
         return self.servers[name]
 
     def driver_config(self, name: str) -> DriverConfiguration:
         """Return a driver configuration by name; `StudyError` with the nearest name if there is none."""
         if name not in self.driver_configs:
-            raise StudyError(
-                f"{self.folder / 'study.yaml'}: {_unknown('driver configuration', name, self.driver_configs)}"
-            )
+            raise StudyError("{path}: {error}", path=self._file, error=unknown_config(name, self.driver_configs))
         return self.driver_configs[name]
 
 
@@ -296,17 +294,32 @@ def load_study(study: str | Path) -> Study:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        raise StudyError(
+            N_("{path}: not UTF-8 text ({reason} at byte {start}); save it as UTF-8"),
+            path=path,
+            reason=error.reason,
+            start=error.start,
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise StudyError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+        raise StudyError(
+            N_("{path}{line}: not valid YAML: {problem}"),
+            path=path,
+            line=line,
+            problem=getattr(error, "problem", error),
+        ) from error
     if not isinstance(data, dict):
-        raise StudyError(f"{path}:1: expected keys such as title, servers, driver_configs; found {type(data).__name__}")
+        raise StudyError(
+            N_("{path}:1: expected keys such as title, servers, driver_configs; found {found}"),
+            path=path,
+            found=type(data).__name__,
+        )
     try:
         return Study.model_validate({**data, "folder": path.parent.resolve()})
     except ValidationError as error:
-        raise StudyError("; ".join(_describe(path, node, item) for item in error.errors()[:5])) from error
+        faults = [fault(path, node, item, _fields) for item in error.errors()[:5]]
+        raise StudyError("{faults}", faults=faults) from error
 
 
 def _find(study: Path) -> Path:
@@ -322,36 +335,17 @@ def _find(study: Path) -> Path:
         if path.is_file():
             return path
     raise StudyError(
-        f"no study {str(study)!r}: looked for {candidates[0]} and for data/{study}/study.yaml here and above; "
-        "give a study's folder or the name of a folder in data/"
+        N_(
+            "no study {study!r}: looked for {first} and for data/{name}/study.yaml here and above; "
+            "give a study's folder or the name of a folder in data/"
+        ),
+        study=str(study),
+        first=candidates[0],
+        name=study,
     )
 
 
-def _unknown(kind: str, name: str, known: dict[str, Any]) -> str:
-    return f"unknown {kind} {name!r}{_nearest(name, list(known))}; known: {', '.join(known)}"
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _describe(path: Path, node: yaml.Node | None, item: Any) -> str:
-    location = [part for part in item["loc"] if part != "[key]"]
-    where = f"{path}:{_line(node, location)}"
-    key = ".".join(str(part) for part in location) or "study"
-    if item["type"] == "extra_forbidden":
-        siblings = _fields(location[:-1])
-        return f"{where}: unknown key {key!r}{_nearest(str(location[-1]), siblings)}; valid: {', '.join(siblings)}"
-    if item["type"] == "missing":
-        return f"{where}: missing key {key!r}; add it"
-    message = item["msg"].removeprefix("Value error, ")
-    if isinstance(item["input"], dict):
-        return f"{where}: {message}" if not location else f"{where}: {key}: {message}"
-    return f"{where}: {key} is {item['input']!r}: {message[0].lower() + message[1:]}"
-
-
-def _fields(location: list[Any]) -> list[str]:
+def _fields(location: Sequence[Any]) -> list[str]:
     """Valid keys of the model at a location of the file."""
     models: dict[str, type[BaseModel]] = {
         "title": Text,
@@ -373,19 +367,3 @@ def _fields(location: list[Any]) -> list[str]:
         if part in models:
             return [*models[part].model_fields]
     return [name for name in Study.model_fields if name != "folder"]
-
-
-def _line(node: yaml.Node | None, location: list[Any]) -> int:
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                return line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.lab.experiment import qemu_version
 from virtio_study.lab.guest import Guest, build_guest
 from virtio_study.lab.loads import requests
@@ -115,7 +117,7 @@ def _round_trips(up: Running, machine: Machine) -> int:
         after = net.answered
         _trace(up, False)
     if after == before:
-        raise up.failure("the guest answered no packet")
+        raise up.failure(said(N_("the guest answered no packet")))
     return after - before
 
 

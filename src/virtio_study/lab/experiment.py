@@ -16,6 +16,8 @@ import zstandard
 
 from virtio_study import __version__
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import render, said
 from virtio_study.lab.guest import Guest, build_guest
 from virtio_study.lab.loads import Requests, requests
 from virtio_study.lab.machine import BOOT_DEADLINE_S, Accelerator, Machine, Running, probe, running
@@ -135,7 +137,9 @@ def _advance(run: Run, lab: LabPlan) -> None:
     """Give a guest that is up its start-up work and its load, and note when; nothing here waits for the guest."""
     waited = time.monotonic() - run.up.started
     if waited > BOOT_DEADLINE_S:
-        raise run.up.failure(f"{run.server} did not get ready within {BOOT_DEADLINE_S:g} s")
+        raise run.up.failure(
+            said(N_("{server} did not get ready within {deadline:g} s"), server=run.server, deadline=BOOT_DEADLINE_S)
+        )
     load = lab.loads[run.server]
     last = "@LEDGER" if load.disk_reads_per_s or load.disk_writes_per_s else "@FILL"
     while (line := run.up.line_if_any()) is not None:
@@ -207,7 +211,7 @@ def _provenance(study: Study, run: Run, guest: Guest, accelerator: Accelerator, 
         config_digest=hashlib.sha256(json.dumps(config).encode()).hexdigest(),
         inputs=guest.digests(),
         events={**run.events, "end": run.samples[-1]["uptime_s"]},
-        notes=[f"accelerator {accelerator.name}: {accelerator.reason}"],
+        notes=[render("accelerator {name}: {reason}", {"name": accelerator.name, "reason": accelerator.reason})],
     )
 
 
@@ -224,6 +228,8 @@ def _name(server: str, boot: Boot) -> str:
 def _lab(study: Study) -> LabPlan:
     if study.lab is None:
         raise StudyError(
-            f"{study.folder / 'study.yaml'}: source is {study.source!r}; the lab records studies with 'lab'"
+            N_("{path}: source is {source!r}; the lab records studies with 'lab'"),
+            path=study.folder / "study.yaml",
+            source=study.source,
         )
     return study.lab

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from virtio_study.errors import LabError
+from virtio_study.i18n.marks import N_
 from virtio_study.recording import sha256, write_atomically
 
 __all__ = ["Guest", "build_guest", "initramfs", "module_closure"]
@@ -72,7 +73,8 @@ def build_guest(folder: Path) -> Guest:
     for program in ("apt-get", "apt-cache", "dpkg-deb"):
         if shutil.which(program) is None:
             raise LabError(
-                f"{program} not found: the lab guest is made from Debian packages; run it on Debian or Ubuntu"
+                N_("{program} not found: the lab guest is made from Debian packages; run it on Debian or Ubuntu"),
+                program=program,
             )
     folder.mkdir(parents=True, exist_ok=True)
     packages = {name: _unpack(name, folder) for name in (_kernel_package(), "busybox-static")}
@@ -103,7 +105,7 @@ def _kernel_package() -> str:
     )
     found = re.search(r"^Depends:.*?(linux-image-[0-9][^ ,]*-amd64)", shown.stdout, re.MULTILINE)
     if not found:
-        raise LabError("apt knows no linux-image-amd64; run 'apt-get update' and try again")
+        raise LabError(N_("apt knows no linux-image-amd64; run 'apt-get update' and try again"))
     return found[1]
 
 
@@ -117,7 +119,11 @@ def _unpack(package: str, folder: Path) -> Path:
         archives = list(Path(name).glob("*.deb"))
         if got.returncode or not archives:
             reason = (got.stderr.strip().splitlines() or ["no package came"])[-1]
-            raise LabError(f"apt-get download {package} failed: {reason}; run 'apt-get update' and try again")
+            raise LabError(
+                N_("apt-get download {package} failed: {reason}; run 'apt-get update' and try again"),
+                package=package,
+                reason=reason,
+            )
         root = Path(name) / archives[0].stem.replace("%3a", "~")
         subprocess.run(["dpkg-deb", "-x", str(archives[0]), str(root)], check=True)
         return Path(root.rename(folder / root.name))

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from virtio_study.errors import LabError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.lab.guest import Guest
 
 __all__ = ["DISKS", "NICS", "Accelerator", "Machine", "Running", "command_line", "probe", "running"]
@@ -89,7 +91,7 @@ class Accelerator:
 
     name: str
     kernel_module: str | None = None
-    reason: str = ""
+    reason: str | Said = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Running:
         while True:
             answer = json.loads(self._line(self.qmp_socket, time.monotonic() + 30))
             if "error" in answer:
-                raise LabError(f"QEMU refused {execute}: {answer['error']['desc']}")
+                raise LabError(N_("QEMU refused {command}: {reason}"), command=execute, reason=answer["error"]["desc"])
             if "return" in answer:
                 return answer["return"]
 
@@ -168,7 +170,7 @@ class Running:
         if readable or b"\n" in self._buffers.get(self.serial.fileno(), b""):
             return self._line(self.serial, time.monotonic() + 5)
         if self.process.poll() is not None:
-            raise self.failure(f"QEMU ended with status {self.process.returncode}")
+            raise self.failure(said(N_("QEMU ended with status {status}"), status=self.process.returncode))
         return None
 
     def wait_for(self, reply: str, deadline_s: float) -> list[str]:
@@ -183,7 +185,7 @@ class Running:
         try:
             channel.sendall(text.encode())
         except OSError as error:
-            raise self.failure(f"QEMU is gone ({error})") from error
+            raise self.failure(said(N_("QEMU is gone ({error})"), error=error)) from error
 
     def _line(self, channel: socket.socket, deadline: float) -> str:
         buffer = self._buffers.get(channel.fileno(), b"")
@@ -193,19 +195,21 @@ class Running:
                 more = channel.recv(65536)
             except TimeoutError:
                 if self.process.poll() is not None:
-                    raise self.failure(f"QEMU ended with status {self.process.returncode}") from None
+                    raise self.failure(
+                        said(N_("QEMU ended with status {status}"), status=self.process.returncode)
+                    ) from None
                 if time.monotonic() > deadline:
-                    raise self.failure("the guest did not answer in time") from None
+                    raise self.failure(said(N_("the guest did not answer in time"))) from None
                 continue
             except OSError as error:
-                raise self.failure(f"QEMU is gone ({error})") from error
+                raise self.failure(said(N_("QEMU is gone ({error})"), error=error)) from error
             if not more:
-                raise self.failure("QEMU closed the line")
+                raise self.failure(said(N_("QEMU closed the line")))
             buffer += more
         line, _, self._buffers[channel.fileno()] = buffer.partition(b"\n")
         return line.decode(errors="replace").strip()
 
-    def failure(self, what: str) -> LabError:
+    def failure(self, what: str | Said) -> LabError:
         """An error with the last lines that QEMU and the guest's console wrote."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(0.5)
@@ -214,7 +218,11 @@ class Running:
             path = self.folder / name
             if path.exists():
                 tail += path.read_text(errors="replace").strip().splitlines()[-3:]
-        return LabError(f"{what}; last lines: {' | '.join(line.strip() for line in tail) or '(none)'}")
+        return LabError(
+            N_("{what}; last lines: {lines}"),
+            what=what,
+            lines=" | ".join(line.strip() for line in tail) or said(N_("(none)")),
+        )
 
 
 def command_line(machine: Machine, guest: Guest, accelerator: str, folder: Path) -> list[str]:
@@ -274,7 +282,10 @@ def running(
     """
     for program in (QEMU, "setpriv"):
         if shutil.which(program) is None:
-            raise LabError(f"{program} not found; install it (Debian: apt-get install qemu-system-x86 util-linux)")
+            raise LabError(
+                N_("{program} not found; install it (Debian: apt-get install qemu-system-x86 util-linux)"),
+                program=program,
+            )
     with contextlib.ExitStack() as stack:
         folder, cgroup = stack.enter_context(_run_folder(machine.name))
         with (folder / "disk.raw").open("wb") as image:
@@ -336,9 +347,11 @@ def _connect(machine: Running, path: Path, deadline_s: float) -> socket.socket:
         except OSError:
             channel.close()
         if machine.process.poll() is not None:
-            raise machine.failure(f"QEMU ended with status {machine.process.returncode} before it was up")
+            what = said(N_("QEMU ended with status {status} before it was up"), status=machine.process.returncode)
+            raise machine.failure(what)
         if time.monotonic() > deadline:
-            raise machine.failure(f"QEMU did not open {path.name} within {deadline_s:g} s")
+            what = said(N_("QEMU did not open {name} within {deadline:g} s"), name=path.name, deadline=deadline_s)
+            raise machine.failure(what)
         time.sleep(0.02)
 
 
@@ -365,13 +378,13 @@ def probe(guest: Guest) -> Accelerator:
     """
     module = next((name for name in ("kvm_intel", "kvm_amd", "kvm_pvm") if Path(f"/sys/module/{name}").exists()), None)
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return Accelerator("tcg", module, "/dev/kvm cannot be opened")
+        return Accelerator("tcg", module, said(N_("/dev/kvm cannot be opened")))
     machine = Machine("probe", 999, 1, 256 * 2**20, None, 2**20, None, False, False)
     try:
         with running(machine, guest, "kvm") as up:
             up.wait_for("READY", PROBE_DEADLINE_S)
             if up.qmp("query-status")["status"] != "running":
-                return Accelerator("tcg", module, "the guest stopped under KVM")
+                return Accelerator("tcg", module, said(N_("the guest stopped under KVM")))
     except LabError as error:
-        return Accelerator("tcg", module, f"the guest does not boot under KVM ({error})")
-    return Accelerator("kvm", module, "booted to the marker")
+        return Accelerator("tcg", module, said(N_("the guest does not boot under KVM ({error})"), error=error))
+    return Accelerator("kvm", module, said(N_("booted to the marker")))
