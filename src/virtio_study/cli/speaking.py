@@ -53,6 +53,14 @@ CLICK_COUNTED = (
 
 MODULES = ("core", "decorators", "exceptions", "formatting", "parser", "types")
 
+TYPES = {
+    click.types.StringParamType: N_("text"),
+    click.types.IntParamType: N_("integer"),
+    click.IntRange: N_("integer range"),
+    click.FloatRange: N_("float range"),
+}
+"""Names of types, which click writes in capitals beside an option."""
+
 Shown = TypeVar("Shown", click.Command, click.Option)
 
 
@@ -63,6 +71,8 @@ def translate_click() -> None:
         for function, ours in (("_", _), ("ngettext", lambda one, many, count: spoken().ngettext(one, many, count))):
             if hasattr(module, function):
                 setattr(module, function, ours)
+    for kind, name in TYPES.items():
+        kind.name = _(name)
 
 
 def _with_help(shown: Shown) -> Shown:

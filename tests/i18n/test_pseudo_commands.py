@@ -1,0 +1,96 @@
+"""The command line in the pseudo-language: help, errors and output hold no word that is neither marked nor data."""
+
+import re
+from collections.abc import Iterator
+
+import click
+import pseudo
+import pytest
+
+from paths import ROOT
+from virtio_study.cli import main
+from virtio_study.cli.main import cli
+from virtio_study.study import METRICS
+
+pytestmark = pytest.mark.usefixtures("pseudo_language", "speak_pseudo")
+
+CODE = re.compile(
+    r"(?<!\w)--?[a-z][\w-]*|\b[A-Z][A-Z_.]+\b|[\w./~-]*/[\w./~-]*|'[^']*'|\b\w+\.(?:yaml|json|csv|zip)\b|0<x<1|x>=?\d+"
+)
+"""Options, names of arguments, paths, quoted values and ranges: code that is shown as code."""
+SERVERS = {"versat", "dominio"}
+CHOICES = {"https", "local", "openssh", "table", "csv", "json", "cpu"}
+
+
+@pytest.fixture
+def speak_pseudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIRTIO_STUDY_LANGUAGE", pseudo.PSEUDO)
+    monkeypatch.chdir(ROOT)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command writes, to both ends."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        yield (*above, name)
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*above, name))
+
+
+def left(text: str, *data: str) -> set[str]:
+    return pseudo.unmarked(CODE.sub(" ", pseudo.MARKED.sub(" ", text)), {"virtio-study", *data})
+
+
+@pytest.mark.parametrize("command", [(), *commands()], ids=" ".join)
+def test_help_is_marked(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]):
+    text = said(capsys, *command, "--help")
+    listed = {name for path in commands() for name in path}
+    assert "⟦" in text
+    assert not left(text, *listed, *CHOICES)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("foo",),
+        ("run",),
+        ("run", "lab-qemu", "extra"),
+        ("run", "lab-qemu", "--workers", "0"),
+        ("run", "lab-qemu", "--workers", "x"),
+        ("run", "lab-qemu", "--wrokers", "1"),
+        ("run", "lab-qemu", "--workers"),
+        ("run", "lab-qemu", "--server", "versta"),
+        ("run", "nowhere"),
+        ("inventory",),
+        ("inventory", "--host", "pve", "--format", "xml"),
+        ("plan", "lab-qemu", "--server", "versat", "--metric", "ram"),
+    ],
+    ids=" ".join,
+)
+def test_errors_are_marked(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]):
+    text = said(capsys, *arguments)
+    assert "⟦" in text
+    assert not left(text, *arguments, *SERVERS, *METRICS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "lab-qemu"),
+        ("plan", "lab-qemu", "--server", "versat"),
+        ("plan", "pve-rig", "--server", "versat", "--metric", "mem_host"),
+    ],
+    ids=" ".join,
+)
+def test_output_is_marked(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]):
+    text = said(capsys, *arguments)
+    assert "⟦" in text
+    assert not left(text, *arguments, *SERVERS, "emulated", "µs", "VirtIO")
