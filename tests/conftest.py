@@ -53,8 +53,9 @@ NOTEBOOKS = {
     ),
     "5_report": (
         'study: str = "small"\nlanguage: str = "en"',
-        "from pathlib import Path\nout = Path('reports') / study\n"
-        "_ = (out / 'results.json').write_text('{}')\n_ = (out / f'index.{language}.html').write_text('<p>')",
+        "from virtio_study.study import load_study\nfrom virtio_study.workflow.keys import Keys\n"
+        "from virtio_study.workflow.reports import publish\nprotocol = load_study(study)\n"
+        "publish(protocol, Keys(protocol).reported, {'results.json': b'{}', f'index.{language}.html': b'<p>'})",
     ),
 }
 

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from virtio_study.errors import DataError
-from virtio_study.storage import add_file, manifest, sha256, verify, write_atomically
+from virtio_study.storage import add_file, manifest, read_verified, write_atomically
 
 __all__ = [
     "INSTRUMENTS",
@@ -28,7 +28,6 @@ __all__ = [
     "read",
     "read_times",
     "recordings",
-    "sha256",
     "share_time",
     "write",
     "write_atomically",
@@ -222,9 +221,9 @@ def read(path: Path, folder: Path) -> Recording:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    verify(path, folder)
+    content = read_verified(path, folder)
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(content))
         provenance = Provenance.model_validate_json((table.schema.metadata or {})[b"virtio_study"])
     except (pa.ArrowException, OSError, KeyError, ValidationError) as error:
         raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error

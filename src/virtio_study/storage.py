@@ -16,7 +16,9 @@ __all__ = [
     "CHECKOUT",
     "PACKAGE",
     "add_file",
+    "json_bytes",
     "manifest",
+    "read_verified",
     "sha256",
     "unlist",
     "verify",
@@ -53,10 +55,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def json_bytes(data: Any) -> bytes:
+    """JSON that is the same to the last byte for the same data: sorted keys, no NaN, floats as computed."""
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON that is the same to the last byte for the same data: sorted keys, no NaN, floats as computed."""
-    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())
+    """Write `json_bytes` of some data."""
+    write_atomically(path, json_bytes(data))
 
 
 def manifest(folder: Path) -> dict[str, str]:
@@ -89,21 +95,45 @@ def unlist(folder: Path, path: Path) -> None:
     _write_manifest(folder, files)
 
 
-def verify(path: Path, folder: Path) -> None:
+def verify(path: Path, folder: Path, listed: dict[str, str] | None = None) -> None:
     """Check that a file is in the manifest of the study's folder and has the content it had when it was recorded.
+
+    Parameters
+    ----------
+    path, folder : Path
+    listed : dict, optional
+        What `manifest` returns, for many files of one manifest.
 
     Raises
     ------
     DataError
         If the file is not listed, is missing, or changed.
     """
-    digest = manifest(folder).get(path.relative_to(folder).as_posix())
+    recorded = _recorded(path, folder, listed)
+    if sha256(path) != recorded:
+        raise _changed(path)
+
+
+def read_verified(path: Path, folder: Path, listed: dict[str, str] | None = None) -> bytes:
+    """Read a file once, and check it as `verify` does."""
+    recorded = _recorded(path, folder, listed)
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != recorded:
+        raise _changed(path)
+    return content
+
+
+def _recorded(path: Path, folder: Path, listed: dict[str, str] | None) -> str:
+    digest = (manifest(folder) if listed is None else listed).get(path.relative_to(folder).as_posix())
     if digest is None:
         raise DataError(f"{path}: not in {folder / 'manifest.json'}; record it, or restore the manifest")
     if not path.exists():
         raise DataError(f"{path}: listed in the manifest but missing; restore it from version control")
-    if sha256(path) != digest:
-        raise DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")
+    return digest
+
+
+def _changed(path: Path) -> DataError:
+    return DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")
 
 
 def _write_manifest(folder: Path, files: dict[str, str]) -> None:

@@ -14,27 +14,17 @@ from typing import Any
 import pytest
 
 from paths import ROOT
-from synthetic import make_study
+from synthetic import analyse, make_study
 from virtio_study.archive import export as archive_export
 from virtio_study.archive import verify as archive_verify
 from virtio_study.archive.export import CHECKSUMS, METADATA, export, safe_name
 from virtio_study.archive.verify import other_versions, repeat, unpack
 from virtio_study.cli.main import main
 from virtio_study.errors import DataError, PipelineError, StudyError
-from virtio_study.i18n.language import LANGUAGES
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.runner import Outcome
-from virtio_study.workflow.steps import write_results
 
 RESULTS = "reports/made-up/results.json"
-
-
-def analyse(study: Study, **_: Any) -> Outcome:
-    """Results as the notebooks make them, without kernels; the pages are placeholders."""
-    write_results(study)
-    for language in LANGUAGES:
-        (study.reports / f"index.{language}.html").write_text("<p>page</p>")
-    return Outcome()
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "data" / "published", root / "data" / "published")
     study = make_study(root, boots=3)
     analyse(study)
-    (study.reports / "figures").mkdir()
-    (study.reports / "figures" / "a.en.svg").write_text("<svg/>")
     return root
 
 
@@ -60,8 +48,14 @@ def packed(made: Path) -> Path:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("virtio_study.workflow.runner.run", analyse)
+def quick(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that make the report of the good archive, without kernels."""
+
+    def run(study: Study, **_: Any) -> Outcome:
+        shutil.copytree(made / "reports" / "made-up", study.reports)
+        return Outcome()
+
+    monkeypatch.setattr("virtio_study.workflow.runner.run", run)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -93,6 +87,7 @@ def changed(source: Path, target: Path, *, checksums: bool = True, **changes: by
 
 
 def test_an_archive_has_all_that_the_numbers_were_made_from_and_nothing_else(study: Study, tmp_path: Path) -> None:
+    (study.folder / "work").mkdir(exist_ok=True)
     for stray in ("work/x.parquet", "guest/kernel", ".token", "notes.txt", "recordings/unlisted.parquet"):
         (study.folder / stray).parent.mkdir(exist_ok=True)
         (study.folder / stray).write_text("stray")
@@ -120,8 +115,10 @@ def test_an_archive_has_all_that_the_numbers_were_made_from_and_nothing_else(stu
         "notebooks/5_report.ipynb",
         "pyproject.toml",
         RESULTS,
-        "reports/made-up/figures/a.en.svg",
+        "reports/made-up/figures/versat-ram.en.svg",
         "reports/made-up/index.en.html",
+        "reports/made-up/manifest.json",
+        "reports/made-up/notebooks/4_compare-versat.ipynb",
         "requirements.lock",
         "src/virtio_study/cli/main.py",
         "src/virtio_study/report/templates/report.html.j2",
@@ -255,8 +252,10 @@ def test_a_file_that_changes_meanwhile_leaves_the_earlier_archive(
     target = tmp_path / "out" / "x.zip"
     before = export(study, target)
     real = archive_export.sha256
-    monkeypatch.setattr(archive_export, "sha256", lambda path: "0" * 64 if path.suffix == ".svg" else real(path))
-    with pytest.raises(DataError, match=r"a\.en\.svg: changed while it was archived; export again"):
+    monkeypatch.setattr(
+        archive_export, "sha256", lambda path: "0" * 64 if path.name == "versat-ram.en.svg" else real(path)
+    )
+    with pytest.raises(DataError, match=r"versat-ram\.en\.svg: changed while it was archived; export again"):
         export(study, target)
     assert real(target) == before.sha256
     assert [path.name for path in target.parent.iterdir()] == ["x.zip"]

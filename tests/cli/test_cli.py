@@ -101,7 +101,10 @@ def test_debug_shows_the_traceback_wherever_it_stands(small: Study) -> None:
 
 def test_check_of_a_good_study_and_of_an_unlisted_file(small: Study) -> None:
     done = call("check", small.folder)
-    assert (done.returncode, done.stdout) == (0, "small: the protocol and 8 recorded files are as they should be\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "small: the protocol, 8 recorded files and 0 files of the report are as they should be\n",
+    )
     boot(small).with_name("boot-07.parquet").write_bytes(b"x")
     done = call("check", small.folder)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

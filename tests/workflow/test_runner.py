@@ -13,6 +13,7 @@ from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.study import Study
 from virtio_study.workflow.graph import plan
 from virtio_study.workflow.notebook import Job, Pool
+from virtio_study.workflow.reports import check_reports
 from virtio_study.workflow.runner import Outcome, run
 
 REPORTS = ("5_report-en", "5_report-es")
@@ -55,16 +56,23 @@ def test_only_what_changed_runs(small: Study) -> None:
     assert go(small).ran == ["3_describe-beta-virtio"]  # its output is as before, so nothing after it runs
 
     recording.write(make_recording(small.folder, "alpha", "virtio", 3), small.folder)
-    # 2_clean of the small notebooks writes the same whatever it reads, so the change ends there
-    assert set(go(small).ran) == {"1_collect-alpha-virtio", "2_clean-alpha-virtio", *REPORTS}
+    about = {f"{step}-alpha-virtio" for step in ("1_collect", "2_clean", "3_describe")}
+    assert set(go(small).ran) == {*about, "4_compare-alpha", *REPORTS}
 
     parameters, code = NOTEBOOKS["4_compare"]
     write_notebook(root(small) / "notebooks" / "4_compare.ipynb", parameters, code.replace("{}'", "{ }'"))
     assert set(go(small).ran) == {"4_compare-alpha", "4_compare-beta", *REPORTS}
 
+    page = small.reports / "index.es.html"
+    page.write_text("<p>77.77</p>")
+    assert go(small).ran == ["5_report-es"]
+    assert page.read_text() == "<p>"
+
+    (small.reports / "manifest.json").unlink()
     for path in executed:
         path.unlink()
     assert len(go(small).ran) == ALL
+    assert check_reports(small) == []
     unchanged = [path.read_bytes() == old for path, old in zip(executed, before, strict=True)]
     assert unchanged.count(False) == 2  # the two copies of 4_compare, whose source changed
 

@@ -11,19 +11,18 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tqdm import tqdm
 
 from virtio_study import storage
-from virtio_study.analysis.results import SCHEMA_VERSION
 from virtio_study.archive.diff import read_results
 from virtio_study.archive.ro_crate import crate_metadata, readmes, recording_facts
 from virtio_study.errors import DataError, StudyError
 from virtio_study.storage import CHECKOUT, manifest, sha256
 from virtio_study.study import Study
 from virtio_study.workflow.graph import check_recordings, find_notebooks, plan
-from virtio_study.workflow.steps import INPUTS
+from virtio_study.workflow.reports import MANIFEST, check_reports, listed
 
 __all__ = ["CHECKSUMS", "METADATA", "PACKAGE", "Archive", "code_files", "export", "safe_name"]
 
@@ -60,11 +59,14 @@ def export(study: Study, path: Path | None = None) -> Archive:
     StudyError
         If the study has no recordings to analyse, or the program's own files are not there.
     DataError
-        If a recording is missing or changed, results or report are missing or out of date, or a file changes meanwhile.
+        If a recording is missing or changed, a file of the report is missing, changed, strange or out of date, or one
+        changes meanwhile.
     """
     check_recordings(study, plan(study))
+    problems = check_reports(study)
+    if problems:
+        raise DataError(problems[0])
     _, results = read_results(study.folder / "study.yaml")
-    _up_to_date(study, results)
     files = _files(study)
     facts = recording_facts({name: file for name, file in files.items() if name.startswith("data/")})
     texts = readmes(study, facts)
@@ -82,44 +84,15 @@ def _measure(text: bytes) -> tuple[int, str]:
     return len(text), hashlib.sha256(text).hexdigest()
 
 
-def _up_to_date(study: Study, results: Mapping[str, Any]) -> None:
-    """Refuse results that were not made from the inputs that are there now, or by another version of the program."""
-    again = f"make it again with: virtio-study run {study.name}"
-    recorded = results["provenance"].get("inputs", {})
-    present = {name: study.folder / name for name in INPUTS}
-    beside = study.folder.parent / "published"
-    audited = (results.get("published") or {}).get("inputs", {})
-    for folder, known, names in (
-        (study.folder, recorded, {*recorded, *(name for name, file in present.items() if file.exists())}),
-        (beside, audited, {*audited, *(["study.yaml"] if (beside / "study.yaml").exists() else [])}),
-    ):
-        for name in sorted(names):
-            file = folder / name
-            if not file.is_file() or sha256(file) != known.get(name):
-                what = "changed" if file.is_file() else "is gone"
-                raise DataError(f"{study.reports / 'results.json'}: out of date, {file} {what} since; {again}")
-    if results.get("schema") != SCHEMA_VERSION:
-        raise DataError(f"{study.reports / 'results.json'}: another version of virtio-study made it; {again}")
-    for task in plan(study):
-        missing = [file for file in task.outputs if task.notebook == "5_report" and not file.is_file()]
-        if missing:
-            raise DataError(f"{missing[0]}: missing; {again}")
-
-
 def _files(study: Study) -> dict[str, Path]:
     """Every file of the archive that is a copy of one on disk, by its name in the archive."""
     found: dict[str, Path] = {}
     for folder in (study.folder, study.folder.parent / "published"):
         if (folder / "study.yaml").is_file():
             beside = [file for file in folder.iterdir() if file.suffix in OF_A_STUDY and file.name[0] != "."]
-            listed = [folder / name for name in manifest(folder)]
-            found |= {f"data/{folder.name}/{file.relative_to(folder).as_posix()}": file for file in beside + listed}
-    reports = [file for file in study.reports.rglob("*") if file.is_file()]
-    for file in reports:
-        inside = file.relative_to(study.reports)
-        # No zip: an earlier archive that was left there is no part of the next one.
-        if file.suffix != ".zip" and not any(part.startswith(".") for part in inside.parts):
-            found[f"reports/{study.name}/{inside.as_posix()}"] = file
+            recorded = [folder / name for name in manifest(folder)]
+            found |= {f"data/{folder.name}/{file.relative_to(folder).as_posix()}": file for file in beside + recorded}
+    found |= {f"reports/{study.name}/{name}": study.reports / name for name in [MANIFEST, *listed(study)]}
     notebooks = find_notebooks(study)
     found |= code_files(notebooks)
     for name in ENVIRONMENT:

@@ -99,19 +99,24 @@ def run(study: str, workers: int | None, servers: tuple[str, ...]) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-@cli.command(help=N_("Check the protocol and every recording."))
+@cli.command(help=N_("Check the protocol, every recording, and whether the report is whole and up to date."))
 @click.argument("study")
 def check(study: str) -> None:
     from virtio_study.study import load_study
-    from virtio_study.workflow.graph import check_study
+    from virtio_study.workflow.check import check_study
 
     protocol = load_study(study)
-    files, problems = check_study(protocol)
-    for problem in problems:
+    found = check_study(protocol)
+    for problem in found.problems:
         _say(problem)
-    if problems:
+    if found.problems:
         raise click.exceptions.Exit(BAD_INPUT)
-    text = _("{study}: the protocol and {files} recorded files are as they should be", study=protocol.name, files=files)
+    text = _(
+        "{study}: the protocol, {recorded} recorded files and {made} files of the report are as they should be",
+        study=protocol.name,
+        recorded=found.recorded,
+        made=found.made,
+    )
     click.echo(text)
 
 

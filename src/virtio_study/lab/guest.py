@@ -16,7 +16,7 @@ from pathlib import Path
 
 from virtio_study.errors import LabError
 from virtio_study.i18n.marks import N_
-from virtio_study.recording import sha256, write_atomically
+from virtio_study.storage import sha256, write_atomically
 
 __all__ = ["Guest", "build_guest", "initramfs", "module_closure"]
 

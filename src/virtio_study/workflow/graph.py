@@ -7,17 +7,19 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.storage import CHECKOUT, manifest, verify
 from virtio_study.study import Study
 
-__all__ = ["Task", "check_recordings", "check_study", "find_notebooks", "plan"]
+__all__ = ["Task", "check_recordings", "find_notebooks", "plan"]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One notebook with its parameters: what it reads (`inputs`), what it writes (`outputs`), what must run before."""
+    """One notebook with its parameters: what it writes (`outputs`), and what must run before (`needs`).
+
+    `recordings` is where the recordings that it reads stand in the study's folder.
+    """
 
     notebook: str
     parameters: dict[str, str]
     needs: tuple[str, ...]
-    inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
     recordings: str | None = None
 
@@ -25,6 +27,11 @@ class Task:
     def name(self) -> str:
         """Notebook, then server, driver configuration or language: `3_describe-versat-virtio`."""
         return "-".join([self.notebook, *(v for k, v in self.parameters.items() if k != "study")])
+
+    @property
+    def executed(self) -> str:
+        """Its executed copy, relative to the study's reports."""
+        return f"notebooks/{self.name}.ipynb"
 
 
 def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
@@ -46,17 +53,15 @@ def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
             f"{step}-{server}-{config}" for step in ("2_clean", "3_describe") for config in study.driver_configs
         )
         parameters = {"study": study.name, "server": server}
-        tasks.append(Task("4_compare", parameters, needs, (), (study.work / f"{server}.effects.json",)))
+        tasks.append(Task("4_compare", parameters, needs, (study.work / f"{server}.effects.json",)))
     if servers:
         return tasks
-    beside = [study.folder, study.folder.parent / "published"]
-    inputs = tuple(path for folder in dict.fromkeys(beside) for path in sorted(folder.glob("*.*")) if path.is_file())
     from virtio_study.i18n.language import LANGUAGES  # Babel is slow to import, and few commands plan
 
     for language in LANGUAGES:
         outputs = (study.reports / "results.json", study.reports / f"index.{language}.html")
         parameters = {"study": study.name, "language": language}
-        tasks.append(Task("5_report", parameters, tuple(t.name for t in tasks), inputs, outputs))
+        tasks.append(Task("5_report", parameters, tuple(t.name for t in tasks), outputs))
     return tasks
 
 
@@ -66,9 +71,9 @@ def _recording_tasks(study: Study, server: str, config: str) -> list[Task]:
     ends = ("collected.parquet", "provenance.json", "clean.parquet", "periods.json", "levels.json")
     collected, provenance, clean, periods, levels = (Path(f"{place}.{end}") for end in ends)
     return [
-        Task("1_collect", parameters, (), (), (collected, provenance), f"recordings/{server}/{config}/"),
-        Task("2_clean", parameters, (f"1_collect-{server}-{config}",), (), (clean, periods)),
-        Task("3_describe", parameters, (f"2_clean-{server}-{config}",), (), (levels,)),
+        Task("1_collect", parameters, (), (collected, provenance), f"recordings/{server}/{config}/"),
+        Task("2_clean", parameters, (f"1_collect-{server}-{config}",), (clean, periods)),
+        Task("3_describe", parameters, (f"2_clean-{server}-{config}",), (levels,)),
     ]
 
 
@@ -80,7 +85,7 @@ def check_recordings(study: Study, tasks: list[Task]) -> None:
         if not names:
             raise DataError(f"{study.folder / prefix}: no recording in the manifest; record it first")
         for name in names:
-            verify(study.folder / name, study.folder)
+            verify(study.folder / name, study.folder, listed)
 
 
 def find_notebooks(study: Study) -> Path:
@@ -92,28 +97,3 @@ def find_notebooks(study: Study) -> Path:
     raise StudyError(
         f"no notebooks: looked in {candidates[0]} and {candidates[1]}; run from a checkout of virtio-study"
     )
-
-
-def check_study(study: Study) -> tuple[int, list[str]]:
-    """Number of files in a study's manifest, and one line for each that is wrong.
-
-    Every listed file is compared with its checksum; every recording is read and checked against the schema.
-    """
-    from virtio_study import recording
-
-    listed = sorted(manifest(study.folder))
-    problems = []
-    for path in (study.folder / name for name in listed):
-        try:
-            if path.suffix == ".parquet":
-                recording.read(path, study.folder)
-            else:
-                verify(path, study.folder)
-        except DataError as error:
-            problems.append(str(error))
-    present = {path.relative_to(study.folder).as_posix() for path in study.folder.glob("recordings/**/*.parquet")}
-    problems += [
-        f"{study.folder / name}: not in the manifest; remove it or restore the manifest"
-        for name in sorted(present - set(listed))
-    ]
-    return len(listed), problems

@@ -183,8 +183,9 @@ def _every_cell_ran(notebook: Any) -> None:
 
 
 def _committable(notebook: Any, job: Job) -> str:
-    """Text of an executed notebook without times, random identifiers and paths of this machine."""
+    """Text of an executed notebook without times, random identifiers, and paths and versions of this machine."""
     notebook.metadata.pop("papermill", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)

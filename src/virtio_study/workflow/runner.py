@@ -1,27 +1,28 @@
 """Running the notebooks of a study whose inputs, code or parameters changed, in parallel, through papermill.
 
-A notebook is up to date if the run manifest says that it was completed under the same key (notebook source, parameters,
-code of this package, lock, inputs, outputs of the notebooks it needs) and its outputs are still as it left them.
+A notebook is up to date if the run manifest says that it was completed under today's key, from what the notebooks that
+it needs left, and what it wrote is still as it left it.
 """
 
-import hashlib
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from virtio_study.errors import PipelineError
-from virtio_study.storage import PACKAGE, manifest, sha256, write_atomically
+from virtio_study.errors import DataError, PipelineError
+from virtio_study.storage import sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.graph import Task, check_recordings, find_notebooks, plan
+from virtio_study.workflow.keys import Key, Keys
 from virtio_study.workflow.notebook import Job, Pool
+from virtio_study.workflow.reports import Made, list_made, listed, todays, withdraw
 
 __all__ = ["Outcome", "run"]
 
@@ -74,7 +75,10 @@ def run(
     check_recordings(study, tasks)
     state = _Run(study, tasks, notebooks or find_notebooks(study), say)
     with _alone(study.reports / ".run"):
-        return state.go(workers or os.cpu_count() or 1)
+        outcome = state.go(workers or os.cpu_count() or 1)
+        if outcome.ok and outcome.ran and not servers:
+            withdraw(study, "notebooks/*.ipynb", [task.executed for task in tasks])
+        return outcome
 
 
 @contextmanager
@@ -100,15 +104,11 @@ class _Run:
         self.waiting = {task.name: task for task in tasks}
         self.outcome = Outcome()
         self.record = _read_record(self.path)
-        self.listed = manifest(study.folder)
-        code = (path for path in sorted(PACKAGE.rglob("*")) if path.is_file())
-        lock = notebooks.parent / "requirements.lock"
-        self.common = [
-            list(sys.version_info[:2]),
-            study.model_dump_json(),
-            [sha256(path) for path in code if "__pycache__" not in path.parts],
-            sha256(lock) if lock.exists() else None,
-        ]
+        self.today = todays(Keys(study), notebooks)
+        try:
+            self.listing = listed(study)
+        except DataError:  # a damaged list costs a run of everything, never a wrong report
+            self.listing = {}
 
     def go(self, workers: int) -> Outcome:
         ready = self._ready(workers)
@@ -162,40 +162,51 @@ class _Run:
     def _what_became_of(self, name: str) -> str:
         return "failed" if name in self.outcome.error else "was skipped"
 
-    def _key(self, task: Task) -> str:
-        prefix = task.recordings
-        parts = [
-            self.common,
-            _source(self.notebooks / f"{task.notebook}.ipynb"),
-            task.parameters,
-            [[path.name, sha256(path)] for path in task.inputs],
-            [item for item in sorted(self.listed.items()) if prefix and item[0].startswith(prefix)],
-            # Not the executed copies: what a notebook says in prose is no input of the next one.
-            sorted(
-                item for need in task.needs for item in self.record[need]["outputs"].items() if item[0][-6:] != ".ipynb"
-            ),
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    def _key(self, task: Task) -> Key:
+        return self.today[task.executed]
 
     def _current(self, task: Task) -> bool:
         entry = self.record.get(task.name, {})
+        outputs = entry.get("outputs")
         return bool(
             entry.get("status") == "complete"
-            and entry.get("key") == self._key(task)
-            and entry.get("outputs") == self._outputs(task)
+            and entry.get("key") == self._key(task).digest
+            and entry.get("read") == self._read(task)
+            and isinstance(outputs, dict)
+            and all(self._as_left(self.root / name, digest) for name, digest in outputs.items())
         )
 
-    def _outputs(self, task: Task) -> dict[str, str | None]:
-        """SHA-256 of what a task leaves, by path relative to the root; None for a file that is not there."""
-        paths = (*task.outputs, self._executed(task))
-        return {os.path.relpath(path, self.root): sha256(path) if path.exists() else None for path in paths}
+    def _as_left(self, path: Path, digest: str) -> bool:
+        if not path.is_file() or sha256(path) != digest:
+            return False
+        if not path.is_relative_to(self.study.reports):
+            return True
+        name = path.relative_to(self.study.reports).as_posix()
+        return self.listing.get(name) == Made(digest, self.today.get(name, self.today["results.json"]))
 
-    def _executed(self, task: Task) -> Path:
-        return self.study.reports / "notebooks" / f"{task.name}.ipynb"
+    def _read(self, task: Task) -> dict[str, str]:
+        """What the notebooks that a task needs left for it, as they left it."""
+        return {
+            name: digest
+            for need in task.needs
+            for name, digest in self.record[need]["outputs"].items()
+            if not name.endswith(".ipynb")  # what a notebook says in prose is no input of the next one
+        }
+
+    def _outputs(self, task: Task) -> dict[str, str]:
+        """SHA-256 of what a task left, by path relative to the root."""
+        reports = self.study.reports
+        paths = [*task.outputs, reports / task.executed]
+        if language := task.parameters.get("language"):
+            figures = (f"figures/*.{language}.svg", "figures/*.csv")
+            names = [name for name in listed(self.study) if any(fnmatchcase(name, like) for like in figures)]
+            paths += [reports / name for name in names]
+        return {os.path.relpath(path, self.root): sha256(path) for path in paths}
 
     def _job(self, task: Task, scratch: Path) -> Job:
         notebook = self.notebooks / f"{task.notebook}.ipynb"
-        return Job(notebook, task.parameters, self.root, self._executed(task), task.outputs, scratch)
+        executed = self.study.reports / task.executed
+        return Job(notebook, task.parameters, self.root, executed, task.outputs, scratch)
 
     def _finish(self, task: Task, future: Future[None]) -> None:
         try:
@@ -206,7 +217,10 @@ class _Run:
         except BrokenProcessPool:
             self._settle(task, "error", "its worker process died (killed, or out of memory); run again")
             return
-        self.record[task.name] = {"status": "complete", "key": self._key(task), "outputs": self._outputs(task)}
+        key = self._key(task)
+        list_made(self.study, key, task.executed)
+        done = {"key": key.digest, "read": self._read(task), "outputs": self._outputs(task)}
+        self.record[task.name] = {"status": "complete", **done}
         self.outcome.ran.append(task.name)
 
     def _settle(self, task: Task, status: str, reason: str) -> None:
@@ -226,12 +240,3 @@ def _read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return tasks if isinstance(tasks, dict) else {}
-
-
-def _source(notebook: Path) -> list[Any]:
-    """What a notebook does and says: its cells without outputs."""
-    try:
-        cells = json.loads(notebook.read_bytes())["cells"]
-        return [[cell["cell_type"], cell["source"], cell["metadata"].get("tags", [])] for cell in cells]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PipelineError(f"{notebook}: not a notebook: {error}; restore it from version control") from error

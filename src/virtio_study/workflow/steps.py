@@ -1,10 +1,13 @@
 """The steps from recordings to the report: each reads artefacts, calls one function of a room, and writes artefacts.
 
-A step makes what it needs first, so that every notebook can be run by itself.
+A step makes what it needs first if it is not there or was made of something else, so that every notebook can be run by
+itself and none mixes what was made of different protocols, code or recordings.
 """
 
+import json
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,12 +15,13 @@ import pandas as pd
 from virtio_study.cleaning.transients import label_periods, period_table
 from virtio_study.errors import DataError
 from virtio_study.recording import Provenance, recordings, share_time
-from virtio_study.storage import sha256, write_atomically, write_json
+from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
-from virtio_study.workflow.artefacts import read_json, read_table, work_file, write_table
+from virtio_study.workflow.artefacts import read_data, read_input, read_table, work_file, write_data, write_table
+from virtio_study.workflow.keys import INPUTS, Keys, borrowed_counts
+from virtio_study.workflow.reports import publish
 
 __all__ = [
-    "INPUTS",
     "clean",
     "collect",
     "compare",
@@ -28,9 +32,6 @@ __all__ = [
     "write_report",
     "write_results",
 ]
-
-INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
-"""Files of a study that results are made from; the recordings are listed in its manifest."""
 
 
 def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
@@ -48,8 +49,99 @@ def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
     DataError
         If there is no recording, one cannot be read, or its provenance names another server or configuration.
     """
-    study.server(server)
-    study.driver_config(driver_config)
+    return _collect(Keys(study), server, driver_config)
+
+
+def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
+    """Label the periods of the collected rows.
+
+    Returns
+    -------
+    DataFrame
+        The collected rows with `period` and `reason`; also written to `work/`, with a summary (`periods.json`).
+
+    Raises
+    ------
+    StudyError, DataError
+        As `collect`.
+    """
+    return _clean(Keys(study), server, driver_config)
+
+
+def read_clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
+    """What `clean` returned for today's protocol, code and recordings."""
+    return _cleaned(Keys(study), server, driver_config)
+
+
+def read_provenance(study: Study, server: str, driver_config: str) -> list[Provenance]:
+    """Provenance of every recording of a server under a driver configuration, in order of replicate."""
+    return _provenance(Keys(study), server, driver_config)
+
+
+def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
+    """Levels of a server under a driver configuration, boot by boot and over boots; written to `work/*.levels.json`.
+
+    Raises
+    ------
+    StudyError, DataError
+        As `collect`.
+    """
+    return _describe(Keys(study), server, driver_config)
+
+
+def compare(study: Study, server: str) -> dict[str, Any]:
+    """Every comparison of a server: effects, load, checks, verdicts; written to `work/<server>.effects.json`.
+
+    Raises
+    ------
+    StudyError, DataError
+        As `collect`, for each driver configuration of the study's comparisons.
+    """
+    return _compare(Keys(study), server)
+
+
+def results(study: Study) -> dict[str, Any]:
+    """Levels, comparisons, counts, the audit of a published study beside this one, and provenance.
+
+    Raises
+    ------
+    DataError
+        If there is no recording, one is missing or damaged, or an input beside them is.
+    """
+    return _results(Keys(study))
+
+
+def write_results(study: Study) -> dict[str, Any]:
+    """Write `reports/<study>/results.json` and return it."""
+    return _write_results(Keys(study))
+
+
+def write_report(study: Study, language: str = "en") -> dict[str, Any]:
+    """Write `results.json`, the figures with their data, and the page of a study; return the results.
+
+    Raises
+    ------
+    DataError
+        As `results`.
+    StudyError
+        If the report does not speak the language.
+    """
+    from virtio_study.report.page import make_page
+
+    keys = Keys(study)
+    found = _write_results(keys)
+    page = make_page(study, found, partial(_cleaned, keys), language)
+    files = {f"index.{language}.html": page.html.encode()}
+    for name, figure in page.figures.items():
+        files[f"figures/{name}.{language}.svg"] = figure.svg.encode()
+        files[f"figures/{name}.csv"] = figure.csv
+    publish(study, keys.reported, files, instead_of=("figures/*.csv", f"figures/*.{language}.svg"))
+    return found
+
+
+def _collect(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
+    study = keys.study
+    path = _named(keys, server, driver_config, "collected.parquet")
     frames, provenances = [], []
     for recording in recordings(study.folder, server, driver_config):
         found = recording.provenance
@@ -57,16 +149,15 @@ def collect(study: Study, server: str, driver_config: str) -> pd.DataFrame:
             raise DataError(f"{recording.path}: recorded for {found.server} under {found.driver_config}; wrong folder")
         frames.append(recording.frame.assign(replicate=found.replicate))
         provenances.append(found)
+    keys.verified(server, driver_config)
     names = [item.replicate for item in provenances]
     if len(set(names)) != len(names):
         raise DataError(f"{server} under {driver_config}: two recordings have the same replicate; names: {names}")
     _refuse_overlap(f"{server} under {driver_config}", frames)
-    collected = pd.concat(frames, ignore_index=True)
-    write_table(work_file(study, server, driver_config, "collected.parquet"), collected)
-    write_json(
-        work_file(study, server, driver_config, "provenance.json"),
-        [item.model_dump(mode="json") for item in provenances],
-    )
+    collected, key = pd.concat(frames, ignore_index=True), keys.recorded(server, driver_config)
+    write_table(path, collected, key)
+    known = [item.model_dump(mode="json") for item in provenances]
+    write_data(work_file(study, server, driver_config, "provenance.json"), known, key)
     return collected
 
 
@@ -81,158 +172,136 @@ def _refuse_overlap(where: str, frames: list[pd.DataFrame]) -> None:
             )
 
 
-def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
-    """Label the periods of the collected rows; the recordings are collected first if they were not yet.
+def _collected(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
+    path = _named(keys, server, driver_config, "collected.parquet")
+    found = read_table(path, keys.recorded(server, driver_config))
+    if found is None:
+        return _collect(keys, server, driver_config)
+    keys.verify(server, driver_config)
+    return found
 
-    Returns
-    -------
-    DataFrame
-        The collected rows with `period` and `reason`; also written to `work/`, with a summary (`periods.json`).
 
-    Raises
-    ------
-    StudyError, DataError
-        As `collect`, or if what it wrote is damaged.
-    """
-    study.server(server)
-    study.driver_config(driver_config)
-    path = work_file(study, server, driver_config, "collected.parquet")
-    collected = read_table(path, "1_collect") if path.exists() else collect(study, server, driver_config)
-    provenances = read_provenance(study, server, driver_config)
+def _provenance(keys: Keys, server: str, driver_config: str) -> list[Provenance]:
+    path, key = _named(keys, server, driver_config, "provenance.json"), keys.recorded(server, driver_config)
+    if read_data(path, key) is None:
+        _collect(keys, server, driver_config)
+    keys.verify(server, driver_config)
+    return [Provenance.model_validate(item) for item in read_data(path, key) or []]
+
+
+def _named(keys: Keys, server: str, driver_config: str, what: str) -> Path:
+    """Path of an artefact of a server and a driver configuration that the study has."""
+    keys.study.server(server)
+    keys.study.driver_config(driver_config)
+    return work_file(keys.study, server, driver_config, what)
+
+
+def _clean(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
+    study = keys.study
+    collected, provenances = _collected(keys, server, driver_config), _provenance(keys, server, driver_config)
     windows = [(w.start, w.end) for w in study.windows if (w.server, w.driver_config) == (server, driver_config)]
     marks = {p.replicate: p.events["load_started"] for p in provenances if "load_started" in p.events}
     disturbed = {p.replicate: p.contaminated for p in provenances}
     labelled = label_periods(collected, windows=windows, load_started=marks, contaminated=disturbed)
-    write_table(work_file(study, server, driver_config, "clean.parquet"), labelled)
-    write_json(work_file(study, server, driver_config, "periods.json"), period_table(labelled))
+    key = keys.recorded(server, driver_config)
+    write_table(work_file(study, server, driver_config, "clean.parquet"), labelled, key)
+    write_data(work_file(study, server, driver_config, "periods.json"), period_table(labelled), key)
     return labelled
 
 
-def read_clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
-    """Read what `clean` wrote; it is run first if it was not yet, so that every notebook can be run by itself."""
-    study.server(server)
-    study.driver_config(driver_config)
-    path = work_file(study, server, driver_config, "clean.parquet")
-    return read_table(path, "2_clean") if path.exists() else clean(study, server, driver_config)
+def _cleaned(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
+    path = _named(keys, server, driver_config, "clean.parquet")
+    found = read_table(path, keys.recorded(server, driver_config))
+    if found is None:
+        return _clean(keys, server, driver_config)
+    keys.verify(server, driver_config)
+    return found
 
 
-def read_provenance(study: Study, server: str, driver_config: str) -> list[Provenance]:
-    """Provenance of every collected recording, in order of replicate."""
-    path = work_file(study, server, driver_config, "provenance.json")
-    if not path.exists():
-        collect(study, server, driver_config)
-    return [Provenance.model_validate(item) for item in read_json(path, "1_collect")]
-
-
-def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
-    """Levels of a server under a driver configuration, boot by boot and over boots; written to `work/*.levels.json`.
-
-    Raises
-    ------
-    DataError
-        If there is no recording, or a recording or artefact is damaged.
-    """
+def _describe(keys: Keys, server: str, driver_config: str) -> dict[str, Any]:
     from virtio_study.analysis import results as analysis
 
-    cleaned, provenances = read_clean(study, server, driver_config), read_provenance(study, server, driver_config)
-    described = analysis.describe(study, driver_config, cleaned, provenances)
-    write_json(work_file(study, server, driver_config, "levels.json"), described)
+    cleaned, provenances = _cleaned(keys, server, driver_config), _provenance(keys, server, driver_config)
+    described = analysis.describe(keys.study, driver_config, cleaned, provenances)
+    path = work_file(keys.study, server, driver_config, "levels.json")
+    write_data(path, described, keys.recorded(server, driver_config))
     return described
 
 
-def compare(study: Study, server: str) -> dict[str, Any]:
-    """Every comparison of a server: effects, load, checks, verdicts; written to `work/<server>.effects.json`.
+def _described(keys: Keys, server: str, driver_config: str) -> dict[str, Any]:
+    path = _named(keys, server, driver_config, "levels.json")
+    found: dict[str, Any] | None = read_data(path, keys.recorded(server, driver_config))
+    if found is None:
+        return _describe(keys, server, driver_config)
+    keys.verify(server, driver_config)
+    return found
 
-    Raises
-    ------
-    DataError
-        If there is no recording of one of the comparisons' driver configurations, or one is damaged.
-    """
+
+def _compare(keys: Keys, server: str) -> dict[str, Any]:
     from virtio_study.analysis import results as analysis
 
+    study = keys.study
     study.server(server)
-    needed = sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
-    frames = {name: read_clean(study, server, name) for name in needed}
-    provenances = {name: read_provenance(study, server, name) for name in needed}
+    frames = {name: _cleaned(keys, server, name) for name in _sides(study)}
+    provenances = {name: _provenance(keys, server, name) for name in frames}
     compared = analysis.compare(study, server, frames, provenances)
-    write_json(work_file(study, server, None, "effects.json"), compared)
+    write_data(work_file(study, server, None, "effects.json"), compared, keys.compared(server))
     return compared
 
 
-def results(study: Study) -> dict[str, Any]:
-    """Gather what the steps wrote, the counts, the audit of a published study beside this one, and provenance.
+def _compared(keys: Keys, server: str) -> dict[str, Any]:
+    path = work_file(keys.study, server, None, "effects.json")
+    found: dict[str, Any] | None = read_data(path, keys.compared(server))
+    if found is None:
+        return _compare(keys, server)
+    for driver_config in _sides(keys.study):
+        keys.verify(server, driver_config)
+    return found
 
-    Raises
-    ------
-    DataError
-        If there is no recording, or a recording or artefact is damaged.
-    """
+
+def _sides(study: Study) -> list[str]:
+    """Driver configurations that the study's comparisons are of."""
+    return sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
+
+
+def _results(keys: Keys) -> dict[str, Any]:
     from virtio_study.analysis import results as analysis
 
+    study = keys.study
     servers = () if study.source == "published" else tuple(study.servers)
+    inputs = keys.reported.inputs
     return analysis.gather(
         study,
-        {server: {config: _described(study, server, config) for config in study.driver_configs} for server in servers},
-        {server: _compared(study, server) for server in servers},
-        runs=_runs(study, servers),
+        {server: {config: _described(keys, server, config) for config in study.driver_configs} for server in servers},
+        {server: _compared(keys, server) for server in servers},
+        runs=_runs(keys, servers),
         counts=_counts(study),
         audit=_audit(study),
-        inputs=_inputs(study),
+        inputs={name: inputs[name] for name in INPUTS if name in inputs},
     )
 
 
-def write_results(study: Study) -> dict[str, Any]:
-    """Write `reports/<study>/results.json` and return it."""
-    found = results(study)
-    write_json(study.reports / "results.json", found)
-    return found
+def _write_results(keys: Keys) -> dict[str, Any]:
+    found = _results(keys)
+    content = json_bytes(found)
+    publish(keys.study, keys.reported, {"results.json": content})
+    return dict(json.loads(content))
 
 
-def write_report(study: Study, language: str = "en") -> dict[str, Any]:
-    """Write `results.json`, the figures with their data, and the page of a study; return the results.
-
-    Raises
-    ------
-    DataError
-        If there is no recording, or a recording or artefact is damaged.
-    StudyError
-        If the report does not speak the language.
-    """
-    from virtio_study.report.page import make_page
-
-    write_results(study)
-    found: dict[str, Any] = read_json(study.reports / "results.json", "5_report")
-    page = make_page(study, found, partial(read_clean, study), language)
-    for name, figure in page.figures.items():
-        write_atomically(study.reports / "figures" / f"{name}.{language}.svg", figure.svg.encode())
-        write_atomically(study.reports / "figures" / f"{name}.csv", figure.csv)
-    write_atomically(study.reports / f"index.{language}.html", page.html.encode())
-    return found
-
-
-def _described(study: Study, server: str, driver_config: str) -> dict[str, Any]:
-    path = work_file(study, server, driver_config, "levels.json")
-    return read_json(path, "3_describe") if path.exists() else describe(study, server, driver_config)
-
-
-def _compared(study: Study, server: str) -> dict[str, Any]:
-    path = work_file(study, server, None, "effects.json")
-    return read_json(path, "4_compare") if path.exists() else compare(study, server)
-
-
-def _runs(study: Study, servers: tuple[str, ...]) -> dict[str, list[dict[str, Any]]] | None:
+def _runs(keys: Keys, servers: tuple[str, ...]) -> dict[str, list[dict[str, Any]]] | None:
     """Runs of every server: as an import found them, or as the study's windows say."""
     from virtio_study.analysis.results import recorded_runs
 
+    study = keys.study
     path = study.folder / "timeline.json"
     if path.exists():
-        return dict(read_json(path, "virtio-study files answers"))
+        return dict(read_input(path, "virtio-study files answers"))
     if not study.windows or not servers:
         return None
     return {
         server: recorded_runs(
             {
-                config: (read_clean(study, server, config), read_provenance(study, server, config))
+                config: (_cleaned(keys, server, config), _provenance(keys, server, config))
                 for config in study.driver_configs
             }
         )
@@ -242,10 +311,9 @@ def _runs(study: Study, servers: tuple[str, ...]) -> dict[str, list[dict[str, An
 
 def _counts(study: Study) -> dict[str, Any] | None:
     """The study's own counts of device accesses; a published study borrows those of a study beside it."""
-    here = [study.folder / "counts.json"]
-    beside = sorted(study.folder.parent.glob("*/counts.json")) if study.source == "published" else []
-    found = next((path for path in [*here, *beside] if path.exists()), None)
-    return None if found is None else dict(read_json(found, "virtio-study lab count"))
+    own = study.folder / "counts.json"
+    path = own if own.exists() else borrowed_counts(study) if study.source == "published" else None
+    return None if path is None else dict(read_input(path, "virtio-study lab count"))
 
 
 def _audit(study: Study) -> dict[str, Any] | None:
@@ -256,13 +324,3 @@ def _audit(study: Study) -> dict[str, Any] | None:
         return audit_published(study)
     beside = study.folder.parent / "published"
     return audit_published(load_study(beside)) if (beside / "study.yaml").exists() else None
-
-
-def _inputs(study: Study) -> dict[str, str]:
-    """SHA-256 of the study's files that results are made from."""
-    files = [name for name in INPUTS if (study.folder / name).exists()]
-    if study.source != "published" and "manifest.json" not in files:
-        raise DataError(
-            f"{study.folder / 'manifest.json'}: missing; record the study, or restore it from version control"
-        )
-    return {name: sha256(study.folder / name) for name in files}

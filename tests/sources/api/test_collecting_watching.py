@@ -36,7 +36,7 @@ from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
 from virtio_study.testing.pve import Clock, Host, serve, two_servers
 from virtio_study.testing.versions import VERSIONS
-from virtio_study.workflow.graph import check_study
+from virtio_study.workflow.check import check_study
 
 NOW = 1_772_409_600.0
 
@@ -467,7 +467,7 @@ def test_200_kills_of_watch_and_collect_lose_no_stored_row(
     assert len(seen) > 2000
     done = collect(study, client(host))
     assert (done.missing, len(done.written)) == ([], len(study.windows))
-    assert check_study(study)[1] == []
+    assert check_study(study).problems == []
     assert len(read_answers(response_log.stored(study.folder))) == raw_lines(study.folder).count(b"\n") > len(seen)
     for path in study.folder.glob("recordings/**/*.parquet"):
         assert not recording.read(path, study.folder).frame["time"].duplicated().any()

@@ -1,0 +1,45 @@
+"""Whether everything of a study is as it was made: its recordings, and the report made from them."""
+
+from dataclasses import dataclass
+
+from virtio_study.errors import DataError
+from virtio_study.storage import manifest, verify
+from virtio_study.study import Study
+from virtio_study.workflow.reports import check_reports, listed
+
+__all__ = ["Checked", "check_study"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Number of files that a study lists, recorded and made, and one line for each thing that is wrong."""
+
+    recorded: int
+    made: int
+    problems: list[str]
+
+
+def check_study(study: Study) -> Checked:
+    """Compare every listed file with its checksum, read every recording, and see whether the report is up to date."""
+    problems = _recording_problems(study) + check_reports(study)
+    return Checked(len(manifest(study.folder)), 0 if problems else len(listed(study)), problems)
+
+
+def _recording_problems(study: Study) -> list[str]:
+    from virtio_study import recording
+
+    names = manifest(study.folder)
+    problems = []
+    for path in (study.folder / name for name in sorted(names)):
+        try:
+            if path.suffix == ".parquet":
+                recording.read(path, study.folder)
+            else:
+                verify(path, study.folder, names)
+        except DataError as error:
+            problems.append(str(error))
+    present = {path.relative_to(study.folder).as_posix() for path in study.folder.glob("recordings/**/*.parquet")}
+    return problems + [
+        f"{study.folder / name}: not in the manifest; remove it or restore the manifest"
+        for name in sorted(present - set(names))
+    ]

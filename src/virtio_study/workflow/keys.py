@@ -1,0 +1,197 @@
+"""What an artefact was made of, as one key: the protocol, the code and the inputs; the same on every machine.
+
+An artefact may be used if its key is today's. Neither time, place nor version of anything else is in a key: the same
+protocol, code and inputs make the same bytes everywhere.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from virtio_study.errors import DataError, PipelineError
+from virtio_study.storage import PACKAGE, manifest, sha256, verify
+from virtio_study.study import Study
+
+__all__ = ["BESIDE", "INPUTS", "Key", "Keys", "borrowed_counts", "code_digest"]
+
+INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
+"""Files of a study that results are made from; the recordings are listed in its manifest."""
+
+BESIDE = ("study.yaml", "values.csv")
+"""Files of the study `published`, beside a study, that its results are made from."""
+
+MAKES_NO_RESULT = ("cli", "lab", "sources", "testing")
+"""Rooms of this package whose code cannot change a result."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What an artefact was made of: SHA-256 of the validated protocol, of the code, and of every input by its name."""
+
+    protocol: str
+    code: str
+    inputs: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole key, by which an artefact carries it."""
+        return _digest([self.protocol, self.code, self.inputs])
+
+    def with_inputs(self, inputs: dict[str, str]) -> Self:
+        """The same key with more inputs."""
+        return type(self)(self.protocol, self.code, self.inputs | inputs)
+
+    def changes(self, today: "Key") -> list[str]:
+        """Names of what is not as it was: inputs, the protocol, and the code of this package."""
+        names = sorted(self.inputs.keys() | today.inputs.keys())
+        changed = [name for name in names if self.inputs.get(name) != today.inputs.get(name)]
+        if self.protocol != today.protocol and "study.yaml" not in changed:
+            changed.insert(0, "study.yaml")
+        return changed + (["code of virtio-study"] if self.code != today.code else [])
+
+
+class Keys:
+    """Today's keys of a study's artefacts. Made once a step: no recording is verified twice by one object.
+
+    Raises
+    ------
+    DataError
+        If the study's manifest is damaged.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.listed = manifest(study.folder)
+        self._verified: set[tuple[str, str]] = set()
+        self._notebooks: dict[Path, str] = {}
+
+    @cached_property
+    def _common(self) -> Key:
+        return Key(_digest([self.study.name, self.study.model_dump_json()]), code_digest(), {})
+
+    def recordings(self, server: str, driver_config: str) -> list[Path]:
+        """Recordings of a server under a driver configuration that the manifest lists, in order of name."""
+        prefix = f"recordings/{server}/{driver_config}/"
+        names = sorted(name for name in self.listed if name.startswith(prefix) and name.endswith(".parquet"))
+        return [self.study.folder / name for name in names]
+
+    def verify(self, server: str, driver_config: str) -> None:
+        """Whether the recordings of a server under a driver configuration are there, as they were recorded.
+
+        Raises
+        ------
+        DataError
+            If there is none, or one is missing or changed; it names the file.
+        """
+        if (server, driver_config) in self._verified:
+            return
+        paths = self.recordings(server, driver_config)
+        if not paths:
+            folder = self.study.folder / "recordings" / server / driver_config
+            raise DataError(
+                f"{folder}: no recording of server {server!r} under {driver_config!r} in the manifest; record it first"
+            )
+        for path in paths:
+            verify(path, self.study.folder, self.listed)
+        self.verified(server, driver_config)
+
+    def verified(self, server: str, driver_config: str) -> None:
+        """Note that the recordings of a server under a driver configuration were read and verified by the way."""
+        self._verified.add((server, driver_config))
+
+    def recorded(self, server: str, driver_config: str) -> Key:
+        """Key of what is made of the recordings of a server under one driver configuration."""
+        return self._of_recordings(server, [driver_config])
+
+    def compared(self, server: str) -> Key:
+        """Key of the comparisons of a server."""
+        sides = {side for item in self.study.comparisons.values() for side in (item.before, item.after)}
+        return self._of_recordings(server, sides)
+
+    @cached_property
+    def reported(self) -> Key:
+        """Key of the results, the figures and the pages.
+
+        Raises
+        ------
+        DataError
+            If the study has no manifest, and is no published one.
+        """
+        folder = self.study.folder
+        files = {name: folder / name for name in INPUTS}
+        if self.study.source == "published":
+            files |= {name: folder / name for name in BESIDE}
+            borrowed = borrowed_counts(self.study)
+            files |= {f"{borrowed.parent.name}/{borrowed.name}": borrowed} if borrowed else {}
+        else:
+            if not files["manifest.json"].exists():
+                raise DataError(
+                    f"{files['manifest.json']}: missing; record the study, or restore it from version control"
+                )
+            files |= {f"published/{name}": folder.parent / "published" / name for name in BESIDE}
+        return self._common.with_inputs({name: sha256(path) for name, path in files.items() if path.is_file()})
+
+    def executed(self, notebook: Path, parameters: dict[str, str]) -> Key:
+        """Key of a notebook executed with parameters: its cells, and what it is about.
+
+        Raises
+        ------
+        PipelineError
+            If it is no notebook.
+        """
+        server, driver_config = parameters.get("server"), parameters.get("driver_config")
+        if server is None:
+            about = self.reported
+        elif driver_config is None:
+            about = self.compared(server)
+        else:
+            about = self.recorded(server, driver_config)
+        if notebook not in self._notebooks:
+            self._notebooks[notebook] = _digest(_cells(notebook))
+        return about.with_inputs({notebook.name: self._notebooks[notebook]})
+
+    def _of_recordings(self, server: str, driver_configs: Iterable[str]) -> Key:
+        return self._common.with_inputs(
+            {
+                f"recordings/{server}/{config}": _digest(
+                    [[path.name, self.listed[path.relative_to(self.study.folder).as_posix()]] for path in paths]
+                )
+                for config in sorted(driver_configs)
+                for paths in [self.recordings(server, config)]
+            }
+        )
+
+
+def borrowed_counts(study: Study) -> Path | None:
+    """Counts of device accesses that a published study borrows from a study beside it."""
+    return next(iter(sorted(study.folder.parent.glob("*/counts.json"))), None)
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the code that makes results, as it was when it was first asked for in this process."""
+    paths = [
+        path
+        for path in sorted(PACKAGE.rglob("*"))
+        for inside in [path.relative_to(PACKAGE)]
+        if inside.parts[0] not in MAKES_NO_RESULT and "__pycache__" not in inside.parts
+        if path.is_file() and not path.name.startswith(".")
+    ]
+    return _digest([[path.relative_to(PACKAGE).as_posix(), sha256(path)] for path in paths])
+
+
+def _cells(notebook: Path) -> list[Any]:
+    """What a notebook does and says: its cells without outputs."""
+    try:
+        cells = json.loads(notebook.read_bytes())["cells"]
+        return [[cell["cell_type"], cell["source"], cell["metadata"].get("tags", [])] for cell in cells]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PipelineError(f"{notebook}: not a notebook: {error}; restore it from version control") from error
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,197 @@
+"""What a study has in `reports/`: every file listed with its SHA-256 and the key of what it was made of.
+
+The list is `reports/<study>/manifest.json` and is kept with the reports, so that a changed, missing or strange file and
+a report of another protocol, other code or other inputs are found by anyone, on any machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from virtio_study.errors import DataError
+from virtio_study.storage import json_bytes, sha256, write_atomically
+from virtio_study.study import Study
+from virtio_study.workflow.graph import find_notebooks, plan
+from virtio_study.workflow.keys import Key, Keys
+
+__all__ = ["MANIFEST", "Made", "check_reports", "list_made", "listed", "present", "publish", "todays", "withdraw"]
+
+MANIFEST = "manifest.json"
+"""The list of a study's reports, in their folder."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file of a report: its SHA-256 when it was made, and what it was made of."""
+
+    sha256: str
+    key: Key
+
+
+def publish(study: Study, key: Key, files: dict[str, bytes], instead_of: tuple[str, ...] = ()) -> None:
+    """Write files of a report and list them.
+
+    Parameters
+    ----------
+    study : Study
+    key : Key
+        What the files were made of.
+    files : dict
+        Name relative to `reports/<study>/` -> content.
+    instead_of : tuple of str
+        Patterns of names: listed files like them that are not among `files` were made by an earlier run of the same
+        step, and are removed as `withdraw` does it.
+    """
+    for name, content in files.items():
+        path = study.reports / name
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomically(path, content)
+    made = {name: Made(hashlib.sha256(content).hexdigest(), key) for name, content in files.items()}
+    _update(study, made, instead_of, files)
+
+
+def list_made(study: Study, key: Key, name: str) -> None:
+    """List a file of a report that another program wrote, as it is now."""
+    _update(study, {name: Made(sha256(study.reports / name), key)}, (), ())
+
+
+def withdraw(study: Study, like: str, but: Collection[str]) -> None:
+    """Remove listed files whose name is like a pattern, but for some; a file that somebody changed since stays."""
+    _update(study, {}, (like,), but)
+
+
+def listed(study: Study) -> dict[str, Made]:
+    """Files of a study's report as they were made, by name; empty if there is no list.
+
+    Raises
+    ------
+    DataError
+        If the list is damaged.
+    """
+    path = study.reports / MANIFEST
+    try:
+        found = json.loads(path.read_bytes())
+        keys = {digest: Key(**parts) for digest, parts in found["keys"].items()}
+        return {name: Made(item["sha256"], keys[item["key"]]) for name, item in found["files"].items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a list of reports ({error}); {_again(study)}") from error
+
+
+def present(study: Study) -> set[str]:
+    """Names of the files that are in `reports/<study>/`, without the list itself, hidden files and archives."""
+    names = {path.relative_to(study.reports).as_posix() for path in study.reports.rglob("*") if path.is_file()}
+    return {
+        name
+        for name in names - {MANIFEST}
+        if not name.endswith(".zip") and not any(part.startswith(".") for part in name.split("/"))
+    }
+
+
+def check_reports(study: Study) -> list[str]:
+    """One line for everything that is wrong with a study's report; nothing if none was made yet.
+
+    Found are files that are missing, changed or not listed, and files that were made of another protocol, other code or
+    other inputs than today's.
+    """
+    there = present(study)
+    try:
+        files = listed(study)
+    except DataError as error:
+        return [str(error)]
+    if not files:
+        return [f"{study.reports / MANIFEST}: missing; {_again(study)}"] if there else []
+    today = todays(Keys(study))
+    problems = _stale(study, files, today)
+    for name in sorted(files.keys() | today.keys() | there):
+        path = study.reports / name
+        if name not in there:
+            problems.append(f"{path}: missing; {_again(study)}")
+        elif name not in files:
+            problems.append(f"{path}: not in {study.reports / MANIFEST}, so no step made it; remove it")
+        elif sha256(path) != files[name].sha256:
+            problems.append(f"{path}: changed since it was made (SHA-256 differs from the manifest); {_again(study)}")
+    return problems
+
+
+def todays(keys: Keys, notebooks: Path | None = None) -> dict[str, Key]:
+    """Keys that the files of a complete report have today; what is not among them has the one of `results.json`.
+
+    Parameters
+    ----------
+    keys : Keys
+        Of the study.
+    notebooks : Path, optional
+        Folder of the notebooks; see `find_notebooks`.
+    """
+    study, reported = keys.study, keys.reported
+    names = {"results.json": reported}
+    if study.source == "published":
+        return names
+    folder = notebooks or find_notebooks(study)
+    for task in plan(study):
+        names[task.executed] = keys.executed(folder / f"{task.notebook}.ipynb", task.parameters)
+        made = [path for path in task.outputs if path.is_relative_to(study.reports)]
+        names |= {path.relative_to(study.reports).as_posix(): reported for path in made}
+    return names
+
+
+def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[str]:
+    """One line for all files that are stale for the same reason."""
+    reasons: dict[tuple[str, ...], list[str]] = {}
+    for name, made in files.items():
+        changes = tuple(made.key.changes(today.get(name, today["results.json"])))
+        if changes:
+            reasons.setdefault(changes, []).append(name)
+    return [
+        f"{study.reports / min(names, key=lambda name: (name.count('/'), name))}"
+        + (f" and {len(names) - 1} more files" if len(names) > 1 else "")
+        + f": out of date, made of another {', another '.join(changes)}; {_again(study)}"
+        for changes, names in reasons.items()
+    ]
+
+
+def _again(study: Study) -> str:
+    return f"make it again with: virtio-study run {study.name}"
+
+
+def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Collection[str]) -> None:
+    with _alone(study):
+        try:
+            files = listed(study)
+        except DataError:  # `check_reports` says so; what is made now is listed anew
+            files = {}
+        gone = {name for name in files if name not in but and any(fnmatchcase(name, pattern) for pattern in like)}
+        for name in gone:
+            path = study.reports / name
+            if path.is_file() and sha256(path) == files[name].sha256:
+                path.unlink()
+        files = {name: item for name, item in files.items() if name not in gone} | made
+        keys = {item.key.digest: asdict(item.key) for item in files.values()}
+        content = json_bytes(
+            {
+                "version": 1,
+                "files": {name: {"sha256": item.sha256, "key": item.key.digest} for name, item in files.items()},
+                "keys": keys,
+            }
+        )
+        path = study.reports / MANIFEST
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomically(path, content)
+
+
+@contextmanager
+def _alone(study: Study) -> Iterator[None]:
+    """Wait until no other notebook of the study is listing what it made."""
+    import fcntl
+
+    folder = study.reports / ".run"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "listing.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
