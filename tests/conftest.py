@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +142,14 @@ def small(tmp_path: Path) -> Study:
     for name, (parameters, code) in NOTEBOOKS.items():
         write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", parameters, code)
     return load_study(folder)
+
+
+@pytest.fixture(scope="module")
+def pseudo_language(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of the catalogue of the pseudo-language, which is spoken while a module of tests runs."""
+    import pseudo
+
+    folder = pseudo.write(tmp_path_factory.mktemp("locale"))
+    pseudo.register(folder)
+    yield folder
+    pseudo.withdraw(folder)
