@@ -5,9 +5,9 @@ import pytest
 from arch.bootstrap import optimal_block_length
 
 from virtio_study.stats.effects import difference
-from virtio_study.stats.interval import t_quantile
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Stretch
+from virtio_study.stats.student import t_quantile
 
 
 def nile() -> tuple[np.ndarray, np.ndarray]:

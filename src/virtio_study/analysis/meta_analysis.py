@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from virtio_study.i18n.sentences import Numbers, render
-from virtio_study.stats.interval import t_quantile
+from virtio_study.stats.student import t_quantile
 from virtio_study.stats.synthesis import Synthesis, false_discoveries, synthesise
 
 __all__ = ["FALSE_DISCOVERY_RATE", "pooled"]

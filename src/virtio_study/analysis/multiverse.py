@@ -11,10 +11,11 @@ import pandas as pd
 from virtio_study.errors import DataError
 from virtio_study.stats.effects import difference
 from virtio_study.stats.hours import same_hours, whole_days
-from virtio_study.stats.interval import Interval, t_quantile
+from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import PEAK_QUANTILE, Array, Statistic, Stretch, stretch
+from virtio_study.stats.student import t_quantile
 
 __all__ = ["START_UPS", "Specification", "agreement", "specifications"]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.stats.elementary import mean
 
 __all__ = ["LONG_TRANSIENT", "PERIODS", "REASONS", "label_periods", "period_table", "steady_start"]
 
@@ -80,12 +81,13 @@ def steady_start(values: NDArray[np.float64], batch: int = 5) -> int | None:
     count = len(present) // batch
     if count < 2 * LAST_BATCHES:
         return None
-    means = values[present[: count * batch]].reshape(count, batch).mean(axis=1)
+    # running sums, here and below: their order is fixed, and so is their last bit
+    means = np.cumsum(values[present[: count * batch]].reshape(count, batch), axis=1)[:, -1] / batch
     # from the mean, so that long series of large numbers keep their digits
-    means = means - means.mean()
+    means = means - mean(means)
     left = np.arange(count, 0, -1)
-    total, squares = np.cumsum(means[::-1])[::-1], np.cumsum((means**2)[::-1])[::-1]
-    mser = np.maximum(squares - total**2 / left, 0.0) / left**2
+    total, squares = np.cumsum(means[::-1])[::-1], np.cumsum((means * means)[::-1])[::-1]
+    mser = np.maximum(squares - total * total / left, 0.0) / (left * left)
     half = len(present) // 2 // batch
     cut = int(np.argmin(mser[: half + 1]))
     late = mser[half + 1 : count - LAST_BATCHES + 1]

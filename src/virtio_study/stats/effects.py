@@ -1,25 +1,27 @@
 """What changed between two driver configurations, after minus before; the unit of replication is the boot."""
 
-import numpy as np
+import math
+
 from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.stats.interval import Interval, Sample, sample, t_quantile
+from virtio_study.stats.interval import Interval, Sample, sample
+from virtio_study.stats.student import t_quantile
 
 __all__ = ["difference", "ratio_limits", "relative_difference", "satterthwaite"]
 
 
 def satterthwaite(before: Sample, after: Sample, ratio: float = 1.0) -> float:
     """Degrees of freedom of `after - ratio * before` with unequal variances (Satterthwaite 1946, Welch 1947)."""
-    a, b = after.variance_of_mean, ratio**2 * before.variance_of_mean
+    a, b = after.variance_of_mean, ratio * ratio * before.variance_of_mean
     # relative to the greater one, so that tiny units do not underflow when squared
     scale = max(a, b)
     if scale == 0:  # after is constant and the ratio 0: only the base's own error is left
         return float(before.n - 1)
     a, b = a / scale, b / scale
-    return (a + b) ** 2 / (a**2 / (after.n - 1) + b**2 / (before.n - 1))
+    return (a + b) * (a + b) / (a * a / (after.n - 1) + b * b / (before.n - 1))
 
 
 def difference(before: ArrayLike, after: ArrayLike, confidence: float) -> Interval:
@@ -51,7 +53,7 @@ def difference(before: ArrayLike, after: ArrayLike, confidence: float) -> Interv
     side_before, side_after = sample(before, said(N_("before"))), sample(after, said(N_("after")))
     _refuse_constant(side_before, side_after)
     df = satterthwaite(side_before, side_after)
-    error = float(np.sqrt(side_before.variance_of_mean + side_after.variance_of_mean))
+    error = math.sqrt(side_before.variance_of_mean + side_after.variance_of_mean)
     half = t_quantile(df, confidence) * error
     estimate = side_after.mean - side_before.mean
     return Interval(
@@ -117,18 +119,18 @@ def relative_difference(before: ArrayLike, after: ArrayLike, confidence: float) 
 
 def ratio_limits(before: Sample, after: Sample, confidence: float) -> tuple[float, float, float] | None:
     """Fieller's limits of `after.mean / before.mean` and their df; None where the base's interval includes zero."""
-    base_error = float(np.sqrt(before.variance_of_mean))
+    base_error = math.sqrt(before.variance_of_mean)
     if before.mean - t_quantile(before.n - 1, confidence) * base_error <= 0:
         return None
     ratio = after.mean / before.mean
     df = satterthwaite(before, after, ratio)
     # in units of the base, so that bytes squared squared stay small numbers
-    square = t_quantile(df, confidence) ** 2
-    base_variance = square * before.variance_of_mean / before.mean**2
+    critical = t_quantile(df, confidence) / before.mean
+    base_variance = critical * critical * before.variance_of_mean
     if base_variance >= 1:
         return None
-    after_variance = square * after.variance_of_mean / before.mean**2
-    root = float(np.sqrt(base_variance * ratio**2 + after_variance * (1 - base_variance)))
+    after_variance = critical * critical * after.variance_of_mean
+    root = math.sqrt(base_variance * ratio * ratio + after_variance * (1 - base_variance))
     return (ratio - root) / (1 - base_variance), (ratio + root) / (1 - base_variance), df
 
 

@@ -1,5 +1,6 @@
 """Whether two sides are the same for practical purposes: two one-sided tests against a margin declared before."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,11 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import ratio_limits, satterthwaite
+from virtio_study.stats.elementary import mean
 from virtio_study.stats.interval import Sample, sample
 from virtio_study.stats.series import ratio_of_series, share_below
 from virtio_study.stats.stretch import BATCHES, Stretch, present
+from virtio_study.stats.student import t_cdf
 
 __all__ = ["Equivalence", "equivalent", "equivalent_series"]
 
@@ -119,7 +122,7 @@ def equivalent_series(before: Stretch, after: Stretch, margin_relative: float, c
     """
     _check_margin(margin_relative)
     first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
-    base, value, limits = float(first.mean()), float(second.mean()), None
+    base, value, limits = mean(first), mean(second), None
     if np.ptp(first) == 0 and np.ptp(second) == 0:
         inside = abs(value - base) <= margin_relative * base
         p, method = float(not inside), "both sides constant: compared directly"
@@ -153,8 +156,6 @@ def _check_margin(margin_relative: float) -> None:
 
 def _one_sided(before: Sample, after: Sample, ratio: float, sign: float) -> float:
     """P value of the test that `sign * (after - ratio * before)` is not above zero."""
-    from scipy.special import stdtr
-
     distance = sign * (after.mean - ratio * before.mean)
-    error = float(np.sqrt(after.variance_of_mean + ratio**2 * before.variance_of_mean))
-    return float(stdtr(satterthwaite(before, after, ratio), -distance / error))
+    error = math.sqrt(after.variance_of_mean + ratio * ratio * before.variance_of_mean)
+    return t_cdf(satterthwaite(before, after, ratio), -distance / error)

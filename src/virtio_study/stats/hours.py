@@ -1,9 +1,12 @@
 """Servers have days: what two stretches must cover to be compared, and the daily cycle taken out of both alike."""
 
+import math
+
 import numpy as np
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.stats.elementary import mean, total
 from virtio_study.stats.stretch import Array, Stretch
 
 __all__ = ["DAY_S", "FEWEST_DAYS", "same_hours", "whole_days", "without_daily_cycle"]
@@ -72,14 +75,14 @@ def without_daily_cycle(before: Stretch, after: Stretch) -> tuple[Stretch, Stret
     slot_s = max(HOUR_S, before.step_s, after.step_s)
     sides = (before, after)
     slots = [_slots(side, slot_s) for side in sides]
-    deviations = [side.values - np.nanmean(side.values) for side in sides]
+    deviations = [side.values - _level(side.values) for side in sides]
     where, what = np.concatenate(slots), np.concatenate(deviations)
     known = ~np.isnan(what)
-    count = int(np.ceil(DAY_S / slot_s))
-    totals = np.bincount(where[known], what[known], count)
-    cycle = totals / np.maximum(np.bincount(where[known], minlength=count), 1)
-    days = sum(side.end_s - side.start_s for side in sides) / DAY_S
-    stretched = np.sqrt(days / (days - 1))
+    where, what = where[known], what[known]
+    of_slots = [what[where == slot] for slot in range(math.ceil(DAY_S / slot_s))]
+    cycle = np.array([mean(rows) if len(rows) else 0.0 for rows in of_slots])
+    days = total(side.end_s - side.start_s for side in sides) / DAY_S
+    stretched = math.sqrt(days / (days - 1))
     first, second = (
         Stretch(_flat(side, deviation, cycle[slot], stretched), side.start_s, side.step_s)
         for side, deviation, slot in zip(sides, deviations, slots, strict=True)
@@ -99,9 +102,13 @@ def same_hours(before: Stretch, after: Stretch, daily_cycle: bool) -> tuple[Stre
 
 
 def _flat(side: Stretch, deviation: Array, cycle: Array, stretched: float) -> Array:
-    flat: Array = np.nanmean(side.values) + (deviation - cycle) * stretched
+    flat: Array = _level(side.values) + (deviation - cycle) * stretched
     # with gaps the cycle's own mean over the rows is not exactly zero
-    return flat + (np.nanmean(side.values) - np.nanmean(flat))
+    return flat + (_level(side.values) - _level(flat))
+
+
+def _level(values: Array) -> float:
+    return mean(values[~np.isnan(values)])
 
 
 def _slots(side: Stretch, slot_s: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

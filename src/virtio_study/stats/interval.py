@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
+from virtio_study.stats.elementary import mean, variance
 
-__all__ = ["Interval", "Sample", "sample", "t_quantile"]
+__all__ = ["Interval", "Sample", "sample"]
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,4 @@ def sample(values: ArrayLike, name: str | Said, minimum: int = 2) -> Sample:
     # equal values can leave a rounding error in the variance; a constant must come out as exactly that
     if array.min() == array.max():
         return Sample(float(array[0]), 0.0, len(array))
-    return Sample(float(array.mean()), float(array.var(ddof=1)) if len(array) > 1 else 0.0, len(array))
-
-
-def t_quantile(df: float, confidence: float) -> float:
-    """Two-sided critical value of Student's t."""
-    from scipy.special import stdtrit
-
-    if not 0.5 < confidence < 1:
-        raise DataError(
-            N_("confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95"), confidence=confidence
-        )
-    return float(stdtrit(df, (1 + confidence) / 2))
+    return Sample(mean(array), variance(array) if len(array) > 1 else 0.0, len(array))

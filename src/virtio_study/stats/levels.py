@@ -1,5 +1,7 @@
 """Sustained level and peak of each boot, and the level over boots."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -7,8 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.stats.interval import Interval, sample, t_quantile
+from virtio_study.stats.elementary import mean, variance
+from virtio_study.stats.interval import Interval, sample
 from virtio_study.stats.stretch import PEAK_QUANTILE, Stretch, stretch
+from virtio_study.stats.student import t_quantile
 
 __all__ = ["PEAK_QUANTILE", "boot_levels", "level_over_boots", "mean_change", "steady_stretch"]
 
@@ -69,7 +73,7 @@ def _one_boot(replicate: str, values: NDArray[np.float64], quantile: float) -> t
     if not len(values):
         return replicate, 0, np.nan, np.nan, np.nan
     peak = float(np.quantile(values, quantile, method="higher"))
-    return replicate, len(values), float(values.mean()), float(np.median(values)), peak
+    return replicate, len(values), mean(values), float(np.median(values)), peak
 
 
 def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
@@ -94,7 +98,7 @@ def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
     """
     side = sample(means, said(N_("level over boots")))
     critical = t_quantile(side.n - 1, confidence)
-    half = critical * float(np.sqrt(side.variance_of_mean))
+    half = critical * math.sqrt(side.variance_of_mean)
     method = "constant over boots: no spread to make an interval of" if side.constant else "Student t over boots"
     return Interval(side.mean, side.mean - half, side.mean + half, confidence, side.n, float(side.n - 1), method)
 
@@ -110,10 +114,9 @@ def mean_change(changes: ArrayLike, confidence: float) -> Interval:
     values = np.asarray(changes, dtype=np.float64)
     if len(values) < 2:
         raise DataError(N_("{count} boots with a change; at least two are needed for an interval"), count=len(values))
-    half = t_quantile(len(values) - 1, confidence) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-    mean = float(values.mean())
+    middle, half = mean(values), t_quantile(len(values) - 1, confidence) * math.sqrt(variance(values) / len(values))
     return Interval(
-        mean, mean - half, mean + half, confidence, len(values), float(len(values) - 1), "Student t over boots"
+        middle, middle - half, middle + half, confidence, len(values), float(len(values) - 1), "Student t over boots"
     )
 
 

@@ -1,5 +1,6 @@
 """How much to record: boots or days a side for a wanted precision, and what a finished study could have detected."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,12 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import satterthwaite
+from virtio_study.stats.elementary import exp, log, mean
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours
-from virtio_study.stats.interval import Sample, sample, t_quantile
+from virtio_study.stats.interval import Sample, sample
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import BATCHES, Stretch
+from virtio_study.stats.student import t_quantile
 
 __all__ = ["FEWEST_PILOT_DAYS", "Plan", "detectable", "enough", "plan_boots", "plan_days"]
 
@@ -66,7 +69,7 @@ def detectable(before: ArrayLike, after: ArrayLike, confidence: float, power: fl
 
 def _detectable(before: Sample, after: Sample, confidence: float, power: float) -> float:
     df = satterthwaite(before, after)
-    error = float(np.sqrt(before.variance_of_mean + after.variance_of_mean))
+    error = math.sqrt(before.variance_of_mean + after.variance_of_mean)
     return (t_quantile(df, confidence) + t_quantile(df, 2 * power - 1)) * error
 
 
@@ -98,7 +101,7 @@ def plan_boots(pilot: ArrayLike, boots: Sequence[int], drop: float, confidence: 
         if number < 2:
             raise DataError(N_("{number} boots a side: at least two are needed for an interval"), number=number)
         later = Sample(side.mean, side.variance, number)
-        error = float(np.sqrt(2 * later.variance_of_mean))
+        error = math.sqrt(2 * later.variance_of_mean)
         df = 2.0 * (number - 1)
         half = t_quantile(df, confidence) * error
         found.append(
@@ -157,7 +160,8 @@ def plan_days(pilot: Stretch, days: Sequence[int], drop: float, confidence: floa
             whole=whole,
             fewest=FEWEST_PILOT_DAYS,
         )
-    level = float(np.nanmean(pilot.values[: whole * rows]))
+    covered = pilot.values[: whole * rows]
+    level = mean(covered[~np.isnan(covered)])
     if not level > 0:
         raise DataError(N_("the pilot is zero throughout: nothing to plan with"))
     found = []
@@ -169,7 +173,7 @@ def plan_days(pilot: Stretch, days: Sequence[int], drop: float, confidence: floa
                 fewest=FEWEST_DAYS,
             )
         scale = min(number, whole // 2)
-        half = _half_width(pilot, scale, whole, confidence) * (number / scale) ** GROWTH
+        half = _half_width(pilot, scale, whole, confidence) * exp(GROWTH * log(number / scale))
         found.append(_plan(number, half, level, drop, confidence))
     return found
 

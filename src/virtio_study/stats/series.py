@@ -14,6 +14,7 @@ The rule, in six lines (`docs/calibration.md` shows what it covers, beside what 
    effect is called robust only if both exclude zero.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,11 @@ from numpy.typing import ArrayLike
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.stats.interval import Interval, t_quantile
+from virtio_study.stats.elementary import exp, log, log1p, mean, powers, product_sum, total, variance
+from virtio_study.stats.interval import Interval
+from virtio_study.stats.mixture import crossing, mixture_cdf, mixture_quantile
 from virtio_study.stats.stretch import BATCHES, Array, Statistic, Stretch, batch, present, refuse_overlap, statistic_of
+from virtio_study.stats.student import t_quantile
 
 __all__ = [
     "Difference",
@@ -36,12 +40,12 @@ __all__ = [
     "work_difference",
 ]
 
-_PHI = np.linspace(-0.9, 0.995, 80)
+_PHI: Array = np.array([-0.9 + 1.895 / 79 * number for number in range(80)])
 # between a flat prior and the reference prior, whose exponent is -1/2; the measurements behind it: docs/calibration.md
-_LOG_PRIOR = -0.125 * np.log1p(-(_PHI**2))
-_LAGS = np.arange(1, BATCHES)
+_LOG_PRIOR = -0.125 * log1p(-_PHI * _PHI)
 # variance of the mean of 12 values of an AR(1) whose innovations have variance 1, for every phi
-_MEAN_VARIANCE = (BATCHES + 2 * (_PHI[:, None] ** _LAGS) @ (BATCHES - _LAGS)) / (1 - _PHI**2) / BATCHES**2
+_CORRELATED = np.array([total(row) for row in powers(_PHI, BATCHES - 1) * np.arange(BATCHES - 1, 0, -1)])
+_MEAN_VARIANCE = (BATCHES + 2 * _CORRELATED) / (1 - _PHI * _PHI) / BATCHES**2
 _METHOD = "AR(1) over 12 batches a side, phi averaged over"
 
 
@@ -80,24 +84,24 @@ def _side(batched: Array) -> _Side:
     """Batch means as the level plus AR(1) noise: generalised least squares under every phi, in closed form."""
     if np.ptp(batched) == 0:
         return _Side(np.zeros_like(_PHI), None)
-    z, phi = batched - batched.mean(), _PHI
-    inner, ends = z[1:-1], z[0] + z[-1]
+    z, phi, square = batched - mean(batched), _PHI, _PHI * _PHI
+    inner, ends = z[1:-1], float(z[0] + z[-1])
     # 1'R^-1 1, 1'R^-1 z and z'R^-1 z with the tridiagonal R^-1 of an AR(1) whose innovations have variance 1
-    xx = 2 + (BATCHES - 2) * (1 + phi**2) - 2 * (BATCHES - 1) * phi
-    xz = ends + (1 + phi**2) * inner.sum() - phi * (z[:-1].sum() + z[1:].sum())
-    zz = z @ z + phi**2 * (inner @ inner) - 2 * phi * (z[:-1] @ z[1:])
-    rss = np.maximum(zz - xz**2 / xx, np.finfo(float).tiny)
-    likelihood = 0.5 * (np.log1p(-(phi**2)) - np.log(xx) - (BATCHES - 1) * np.log(rss))
+    xx = 2 + (BATCHES - 2) * (1 + square) - 2 * (BATCHES - 1) * phi
+    xz = ends + (1 + square) * total(inner) - phi * (total(z[:-1]) + total(z[1:]))
+    zz = product_sum(z, z) + square * product_sum(inner, inner) - 2 * phi * product_sum(z[:-1], z[1:])
+    rss = np.maximum(zz - xz * xz / xx, np.finfo(float).tiny)
+    likelihood = 0.5 * (log1p(-square) - log(xx) - (BATCHES - 1) * log(rss))
     return _Side(rss / (BATCHES - 1) * _MEAN_VARIANCE, likelihood)
 
 
 def _weights(*sides: _Side) -> Array:
-    total = _LOG_PRIOR
+    logs = _LOG_PRIOR
     for side in sides:
         if side.likelihood is not None:
-            total = total + side.likelihood
-    weight = np.exp(total - total.max())
-    normed: Array = weight / weight.sum()
+            logs = logs + side.likelihood
+    weight = exp(logs - logs.max())
+    normed: Array = weight / total(weight)
     return normed
 
 
@@ -106,24 +110,7 @@ def _welch(before: Array, after: Array) -> tuple[Array, Array]:
     variance = before + after
     scale = variance.max()
     b, a = before / scale, after / scale
-    return np.sqrt(variance), (BATCHES - 1) * (b + a) ** 2 / (b**2 + a**2)
-
-
-def _mixture_quantile(weight: Array, error: Array, df: Array, probability: float) -> float:
-    """Quantile (above the median) of a mixture of Student's t around zero."""
-    from scipy.special import stdtr, stdtrit
-
-    keep = weight > 1e-12
-    weight, error, df = weight[keep] / weight[keep].sum(), error[keep], df[keep]
-    each = error * stdtrit(df, probability)
-    low, high = float(each.min()), float(each.max())
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        if float(weight @ stdtr(df, middle / error)) < probability:
-            low = middle
-        else:
-            high = middle
-    return high
+    return np.sqrt(variance), (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
 
 
 def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "mean") -> Interval:
@@ -155,7 +142,7 @@ def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "me
         method = "constant in every batch: no spread to make an interval of"
         return Interval(estimate, estimate, estimate, confidence, BATCHES, None, method)
     df = np.full_like(_PHI, BATCHES - 1)
-    half = _mixture_quantile(_weights(one), np.sqrt(one.variance), df, _upper(confidence))
+    half = mixture_quantile(_weights(one), np.sqrt(one.variance), df, confidence)
     return Interval(estimate, estimate - half, estimate + half, confidence, BATCHES, None, _METHOD)
 
 
@@ -238,7 +225,7 @@ def work_difference(
         done, paid = work.values[kept], spent.values[kept]
         if (batch(done) <= 0).any():
             raise DataError(N_("not enough data: a twelfth of {name} has no work to divide by"), name=name)
-        sides.append((float(paid.mean() / done.mean()), batch(paid) / batch(done), _halves(paid, done)))
+        sides.append((mean(paid) / mean(done), batch(paid) / batch(done), _halves(paid, done)))
     return difference_of_batches(sides[0], sides[1], confidence)
 
 
@@ -268,7 +255,7 @@ def difference_of_batches(
             after=high_side,
         )
     error, df = _welch(one.variance, two.variance)
-    half = _mixture_quantile(_weights(one, two), error, df, _upper(confidence))
+    half = mixture_quantile(_weights(one, two), error, df, confidence)
     estimate = high_side - low_side
     note = "; one side is constant" if one.constant or two.constant else ""
     interval = Interval(
@@ -291,13 +278,14 @@ def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float) ->
         If no half differs from its other half.
     """
     first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    variances = np.array([first.var(ddof=1) / 2, second.var(ddof=1) / 2])
-    if variances.sum() == 0:
+    of_before, of_after = variance(first) / 2, variance(second) / 2
+    both = of_before + of_after
+    if both == 0:
         raise DataError(N_("the halves of each side are equal to the last digit: without spread there is no bound"))
-    relative = variances / variances.sum()
-    df = float(1 / (relative**2).sum())
-    half = t_quantile(df, confidence) * float(np.sqrt(variances.sum()))
-    estimate = float(second.mean() - first.mean())
+    shares = of_before / both, of_after / both
+    df = 1 / (shares[0] * shares[0] + shares[1] * shares[1])
+    half = t_quantile(df, confidence) * math.sqrt(both)
+    estimate = mean(second) - mean(first)
     return Interval(estimate, estimate - half, estimate + half, confidence, 4, df, "Welch t over half sides", 2, 2)
 
 
@@ -323,7 +311,7 @@ def ratio_of_series(before: Stretch, after: Stretch, confidence: float) -> Inter
     base = fitted.before
     if not base.constant:
         df = np.full_like(_PHI, BATCHES - 1)
-        half = _mixture_quantile(fitted.weight, np.sqrt(base.variance), df, _upper(confidence))
+        half = mixture_quantile(fitted.weight, np.sqrt(base.variance), df, confidence)
     if fitted.base <= 0 or (not base.constant and fitted.base - half <= 0):
         return None
     low, high = (_fieller_limit(fitted, confidence, sign) - 1 for sign in (-1.0, 1.0))
@@ -361,39 +349,21 @@ def _fitted(before: Stretch, after: Stretch) -> _Fitted:
     one, two = _side(batch(first)), _side(batch(second))
     if one.constant and two.constant:
         raise DataError(N_("both sides are constant: without spread there is no interval"))
-    return _Fitted(float(first.mean()), float(second.mean()), one, two, _weights(one, two))
+    return _Fitted(mean(first), mean(second), one, two, _weights(one, two))
 
 
 def _share_below(fitted: _Fitted, ratio: float) -> float:
-    from scipy.special import stdtr
-
-    error, df = _welch(ratio**2 * fitted.before.variance, fitted.after.variance)
+    error, df = _welch(ratio * ratio * fitted.before.variance, fitted.after.variance)
     # a constant numerator at ratio 0 has no error: its sign decides
     safe = np.where(error > 0, error, np.finfo(float).tiny)
-    return float(fitted.weight @ stdtr(df, (ratio * fitted.base - fitted.value) / safe))
+    return mixture_cdf(fitted.weight, df, (ratio * fitted.base - fitted.value) / safe)
 
 
 def _fieller_limit(fitted: _Fitted, confidence: float, sign: float) -> float:
     """The ratio below (-1) or above (+1) the estimate at which the mixture leaves half of `1 - confidence` outside."""
-    target = (1 + sign * confidence) / 2
+    wanted = (1 + sign * confidence) / 2
     inside = fitted.value / fitted.base
-    step = float(np.sqrt(fitted.after.variance.max() + fitted.before.variance.max())) / fitted.base
-    outside = inside + sign * step
-    while sign * (_share_below(fitted, outside) - target) < 0:
+    step = math.sqrt(float(fitted.after.variance.max() + fitted.before.variance.max())) / fitted.base
+    while sign * (_share_below(fitted, inside + sign * step) - wanted) < 0:
         step *= 2
-        outside = inside + sign * step
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        if sign * (_share_below(fitted, middle) - target) < 0:
-            inside = middle
-        else:
-            outside = middle
-    return outside
-
-
-def _upper(confidence: float) -> float:
-    if not 0.5 < confidence < 1:
-        raise DataError(
-            N_("confidence is {confidence:g}; expected a share between 0.5 and 1, such as 0.95"), confidence=confidence
-        )
-    return (1 + confidence) / 2
+    return crossing(lambda ratio: _share_below(fitted, ratio), wanted, inside, inside + sign * step)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
+from virtio_study.stats.elementary import Array, mean
 
 __all__ = [
     "BATCHES",
@@ -25,7 +26,6 @@ __all__ = [
     "stretch",
 ]
 
-Array = NDArray[np.float64]
 Statistic = Literal["mean", "median", "peak"]
 
 BATCHES = 12
@@ -120,17 +120,14 @@ def stretch(end_s: ArrayLike, values: ArrayLike, step_s: ArrayLike, name: str | 
 
 def batch(values: Array, statistic: Statistic = "mean", batches: int = BATCHES) -> Array:
     """Statistic of each of `batches` equal stretches of consecutive rows (lengths differ by one row at most)."""
-    edges = np.rint(np.linspace(0, len(values), batches + 1)).astype(np.int64)
-    if statistic == "mean":
-        means: Array = np.add.reduceat(values, edges[:-1]) / np.diff(edges)
-        return means
+    edges = [round(len(values) * number / batches) for number in range(batches + 1)]
     return np.array([statistic_of(values[a:b], statistic) for a, b in itertools.pairwise(edges)])
 
 
 def statistic_of(values: Array, statistic: Statistic) -> float:
     """Mean, median or peak of the values."""
     if statistic == "mean":
-        return float(values.mean())
+        return mean(values)
     return float(np.quantile(values, 0.5 if statistic == "median" else PEAK_QUANTILE))
 
 
