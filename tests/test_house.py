@@ -98,6 +98,53 @@ def test_modules_and_functions_are_short_and_have_a_public_list(path: Path) -> N
         assert "__all__" in assigned
 
 
+COMPUTING = [p for p in SOURCES if {"stats", "cleaning", "analysis", "report"} & set(p.parts)]
+NOT_THE_SAME_EVERYWHERE = re.compile(
+    r"(np|math)\.(exp|exp2|expm1|log|log2|log10|log1p|power|float_power|sin|cos|tan|tanh|cbrt|pow|lgamma|gamma|erf"
+    r"|dot|vdot|inner|outer|matmul|einsum|linalg|cov|corrcoef|polyfit|convolve|correlate|argsort|sum|mean|average"
+    r"|var|std|nansum|nanmean|nanvar|nanstd)"
+)
+METHODS = {"var", "std", "mean", "dot", "argsort", "cov", "corr"}
+"""Functions whose last bit, or whose order of equals, depends on the processor, BLAS, libm or the order of a sum."""
+LEFT_TO_LIBRARIES = {
+    "stats/hierarchical.py": {"OLS"},  # a crossover's least squares; no result of a report is made of it
+    "stats/methods.py": {"StationaryBootstrap", "optimal_block_length"},  # rows drawn, and how many at a time
+    "stats/planning.py": {"nctdtr"},  # the power of a plan, shown with two digits
+}
+
+
+@pytest.mark.parametrize("path", COMPUTING, ids=relative)
+def test_what_is_computed_comes_out_the_same_on_every_machine(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        where = f"line {getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "sum":
+            # of floats it is compensated from Python 3.12 on, and was not before
+            assert counts(node.args[0]), f"{where}: a sum that may be of floats; take stats.elementary.total"
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert node.func.attr not in METHODS, f"{where}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Attribute):
+            assert not NOT_THE_SAME_EVERYWHERE.fullmatch(ast.unparse(node)), f"{where}: {ast.unparse(node)}"
+        elif isinstance(node, ast.BinOp | ast.AugAssign):
+            assert not isinstance(node.op, ast.MatMult), f"{where}: BLAS"
+            constant = isinstance(node, ast.BinOp) and all(
+                isinstance(side, ast.Constant) for side in (node.left, getattr(node.right, "operand", node.right))
+            )
+            assert constant or not isinstance(node.op, ast.Pow), f"{where}: libm's power"
+        elif isinstance(node, ast.ImportFrom | ast.Import) and path.parent.name in {"stats", "cleaning", "analysis"}:
+            names = {alias.name for alias in node.names}
+            if re.match(r"scipy|statsmodels|arch|sklearn", getattr(node, "module", None) or next(iter(names))):
+                assert names <= LEFT_TO_LIBRARIES.get(f"{path.parent.name}/{path.name}", set()), f"{where}: {names}"
+
+
+def counts(summed: ast.expr) -> bool:
+    """Whether what is summed is truths or lengths, as far as one can see."""
+    if not isinstance(summed, ast.GeneratorExp | ast.ListComp):
+        return ast.unparse(summed) in {"reasons.values()"} or "false_discoveries" in ast.unparse(summed)
+    each = summed.elt
+    of_call = isinstance(each, ast.Call) and ast.unparse(each.func).split(".")[-1] in {"len", "bool", "excludes"}
+    return of_call or isinstance(each, ast.Compare) or ast.unparse(each) == "1"
+
+
 def imports(path: Path) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):

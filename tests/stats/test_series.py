@@ -237,6 +237,33 @@ def test_usual_methods_answer_the_same_question():
         assert interval.low < interval.estimate < interval.high
 
 
+def test_closed_forms_agree_with_the_libraries_they_stand_for():
+    from statsmodels.regression.linear_model import OLS
+
+    before, after = pair(ar1(1, 0.6, 500), ar1(2, 0.4, 400, level=10))
+    welch = ttest_ind(after.values, before.values, equal_var=False).confidence_interval(0.9)
+    found = METHODS["welch"](before, after, 0.9)
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high), rel=1e-9)
+    values, step = np.concatenate([before.values, after.values]), np.repeat([0.0, 1.0], [500, 400])
+    fit = OLS(values, np.column_stack([np.ones(900), step])).fit(
+        cov_type="HAC", cov_kwds={"maxlags": int(4 * 9 ** (2 / 9)), "use_correction": True}, use_t=True
+    )
+    found = METHODS["hac"](before, after, 0.9)
+    assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int(alpha=0.1)[1]), rel=1e-9)
+
+
+def test_the_bootstrap_of_whole_numbers_is_that_of_the_values():
+    from arch.bootstrap import StationaryBootstrap, optimal_block_length
+
+    sides = pair(ar1(1, 0.6, 500, level=1e9), ar1(2, 0.4, 400, level=1e9))
+    draws = []
+    for seed, side in enumerate(sides):
+        block = max(1, round(float(optimal_block_length(side.values)["stationary"].iloc[0])))
+        draws.append(StationaryBootstrap(block, side.values, seed=seed).apply(np.mean, 999)[:, 0])
+    found = METHODS["bootstrap"](*sides, 0.9)
+    assert (found.low, found.high) == pytest.approx(np.quantile(draws[1] - draws[0], [0.05, 0.95]), abs=1e-5)
+
+
 def test_negative_controls_widen_and_never_narrow():
     def interval(estimate: float) -> Interval:
         return Interval(estimate, estimate - 1, estimate + 1, 0.95, 24, None, "m")

@@ -47,6 +47,24 @@ def test_the_published_example_to_its_printed_digits():
     assert len(found.without) == 13
 
 
+@pytest.mark.parametrize("servers", [2, 3, 8])
+def test_it_is_what_statsmodels_finds_and_more_digits_of_it(servers: int):
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    rng = np.random.default_rng(servers)
+    effects, errors = rng.normal(0, 3, servers), rng.uniform(0.5, 1.5, servers)
+    found = synthesise(effects, errors, 0.95)
+    expected = combine_effects(effects, errors**2, method_re="iterated")
+    assert found.tau**2 == pytest.approx(expected.tau2, rel=1e-4)
+    assert found.mean.estimate == pytest.approx(expected.mean_effect_re, rel=1e-4)
+    assert found.q == pytest.approx(expected.q, rel=1e-9)
+    weights = 1 / (errors**2 + found.tau**2)
+    squares = (weights * (effects - found.mean.estimate) ** 2).sum()
+    assert squares == pytest.approx(servers - 1, rel=1e-12)  # Paule and Mandel's equation itself
+    turned = synthesise(effects[::-1], errors[::-1], 0.95)
+    assert (turned.mean, turned.tau, turned.q) == (found.mean, found.tau, found.q)
+
+
 @pytest.mark.parametrize("servers", [2, 5, 10])
 @pytest.mark.parametrize("tau", [0.0, 1.0])
 def test_coverage(servers: int, tau: float):

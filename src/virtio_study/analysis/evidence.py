@@ -9,6 +9,7 @@ import pandas as pd
 from virtio_study.errors import DataError
 from virtio_study.pve.vm_config import conditions, kernel_version
 from virtio_study.recording import Provenance
+from virtio_study.stats.elementary import mean, total
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import boot_levels, mean_change, steady_stretch
 from virtio_study.stats.series import difference_of_series
@@ -120,7 +121,7 @@ def side_from_clean(
         server=server,
         driver_config=driver_config,
         metric=metric,
-        value=float(levels["mean"].mean()),
+        value=mean(levels["mean"]),
         unit=UNITS[metric],
         statistic="sustained mean",
         instrument=_one_of(rows, INSTRUMENT_COLUMNS[metric]) if metric in INSTRUMENT_COLUMNS else "process_ticks",
@@ -130,7 +131,7 @@ def side_from_clean(
         load=load_levels(clean, study, server),
         replicates=len(levels),
         rows=int(levels["rows"].min()),
-        seconds=float(rows.groupby("replicate")["step_s"].sum().min()),
+        seconds=min(total(boot["step_s"]) for _, boot in rows.groupby("replicate")),
         quantum=TICK_S / float(rows["step_s"].median()) if metric == "cpu" else None,
         accelerator=", ".join(sorted({p.accelerator for p in provenances if p.accelerator})) or None,
         place=f"recordings/{server}/{driver_config}",
@@ -177,7 +178,7 @@ def _host(rows: pd.DataFrame, study: Study) -> dict[str, Any]:
     if "node_cpu_cores" not in rows.columns or rows["node_cpu_cores"].isna().all():
         return {}
     share = rows["node_cpu_cores"].dropna() / study.host.logical_cpus
-    return {"host_busy": float(share.mean()), "host_full": float((share > FULL).mean())}
+    return {"host_busy": mean(share), "host_full": mean(share > FULL)}
 
 
 def _drift(rows: pd.DataFrame, column: str, confidence: float) -> Interval | None:
@@ -187,7 +188,7 @@ def _drift(rows: pd.DataFrame, column: str, confidence: float) -> Interval | Non
         values = boot[column].to_numpy(dtype=float)
         middle = len(values) // 2
         if middle:
-            halves.append((values[:middle].mean(), values[middle:].mean()))
+            halves.append((mean(values[:middle]), mean(values[middle:])))
     try:
         if len(halves) == 1:
             series = steady_stretch(rows, column, column)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from virtio_study.i18n.sentences import Numbers, render
-from virtio_study.stats.student import t_quantile
+from virtio_study.stats.student import t_cdf, t_quantile
 from virtio_study.stats.synthesis import Synthesis, false_discoveries, synthesise
 
 __all__ = ["FALSE_DISCOVERY_RATE", "pooled"]
@@ -60,10 +60,8 @@ def _error(interval: Mapping[str, Any]) -> float:
 
 
 def _discoveries(everything: list[dict[str, Any]], confidence: float) -> dict[str, Any]:
-    from scipy.special import stdtr
-
     usable = [item for item in everything if item["high"] > item["low"]]
-    p_values = [2 * float(stdtr(item["df"] or BATCH_DF, -abs(item["estimate"]) / _error(item))) for item in usable]
+    p_values = [2 * t_cdf(item["df"] or BATCH_DF, -abs(item["estimate"]) / _error(item)) for item in usable]
     return {
         "effects": len(usable),
         "one_by_one": sum(value < 1 - confidence for value in p_values),

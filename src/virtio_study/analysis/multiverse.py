@@ -1,5 +1,6 @@
 """Whether an effect hangs on how it was calculated: one estimate for every defensible choice, and how many agree."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -10,9 +11,11 @@ import pandas as pd
 
 from virtio_study.errors import DataError
 from virtio_study.stats.effects import difference
+from virtio_study.stats.elementary import mean, variance
 from virtio_study.stats.hours import same_hours, whole_days
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS
+from virtio_study.stats.rounding import significant
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import PEAK_QUANTILE, Array, Statistic, Stretch, stretch
 from virtio_study.stats.student import t_quantile
@@ -76,7 +79,8 @@ def specifications(
             found += list(_of_series(sides[0], sides[1], confidence, daily_cycle, start_up, averaged))
         else:
             found += list(_of_boots(sides[0], sides[1], confidence, start_up, averaged))
-    return sorted(found, key=lambda item: (item.estimate, item.start_up, item.statistic, item.method))
+    # ways that agree in every digit that is written are told apart by their names
+    return sorted(found, key=lambda item: (significant(item.estimate), item.start_up, item.statistic, item.method))
 
 
 def agreement(found: list[Specification], main: Interval) -> dict[str, Any]:
@@ -93,8 +97,8 @@ def agreement(found: list[Specification], main: Interval) -> dict[str, Any]:
         "specifications": [asdict(item) for item in found],
         "count": len(found),
         "judged": len(judged),
-        "same_sign": float(np.mean([np.sign(item.estimate) == sign for item in found])) if found else None,
-        "same_conclusion": float(np.mean([conclusion == mine for conclusion in concluded])) if judged else None,
+        "same_sign": mean(np.sign(item.estimate) == sign for item in found) if found else None,
+        "same_conclusion": mean(conclusion == mine for conclusion in concluded) if judged else None,
         "least": found[0].estimate if found else None,
         "most": found[-1].estimate if found else None,
     }
@@ -119,10 +123,10 @@ def _boots(clean: pd.DataFrame, column: str, start_up: str, averaged: int) -> di
         values = rows[column].to_numpy(dtype=np.float64)
         count = len(values) // averaged
         if count:
-            averages = values[: count * averaged].reshape(count, averaged).mean(axis=1)
+            summed = np.cumsum(values[: count * averaged].reshape(count, averaged), axis=1)[:, -1]
             found[str(replicate)] = (
                 ends[averaged - 1 : count * averaged : averaged],
-                averages,
+                summed / averaged,
                 float(rows["step_s"].median()) * averaged,
             )
     return found
@@ -130,7 +134,7 @@ def _boots(clean: pd.DataFrame, column: str, start_up: str, averaged: int) -> di
 
 def _value(values: Array, statistic: Statistic) -> float:
     if statistic == "mean":
-        return float(values.mean())
+        return mean(values)
     if statistic == "median":
         return float(np.median(values))
     return float(np.quantile(values, PEAK_QUANTILE, method="higher"))
@@ -148,7 +152,7 @@ def _of_boots(
         if min(len(first), len(second)) < 2:
             continue
         low = high = None
-        estimate = float(np.mean(list(second.values())) - np.mean(list(first.values())))
+        estimate = mean(second.values()) - mean(first.values())
         try:
             welch = difference(list(first.values()), list(second.values()), confidence)
             low, high = welch.low, welch.high
@@ -158,8 +162,8 @@ def _of_boots(
         shared = sorted(set(first) & set(second))
         changes = np.array([second[name] - first[name] for name in shared])
         if len(shared) > 2 and np.ptp(changes) > 0:
-            middle = float(changes.mean())
-            half = t_quantile(len(changes) - 1, confidence) * float(changes.std(ddof=1)) / len(changes) ** 0.5
+            middle = mean(changes)
+            half = t_quantile(len(changes) - 1, confidence) * math.sqrt(variance(changes) / len(changes))
             yield Specification(
                 start_up, statistic, averaged, "-", "pairs of boots", middle, middle - half, middle + half
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.sentences import Numbers, render
+from virtio_study.stats.elementary import mean
 
 __all__ = [
     "ASSUMPTIONS",
@@ -88,7 +89,7 @@ def accesses(counts: Mapping[str, Any]) -> dict[str, float]:
     missing = {*EMULATED.values(), *PARAVIRTUAL.values()} - set(found)
     if missing:
         raise DataError(f"counts.json: {', '.join(sorted(missing))} not counted; run: virtio-study lab count STUDY")
-    return {device: sum(values) / len(values) for device, values in found.items()}
+    return {device: mean(values) for device, values in found.items()}
 
 
 def predicted_change(operations_per_s: float, before: float, after: float) -> Range:

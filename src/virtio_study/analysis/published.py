@@ -73,7 +73,7 @@ class PublishedValue:
     def resolution(self) -> float:
         """Half a unit of the last printed digit: how far rounding can have moved the number."""
         decimals = len(self.printed.partition(".")[2])
-        return 0.5 * 10.0**-decimals
+        return float(f"0.5e-{decimals}")
 
 
 @dataclass(frozen=True)

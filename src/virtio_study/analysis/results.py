@@ -22,6 +22,7 @@ from virtio_study.pve.devices import unclassifiable
 from virtio_study.pve.instruments import instrument
 from virtio_study.recording import Provenance
 from virtio_study.stats.controls import controls
+from virtio_study.stats.elementary import total
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import PEAK_QUANTILE, boot_levels
 from virtio_study.stats.stretch import BATCHES
@@ -297,7 +298,7 @@ def _plausibility(
     for name, server in servers.items():
         load = {item["column"]: item["before"] for item in server["comparisons"][totals[0]]["load"] if item["recorded"]}
         kinds = {
-            kind: sum(load[column] for column in columns if column in load) for kind, columns in OPERATIONS.items()
+            kind: total(load[column] for column in columns if column in load) for kind, columns in OPERATIONS.items()
         }
         rates[name] = {kind: rate for kind, rate in kinds.items() if rate > 0}
     falls = {

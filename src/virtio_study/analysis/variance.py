@@ -8,6 +8,7 @@ import pandas as pd
 
 from virtio_study.errors import DataError
 from virtio_study.stats.effects import difference
+from virtio_study.stats.elementary import mean
 from virtio_study.stats.hierarchical import mixed_model_difference, two_levels
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import boot_levels, steady_stretch
@@ -61,7 +62,7 @@ def _of_work(
         work, done = (steady_stretch(side, column, column) for side in (before, after))
         return ratios[0][0], ratios[1][0], work_difference(spent, work, paid, done, confidence).interval
     change = difference(ratios[0], ratios[1], confidence)
-    return sum(ratios[0]) / len(ratios[0]), sum(ratios[1]) / len(ratios[1]), change
+    return mean(ratios[0]), mean(ratios[1]), change
 
 
 def _ratios(side: pd.DataFrame, column: str) -> list[float]:

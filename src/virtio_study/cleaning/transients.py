@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.stats.elementary import mean
+from virtio_study.stats.elementary import mean, total
 
 __all__ = ["LONG_TRANSIENT", "PERIODS", "REASONS", "label_periods", "period_table", "steady_start"]
 
@@ -86,8 +86,8 @@ def steady_start(values: NDArray[np.float64], batch: int = 5) -> int | None:
     # from the mean, so that long series of large numbers keep their digits
     means = means - mean(means)
     left = np.arange(count, 0, -1)
-    total, squares = np.cumsum(means[::-1])[::-1], np.cumsum((means * means)[::-1])[::-1]
-    mser = np.maximum(squares - total * total / left, 0.0) / (left * left)
+    sums, squares = np.cumsum(means[::-1])[::-1], np.cumsum((means * means)[::-1])[::-1]
+    mser = np.maximum(squares - sums * sums / left, 0.0) / (left * left)
     half = len(present) // 2 // batch
     cut = int(np.argmin(mser[: half + 1]))
     late = mser[half + 1 : count - LAST_BATCHES + 1]
@@ -298,13 +298,13 @@ def period_table(clean: pd.DataFrame) -> list[dict[str, Any]]:
                 "replicate": str(replicate),
                 "rows": len(boot),
                 "steady_rows": int(steady.sum()),
-                "steady_s": float(boot.loc[steady, "step_s"].sum()),
+                "steady_s": total(boot.loc[steady, "step_s"]),
                 "transient_rows": int(transient.sum()),
-                "transient_s": float(boot.loc[transient, "step_s"].sum()),
+                "transient_s": total(boot.loc[transient, "step_s"]),
                 "start_up_range_s": [cut * step_s for cut in cuts] if cuts else None,
                 "excluded_rows": int((boot["period"] == "excluded").sum()),
                 "status": "steady" if steady.any() else "no steady state",
-                "long_transient": bool(transient.mean() > LONG_TRANSIENT),
+                "long_transient": bool(transient.sum() > LONG_TRANSIENT * len(boot)),
                 "reasons": {reason: reasons.count(reason) for reason in dict.fromkeys(reasons) if reason},
             }
         )

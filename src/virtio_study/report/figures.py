@@ -9,6 +9,7 @@ import pandas as pd
 from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.report.svg import show, style, svg
+from virtio_study.stats.elementary import mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -311,7 +312,7 @@ def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
     with style():
         figure, (axes,) = _figure(height_in=3.2)
         for place, row in enumerate(rows):
-            value = float(np.mean(row["boots"]))
+            value = mean(row["boots"])
             new = row["device"] in paravirtual
             axes.plot([0.5, value], [place, place], color=GREY, linewidth=1)
             axes.plot([value], [place], "s" if new else "o", color=GREEN if new else ORANGE, markersize=8)

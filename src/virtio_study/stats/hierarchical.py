@@ -256,7 +256,9 @@ def mixed_model_difference(boots: Sequence[ArrayLike], after: Sequence[bool]) ->
     """
     two_levels(boots)
     batches = [batch(np.asarray(boot, dtype=np.float64)) for boot in boots]
-    sides = [[mean(own) for own, late in zip(batches, after, strict=True) if bool(late) is side] for side in (False, True)]
+    sides = [
+        [mean(own) for own, late in zip(batches, after, strict=True) if bool(late) is side] for side in (False, True)
+    ]
     if min(map(len, sides)) < 2:
         raise DataError(
             N_("{before} boots before and {after} after; two a side are needed"),

@@ -67,7 +67,7 @@ def stationary_bootstrap(before: Stretch, after: Stretch, confidence: float) -> 
         block = 1.0 if np.ptp(values) == 0 else float(optimal_block_length(values)["stationary"].iloc[0])
         whole, power = _whole_numbers(values)
         sampler = StationaryBootstrap(max(1, round(block)), whole, seed=seed)
-        draws.append(np.ldexp(sampler.apply(np.sum, DRAWS)[:, 0], -power) / len(values))
+        draws.append(np.ldexp(sampler.apply(lambda drawn: drawn.sum(), DRAWS)[:, 0], -power) / len(values))
     low, high = np.quantile(draws[1] - draws[0], [(1 - confidence) / 2, (1 + confidence) / 2])
     return _interval(first, second, low, high, confidence, "stationary bootstrap")
 

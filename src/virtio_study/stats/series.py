@@ -45,7 +45,7 @@ _PHI: Array = np.array([-0.9 + 1.895 / 79 * number for number in range(80)])
 _LOG_PRIOR = -0.125 * log1p(-_PHI * _PHI)
 # variance of the mean of 12 values of an AR(1) whose innovations have variance 1, for every phi
 _CORRELATED = np.array([total(row) for row in powers(_PHI, BATCHES - 1) * np.arange(BATCHES - 1, 0, -1)])
-_MEAN_VARIANCE = (BATCHES + 2 * _CORRELATED) / (1 - _PHI * _PHI) / BATCHES**2
+_MEAN_VARIANCE = (BATCHES + 2 * _CORRELATED) / (1 - _PHI * _PHI) / (BATCHES * BATCHES)
 _METHOD = "AR(1) over 12 batches a side, phi averaged over"
 
 

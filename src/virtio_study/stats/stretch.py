@@ -54,7 +54,7 @@ class Stretch:
     @property
     def missing(self) -> float:
         """Share of rows without a value."""
-        return float(np.isnan(self.values).mean())
+        return np.count_nonzero(np.isnan(self.values)) / len(self.values)
 
 
 def stretch(end_s: ArrayLike, values: ArrayLike, step_s: ArrayLike, name: str | Said = "series") -> Stretch:

@@ -13,6 +13,9 @@ from virtio_study.stats.elementary import Array, Real, exp, log, log1p
 __all__ = ["t_cdf", "t_quantile", "t_tail"]
 
 _ROOT_PI = math.sqrt(math.pi)
+_FURTHEST = 1e100
+"""Beyond it a square would overflow, and no tail is left."""
+
 _SHIFT = 8
 # of ln(Gamma(w + 3/4) / Gamma(w + 1/4)) - ln(w) / 2, from Bernoulli's polynomials, the lowest power of 1/w^2 first
 _GAMMA_SERIES = (1 / 64, -5 / 2048, 61 / 49152, -1385 / 1048576, 50521 / 20971520, -2702765 / 402653184)
@@ -101,10 +104,10 @@ def t_cdf(df: Array, t: Array) -> Array: ...
 def t_cdf(df: float | Array, t: float | Array) -> float | Array:
     """Probability that Student's t with `df` degrees of freedom is below `t`."""
     if isinstance(df, np.ndarray) and isinstance(t, np.ndarray):
-        tails, _ = _array_tail(df, np.minimum(np.abs(t), 1e100))
+        tails, _ = _array_tail(df, np.minimum(np.abs(t), _FURTHEST))
         below: Array = np.where(t < 0, tails, 1 - tails)
         return below
-    tail, _ = _scalar_tail(float(df), abs(float(t)))
+    tail, _ = _scalar_tail(float(df), min(abs(float(t)), _FURTHEST))
     return tail if t < 0 else 1 - tail
 
 

@@ -154,10 +154,8 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
 
     References
     ----------
-    Benjamini, Y. & Hochberg, Y. (1995). J. R. Stat. Soc. B 57, 289-300; `scipy.stats.false_discovery_control`.
+    Benjamini, Y. & Hochberg, Y. (1995). J. R. Stat. Soc. B 57, 289-300.
     """
-    from scipy.stats import false_discovery_control
-
     wrong = [value for value in p_values if not 0 <= value <= 1]
     if wrong or not 0 < rate < 1:
         raise DataError(
@@ -165,4 +163,6 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
             value=wrong[0] if wrong else "",
             rate=rate,
         )
-    return [bool(value <= rate) for value in false_discovery_control(list(p_values))] if p_values else []
+    ordered = sorted(p_values)
+    limit = max((value for place, value in enumerate(ordered, 1) if value * len(ordered) <= place * rate), default=-1.0)
+    return [value <= limit for value in p_values]
