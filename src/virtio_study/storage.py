@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 
 __all__ = [
     "CHECKOUT",
@@ -74,7 +75,9 @@ def manifest(folder: Path) -> dict[str, str]:
         files = json.loads(path.read_bytes())["files"]
         return {str(name): str(digest) for name, digest in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a manifest ({error}); restore it from version control") from error
+        raise DataError(
+            N_("{path}: not a manifest ({error}); restore it from version control"), path=path, error=error
+        ) from error
 
 
 def add_file(folder: Path, path: Path) -> None:
@@ -83,7 +86,9 @@ def add_file(folder: Path, path: Path) -> None:
     name = path.relative_to(folder).as_posix()
     digest = sha256(path)
     if files.get(name, digest) != digest:
-        raise DataError(f"{path}: already in the manifest with another content; recordings are never rewritten")
+        raise DataError(
+            N_("{path}: already in the manifest with another content; recordings are never rewritten"), path=path
+        )
     files[name] = digest
     _write_manifest(folder, files)
 
@@ -126,14 +131,20 @@ def read_verified(path: Path, folder: Path, listed: dict[str, str] | None = None
 def _recorded(path: Path, folder: Path, listed: dict[str, str] | None) -> str:
     digest = (manifest(folder) if listed is None else listed).get(path.relative_to(folder).as_posix())
     if digest is None:
-        raise DataError(f"{path}: not in {folder / 'manifest.json'}; record it, or restore the manifest")
+        raise DataError(
+            N_("{path}: not in {manifest}; record it, or restore the manifest"),
+            path=path,
+            manifest=folder / "manifest.json",
+        )
     if not path.exists():
-        raise DataError(f"{path}: listed in the manifest but missing; restore it from version control")
+        raise DataError(N_("{path}: listed in the manifest but missing; restore it from version control"), path=path)
     return digest
 
 
 def _changed(path: Path) -> DataError:
-    return DataError(f"{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it")
+    return DataError(
+        N_("{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it"), path=path
+    )
 
 
 def _write_manifest(folder: Path, files: dict[str, str]) -> None:

@@ -65,7 +65,7 @@ def export(study: Study, path: Path | None = None) -> Archive:
     check_recordings(study, plan(study))
     problems = check_reports(study)
     if problems:
-        raise DataError(problems[0])
+        raise problems[0]
     _, results = read_results(study.folder / "study.yaml")
     files = _files(study)
     facts = recording_facts({name: file for name, file in files.items() if name.startswith("data/")})

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically, write_json
 from virtio_study.study import Study
 from virtio_study.workflow.keys import Key
@@ -72,4 +73,6 @@ def read_input(path: Path, command: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); run {command} again") from error
+        raise DataError(
+            N_("{path}: not JSON ({error}); run {command} again"), path=path, error=error, command=command
+        ) from error

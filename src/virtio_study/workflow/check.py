@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import manifest, verify
 from virtio_study.study import Study
 from virtio_study.workflow.reports import check_reports, listed
@@ -16,7 +17,7 @@ class Checked:
 
     recorded: int
     made: int
-    problems: list[str]
+    problems: list[DataError]
 
 
 def check_study(study: Study) -> Checked:
@@ -25,7 +26,7 @@ def check_study(study: Study) -> Checked:
     return Checked(len(manifest(study.folder)), 0 if problems else len(listed(study)), problems)
 
 
-def _recording_problems(study: Study) -> list[str]:
+def _recording_problems(study: Study) -> list[DataError]:
     from virtio_study import recording
 
     names = manifest(study.folder)
@@ -37,9 +38,9 @@ def _recording_problems(study: Study) -> list[str]:
             else:
                 verify(path, study.folder, names)
         except DataError as error:
-            problems.append(str(error))
+            problems.append(error)
     present = {path.relative_to(study.folder).as_posix() for path in study.folder.glob("recordings/**/*.parquet")}
     return problems + [
-        f"{study.folder / name}: not in the manifest; remove it or restore the manifest"
+        DataError(N_("{path}: not in the manifest; remove it or restore the manifest"), path=study.folder / name)
         for name in sorted(present - set(names))
     ]

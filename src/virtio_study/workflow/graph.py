@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from virtio_study.errors import DataError, StudyError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import CHECKOUT, manifest, verify
 from virtio_study.study import Study
 
@@ -43,7 +44,9 @@ def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
         If the study has no recordings to analyse, or a server is unknown.
     """
     if study.source == "published":
-        raise StudyError(f"{study.folder}: a published study has no recordings; its audit is in the other reports")
+        raise StudyError(
+            N_("{folder}: a published study has no recordings; its audit is in the other reports"), folder=study.folder
+        )
     tasks: list[Task] = []
     for server in servers or study.servers:
         study.server(server)
@@ -83,7 +86,7 @@ def check_recordings(study: Study, tasks: list[Task]) -> None:
     for prefix in (task.recordings for task in tasks if task.recordings):
         names = [name for name in sorted(listed) if name.startswith(prefix)]
         if not names:
-            raise DataError(f"{study.folder / prefix}: no recording in the manifest; record it first")
+            raise DataError(N_("{folder}: no recording in the manifest; record it first"), folder=study.folder / prefix)
         for name in names:
             verify(study.folder / name, study.folder, listed)
 
@@ -95,5 +98,7 @@ def find_notebooks(study: Study) -> Path:
         if (folder / "1_collect.ipynb").is_file():
             return folder
     raise StudyError(
-        f"no notebooks: looked in {candidates[0]} and {candidates[1]}; run from a checkout of virtio-study"
+        N_("no notebooks: looked in {first} and {second}; run from a checkout of virtio-study"),
+        first=candidates[0],
+        second=candidates[1],
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from virtio_study.errors import DataError, PipelineError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import PACKAGE, manifest, sha256, verify
 from virtio_study.study import Study
 
@@ -46,12 +47,12 @@ class Key:
         return type(self)(self.protocol, self.code, self.inputs | inputs)
 
     def changes(self, today: "Key") -> list[str]:
-        """Names of what is not as it was: inputs, the protocol, and the code of this package."""
+        """Names of what is not as it was: inputs, the protocol, and the folder of this package's code."""
         names = sorted(self.inputs.keys() | today.inputs.keys())
         changed = [name for name in names if self.inputs.get(name) != today.inputs.get(name)]
         if self.protocol != today.protocol and "study.yaml" not in changed:
             changed.insert(0, "study.yaml")
-        return changed + (["code of virtio-study"] if self.code != today.code else [])
+        return changed + (["src/virtio_study"] if self.code != today.code else [])
 
 
 class Keys:
@@ -93,7 +94,10 @@ class Keys:
         if not paths:
             folder = self.study.folder / "recordings" / server / driver_config
             raise DataError(
-                f"{folder}: no recording of server {server!r} under {driver_config!r} in the manifest; record it first"
+                N_("{folder}: no recording of server {server!r} under {driver_config!r}; record it first"),
+                folder=folder,
+                server=server,
+                driver_config=driver_config,
             )
         for path in paths:
             verify(path, self.study.folder, self.listed)
@@ -130,7 +134,8 @@ class Keys:
         else:
             if not files["manifest.json"].exists():
                 raise DataError(
-                    f"{files['manifest.json']}: missing; record the study, or restore it from version control"
+                    N_("{path}: missing; record the study, or restore it from version control"),
+                    path=files["manifest.json"],
                 )
             files |= {f"published/{name}": folder.parent / "published" / name for name in BESIDE}
         return self._common.with_inputs({name: sha256(path) for name, path in files.items() if path.is_file()})
@@ -190,7 +195,9 @@ def _cells(notebook: Path) -> list[Any]:
         cells = json.loads(notebook.read_bytes())["cells"]
         return [[cell["cell_type"], cell["source"], cell["metadata"].get("tags", [])] for cell in cells]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PipelineError(f"{notebook}: not a notebook: {error}; restore it from version control") from error
+        raise PipelineError(
+            N_("{path}: not a notebook: {error}; restore it from version control"), path=notebook, error=error
+        ) from error
 
 
 def _digest(value: Any) -> str:

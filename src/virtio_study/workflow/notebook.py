@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from virtio_study.errors import PipelineError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically
 
 __all__ = ["Job", "Pool", "execute"]
@@ -136,15 +137,20 @@ def execute(job: Job) -> None:
             **_transport(job),
         )
     except papermill.PapermillExecutionError as error:
-        raise PipelineError(f"cell {error.cell_index}: {_one_line(f'{error.ename}: {error.evalue}')}") from None
+        raise PipelineError(
+            N_("cell {index}: {error}"),
+            index=error.cell_index,
+            error=_one_line(f"{error.ename}: {error.evalue}"),
+        ) from None
     except Exception as error:  # nbclient's errors of kernels and time-outs share no base class
-        raise PipelineError(_one_line(f"{type(error).__name__}: {error}")) from None
+        raise PipelineError("{error}", error=_one_line(f"{type(error).__name__}: {error}")) from None
     finally:
         partial.unlink(missing_ok=True)
     _every_cell_ran(notebook)
     for path in job.products:
         if not path.exists():
-            raise PipelineError(f"ran to its end but did not write {path.relative_to(job.root)}")
+            name = path.relative_to(job.root)
+            raise PipelineError(N_("ran to its end but did not write {path}"), path=name)
     write_atomically(job.output, _committable(notebook, job).encode())
 
 
@@ -152,11 +158,20 @@ def _check_parameters(job: Job, declared: dict[str, dict[str, Any]]) -> None:
     for name, value in job.parameters.items():
         if name not in declared:
             raise PipelineError(
-                f"parameter {name!r} is not declared in {job.notebook.name}; it has: {', '.join(declared) or 'none'}"
+                N_("parameter {name!r} is not declared in {notebook}; it has: {declared}"),
+                name=name,
+                notebook=job.notebook.name,
+                declared=", ".join(declared) or "-",
             )
         expected = declared[name]["inferred_type_name"]
         if expected in _TYPES and not isinstance(value, _TYPES[expected]):
-            raise PipelineError(f"parameter {name!r} is {value!r}; {job.notebook.name} declares {expected}")
+            raise PipelineError(
+                N_("parameter {name!r} is {value!r}; {notebook} declares {expected}"),
+                name=name,
+                value=value,
+                notebook=job.notebook.name,
+                expected=expected,
+            )
 
 
 def _transport(job: Job) -> dict[str, Any]:
@@ -177,9 +192,18 @@ def _every_cell_ran(notebook: Any) -> None:
     for number, (index, cell) in enumerate(cells, start=1):
         for output in cell.outputs:
             if output.output_type == "error":
-                raise PipelineError(f"cell {index}: {_one_line(f'{output.ename}: {output.evalue}')} ended the notebook")
+                raise PipelineError(
+                    N_("cell {index}: {error} ended the notebook"),
+                    index=index,
+                    error=_one_line(f"{output.ename}: {output.evalue}"),
+                )
         if cell.execution_count != number:
-            raise PipelineError(f"cell {index}: did not run (execution number {cell.execution_count}, not {number})")
+            raise PipelineError(
+                N_("cell {index}: did not run (execution number {found}, not {number})"),
+                index=index,
+                found=str(cell.execution_count),
+                number=number,
+            )
 
 
 def _committable(notebook: Any, job: Job) -> str:

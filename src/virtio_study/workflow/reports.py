@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_, plural
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import json_bytes, sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.graph import find_notebooks, plan
@@ -80,7 +82,9 @@ def listed(study: Study) -> dict[str, Made]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a list of reports ({error}); {_again(study)}") from error
+        raise DataError(
+            N_("{path}: not a list of reports ({error}); {again}"), path=path, error=error, again=_again(study)
+        ) from error
 
 
 def present(study: Study) -> set[str]:
@@ -93,8 +97,8 @@ def present(study: Study) -> set[str]:
     }
 
 
-def check_reports(study: Study) -> list[str]:
-    """One line for everything that is wrong with a study's report; nothing if none was made yet.
+def check_reports(study: Study) -> list[DataError]:
+    """An error of one line for everything that is wrong with a study's report; nothing if none was made yet.
 
     Found are files that are missing, changed or not listed, and files that were made of another protocol, other code or
     other inputs than today's.
@@ -103,19 +107,21 @@ def check_reports(study: Study) -> list[str]:
     try:
         files = listed(study)
     except DataError as error:
-        return [str(error)]
+        return [error]
     if not files:
-        return [f"{study.reports / MANIFEST}: missing; {_again(study)}"] if there else []
+        return [_missing(study, MANIFEST)] if there else []
     today = todays(Keys(study))
     problems = _stale(study, files, today)
     for name in sorted(files.keys() | today.keys() | there):
         path = study.reports / name
         if name not in there:
-            problems.append(f"{path}: missing; {_again(study)}")
+            problems.append(_missing(study, name))
         elif name not in files:
-            problems.append(f"{path}: not in {study.reports / MANIFEST}, so no step made it; remove it")
+            message = N_("{path}: not in {manifest}, so no step made it; remove it")
+            problems.append(DataError(message, path=path, manifest=study.reports / MANIFEST))
         elif sha256(path) != files[name].sha256:
-            problems.append(f"{path}: changed since it was made (SHA-256 differs from the manifest); {_again(study)}")
+            message = N_("{path}: changed since it was made (SHA-256 differs from the manifest); {again}")
+            problems.append(DataError(message, path=path, again=_again(study)))
     return problems
 
 
@@ -141,23 +147,32 @@ def todays(keys: Keys, notebooks: Path | None = None) -> dict[str, Key]:
     return names
 
 
-def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[str]:
-    """One line for all files that are stale for the same reason."""
+def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[DataError]:
+    """One error for all files that are stale for the same reason."""
     reasons: dict[tuple[str, ...], list[str]] = {}
     for name, made in files.items():
         changes = tuple(made.key.changes(today.get(name, today["results.json"])))
         if changes:
             reasons.setdefault(changes, []).append(name)
-    return [
-        f"{study.reports / min(names, key=lambda name: (name.count('/'), name))}"
-        + (f" and {len(names) - 1} more files" if len(names) > 1 else "")
-        + f": out of date, made of another {', another '.join(changes)}; {_again(study)}"
-        for changes, names in reasons.items()
-    ]
+    problems = []
+    for changes, names in reasons.items():
+        first = min(names, key=lambda name: (name.count("/"), name))
+        message = plural(
+            len(names),
+            "{files} file, {path}: made before {changes} changed; {again}",
+            "{files} files, such as {path}: made before {changes} changed; {again}",
+        )
+        path, again = study.reports / first, _again(study)
+        problems.append(DataError(message, files=len(names), path=path, changes=list(changes), again=again))
+    return problems
 
 
-def _again(study: Study) -> str:
-    return f"make it again with: virtio-study run {study.name}"
+def _missing(study: Study, name: str) -> DataError:
+    return DataError(N_("{path}: missing; {again}"), path=study.reports / name, again=_again(study))
+
+
+def _again(study: Study) -> Said:
+    return said(N_("make it again with: virtio-study run {study}"), study=study.name)
 
 
 def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Collection[str]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from virtio_study.errors import DataError, PipelineError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.graph import Task, check_recordings, find_notebooks, plan
@@ -90,7 +91,9 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PipelineError(f"{folder.parent}: another run of this study is under way; wait for it") from None
+            raise PipelineError(
+                N_("{folder}: another run of this study is under way; wait for it"), folder=folder.parent
+            ) from None
         yield
 
 

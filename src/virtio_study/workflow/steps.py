@@ -14,6 +14,7 @@ import pandas as pd
 
 from virtio_study.cleaning.transients import label_periods, period_table
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.recording import Provenance, recordings, share_time
 from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
@@ -146,14 +147,24 @@ def _collect(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     for recording in recordings(study.folder, server, driver_config):
         found = recording.provenance
         if (found.server, found.driver_config) != (server, driver_config):
-            raise DataError(f"{recording.path}: recorded for {found.server} under {found.driver_config}; wrong folder")
+            raise DataError(
+                N_("{path}: recorded for {server} under {driver_config}; wrong folder"),
+                path=recording.path,
+                server=found.server,
+                driver_config=found.driver_config,
+            )
         frames.append(recording.frame.assign(replicate=found.replicate))
         provenances.append(found)
     keys.verified(server, driver_config)
     names = [item.replicate for item in provenances]
     if len(set(names)) != len(names):
-        raise DataError(f"{server} under {driver_config}: two recordings have the same replicate; names: {names}")
-    _refuse_overlap(f"{server} under {driver_config}", frames)
+        raise DataError(
+            N_("{server} under {driver_config}: two recordings have the same replicate; names: {names}"),
+            server=server,
+            driver_config=driver_config,
+            names=", ".join(names),
+        )
+    _refuse_overlap(server, driver_config, frames)
     collected, key = pd.concat(frames, ignore_index=True), keys.recorded(server, driver_config)
     write_table(path, collected, key)
     known = [item.model_dump(mode="json") for item in provenances]
@@ -161,14 +172,20 @@ def _collect(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     return collected
 
 
-def _refuse_overlap(where: str, frames: list[pd.DataFrame]) -> None:
+def _refuse_overlap(server: str, driver_config: str, frames: list[pd.DataFrame]) -> None:
     """`DataError` if two recordings share more than a row's time: one boot would count as two replicates."""
     for before, after in pairwise(sorted(frames, key=lambda frame: frame["time"].iloc[0])):
         if share_time(before, after):
             names = before["replicate"].iloc[0], after["replicate"].iloc[0]
             raise DataError(
-                f"{where}: recordings {names[0]} and {names[1]} hold the same time, and would count as two replicates; "
-                "record the study anew from one source"
+                N_(
+                    "{server} under {driver_config}: recordings {first} and {second} hold the same time, and would "
+                    "count as two replicates; record the study anew from one source"
+                ),
+                server=server,
+                driver_config=driver_config,
+                first=names[0],
+                second=names[1],
             )
 
 
