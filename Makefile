@@ -11,7 +11,7 @@ STAMP := $(VENV)/.complete
 
 # The newest supported version first; a newer one only where python3 is that. A name on PATH may be a stub that does not
 # run, so each candidate is asked for its version.
-PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
 .PHONY: help environment report test test-all check-style messages lock clean

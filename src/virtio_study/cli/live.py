@@ -224,7 +224,7 @@ def watch(study: str, hours: float | None) -> None:
             line += (
                 _(", {passed:.1f} of {hours:g} h", passed=passed, hours=hours)
                 if hours
-                else f", {_('{x:.1f} h', x=passed)}"
+                else _(", {passed:.1f} h", passed=passed)
             )
             click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
 
