@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import PROTOCOL
+from small import PROTOCOL
 from virtio_study.study import Study, load_study
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import make_frame, make_recording
+from small import make_frame, make_recording
 from virtio_study import recording
 from virtio_study.errors import DataError
 from virtio_study.storage import add_file, manifest, verify, write_atomically

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROTOCOL
+from small import PROTOCOL
 from virtio_study.errors import StudyError
 from virtio_study.i18n.language import words
 from virtio_study.study import Study, load_study

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from virtio_study.errors import StudyError
 from virtio_study.faults import FaultError, fault, unknown_config, unknown_server
+from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.marks import N_
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Endpoint",
     "Host",
     "LabPlan",
+    "Line",
     "Load",
     "LoadMetric",
     "LogEntry",
@@ -38,6 +40,9 @@ METRICS: dict[str, str] = {
 }
 """Metric of a study -> column of a recording. RAM is three estimands, never one."""
 
+Line = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
+"""One line of free text, from a person or a host: without controls and marks of direction."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -48,19 +53,19 @@ class _Strict(BaseModel):
 class Text(_Strict):
     """A text for readers in English and Spanish."""
 
-    en: str
-    es: str
+    en: Line
+    es: Line
 
 
 class Host(_Strict):
     """What is known of the physical machine; anything unknown is left out, never guessed."""
 
-    name: str
-    cpu_model: str
+    name: Line
+    cpu_model: Line
     logical_cpus: int = Field(gt=0)
     physical_cores: int | None = Field(default=None, gt=0)
     memory_bytes: ByteSize = Field(gt=0)
-    hypervisor: str
+    hypervisor: Line
 
 
 class Endpoint(_Strict):
@@ -102,8 +107,8 @@ class DriverConfiguration(_Strict):
     """A driver configuration: which devices the server has and whether the balloon driver is loaded."""
 
     label: Text
-    disk: str | None = None
-    nic: str | None = None
+    disk: Line | None = None
+    nic: Line | None = None
     balloon_driver: bool | None = None
     free_page_reporting: bool | None = None
 
@@ -155,7 +160,7 @@ class LogEntry(_Strict):
     server: Name | None = None
     start: datetime
     end: datetime | None = None
-    what: str = Field(min_length=1, max_length=120)
+    what: Line = Field(min_length=1, max_length=120)
 
     @model_validator(mode="after")
     def _aware_and_ordered(self) -> Self:

@@ -5,21 +5,21 @@ import pandas as pd
 import pytest
 
 from synthetic import boot
+from virtio_study.analysis.arms import Arm, arm_of
 from virtio_study.analysis.multiverse import START_UPS, agreement, specifications
 from virtio_study.cleaning.transients import label_periods
 from virtio_study.stats.effects import difference
-from virtio_study.stats.levels import boot_levels
 from virtio_study.stats.rounding import significant
 
 
-def side(seed: int, boots: int, cpu: float, day: str = "2026-01-01") -> pd.DataFrame:
+def side(seed: int, boots: int, cpu: float, day: str = "2026-01-01") -> Arm:
     rng = np.random.default_rng(seed)
     frames = [boot(rng, cpu=cpu, start=day).assign(replicate=f"boot-{n:02d}") for n in range(boots)]
-    return label_periods(pd.concat(frames, ignore_index=True))
+    return arm_of("versat", "emulated", label_periods(pd.concat(frames, ignore_index=True)))
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[pd.DataFrame, pd.DataFrame]:
+def both() -> tuple[Arm, Arm]:
     return side(1, 6, 0.30), side(2, 6, 0.20)
 
 
@@ -29,12 +29,11 @@ def test_every_choice_is_tried_once_and_sorted(both):
     keys = [(s.start_up, s.statistic, s.rows_averaged, s.method) for s in found]
     assert len(set(keys)) == len(keys)
     assert {s.start_up for s in found} == set(START_UPS)
-    estimates = [significant(s.estimate) for s in found]
-    assert estimates == sorted(estimates)
+    assert [s.estimate for s in found] == sorted(s.estimate for s in found)
 
 
-def test_the_main_choice_is_among_them_to_the_last_digit(both):
-    levels = [boot_levels(frame, "cpu_cores")["mean"].to_numpy() for frame in both]
+def test_the_main_choice_is_among_them_to_the_last_declared_digit(both):
+    levels = [[level.mean for level in arm.levels("cpu_cores")] for arm in both]
     main = difference(*levels, 0.95)
     found = specifications(*both, "cpu_cores", 0.95, True)
     same = [
@@ -42,19 +41,21 @@ def test_the_main_choice_is_among_them_to_the_last_digit(both):
         for s in found
         if (s.start_up, s.statistic, s.rows_averaged, s.method) == ("found", "mean", 1, "Welch over boots")
     ]
-    assert [(s.estimate, s.low, s.high) for s in same] == [(main.estimate, main.low, main.high)]
+    assert [(s.estimate, s.low, s.high) for s in same] == [
+        tuple(map(significant, (main.estimate, main.low, main.high)))
+    ]
 
 
 def test_agreement_counts_signs_and_conclusions(both):
     found = specifications(*both, "cpu_cores", 0.95, True)
-    levels = [boot_levels(frame, "cpu_cores")["mean"].to_numpy() for frame in both]
+    levels = [[level.mean for level in arm.levels("cpu_cores")] for arm in both]
     summary = agreement(found, difference(*levels, 0.95))
     signs = np.mean([s.estimate < 0 for s in found])
     concluded = np.mean([s.high < 0 for s in found if s.high is not None])
-    assert summary["same_sign"] == pytest.approx(signs)
-    assert summary["same_conclusion"] == pytest.approx(concluded)
+    assert summary.same_sign == pytest.approx(signs)
+    assert summary.same_conclusion == pytest.approx(concluded)
     # means and medians agree; the peak of a start-up left in is the same one core on both sides, and says nothing
-    assert 0.5 < summary["same_conclusion"] < 1
+    assert 0.5 < summary.same_conclusion < 1
 
 
 def test_one_recording_a_side_tries_interval_methods_and_the_daily_cycle():
@@ -67,7 +68,9 @@ def test_one_recording_a_side_tries_interval_methods_and_the_daily_cycle():
 
 
 def test_excluded_rows_are_never_taken_back(both):
-    before, after = (frame.copy() for frame in both)
-    after.loc[after.index[-5:], ["period", "reason"]] = ["excluded", "gap"]
-    after.loc[after.index[-5:], "cpu_cores"] = 1e6
-    assert max(abs(s.estimate) for s in specifications(before, after, "cpu_cores", 0.95, True)) < 2
+    before, after = both
+    rows = pd.concat([boot.rows for boot in after.boots], ignore_index=True)
+    rows.loc[rows.index[-5:], ["period", "reason"]] = ["excluded", "gap"]
+    rows.loc[rows.index[-5:], "cpu_cores"] = 1e6
+    changed = arm_of("versat", "virtio", rows)
+    assert max(abs(s.estimate) for s in specifications(before, changed, "cpu_cores", 0.95, True)) < 2

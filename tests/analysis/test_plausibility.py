@@ -1,7 +1,5 @@
 """Accesses times a price: forwards, backwards, and on the bundled studies."""
 
-import json
-
 import pytest
 from click.testing import CliRunner
 
@@ -9,6 +7,7 @@ from paths import ROOT
 from virtio_study.analysis.plausibility import (
     EXIT,
     NOTIFICATION,
+    Counts,
     accesses,
     implied_rate,
     plausibility,
@@ -17,7 +16,7 @@ from virtio_study.analysis.plausibility import (
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError
 
-COUNTS = json.loads((ROOT / "data/lab-qemu/counts.json").read_text())
+COUNTS = Counts.model_validate_json((ROOT / "data/lab-qemu/counts.json").read_text())
 
 
 def test_a_hundred_requests_a_second_by_hand():
@@ -38,19 +37,19 @@ def test_backwards_is_the_inverse_of_forwards():
 
 
 def test_the_counts_are_those_of_the_lab():
-    counted = accesses(COUNTS)
+    counted = accesses(COUNTS.rows)
     assert (counted["ide"], counted["virtio-blk"]) == (26, 1)
     assert 10 < counted["e1000"] < 12.5
     with pytest.raises(DataError, match=r"e1000.* not counted"):
-        accesses({"rows": [row for row in COUNTS["rows"] if row["device"] != "e1000"]})
+        accesses([row for row in COUNTS.rows if row.device != "e1000"])
 
 
 def test_every_answer_has_its_sentence_and_a_rise_is_left_out():
     found = plausibility(COUNTS, {"versat": 0.568, "dominio": -0.1}, {"versat": {"disk": 60.0}})
-    assert found["predicted"]["versat"]["disk"]["typical"] == pytest.approx(60 * (2e-6 - 26 * 5e-6))
-    assert "60 operations a second" in found["predicted"]["versat"]["disk"]["sentence"]
-    assert set(found["implied"]) == {"versat"}
-    assert "4437 requests a second" in found["implied"]["versat"]["disk"]["sentence"]
+    assert found.predicted["versat"]["disk"].typical == pytest.approx(60 * (2e-6 - 26 * 5e-6))
+    assert "60 operations a second" in found.predicted["versat"]["disk"].sentence
+    assert set(found.implied) == {"versat"}
+    assert "4438 requests a second" in found.implied["versat"].disk.sentence
 
 
 @pytest.mark.parametrize("study", ["published", "lab-qemu"])

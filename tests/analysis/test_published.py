@@ -31,7 +31,7 @@ def copy(tmp_path):
 
 
 def check(audit, server, metric, name):
-    return next(c for c in audit["servers"][server][metric]["checks"] if c["name"] == name)
+    return next(c for c in audit.servers[server][metric].checks if c.name == name)
 
 
 def test_every_figure_and_the_whole_table_are_there(study):
@@ -51,53 +51,53 @@ def test_every_figure_and_the_whole_table_are_there(study):
     ],
 )
 def test_table_differences_are_computed_again(audit, server, metric, difference, relative):
-    row = audit["servers"][server][metric]
-    assert row["difference"] == pytest.approx(difference)
-    assert row["relative"] == pytest.approx(relative, abs=5e-5)
-    assert row["agrees"]
+    row = audit.servers[server][metric]
+    assert row.difference == pytest.approx(difference)
+    assert row.relative == pytest.approx(relative, abs=5e-5)
+    assert row.agrees
 
 
 class TestFoundByTheChecks:
     def test_more_used_than_allocated(self, audit):
         found = check(audit, "dominio", "mem_displayed", "possible_values")
-        assert found["status"] == "fail"
-        assert "5.3 GB used is more than the 4 GB allocated" in found["sentence"]
-        assert check(audit, "versat", "mem_displayed", "possible_values")["status"] == "pass"
+        assert found.status == "fail"
+        assert "5.3 GB used is more than the 4 GB allocated" in found.sentence
+        assert check(audit, "versat", "mem_displayed", "possible_values").status == "pass"
 
     def test_maximum_against_sustained(self, audit):
         found = check(audit, "dominio", "cpu", "same_statistic")
-        assert found["status"] == "fail"
-        assert "maximum" in found["sentence"]
-        assert "sustained" in found["sentence"]
-        pair = audit["servers"]["dominio"]["cpu"]["like_with_like"]
-        assert (pair["before"], pair["after"]) == ("fig5-dominio-cpu", "fig6-dominio-cpu-peak")
-        assert pair["difference"] == pytest.approx(-0.9)
+        assert found.status == "fail"
+        assert "maximum" in found.sentence
+        assert "sustained" in found.sentence
+        pair = audit.servers["dominio"]["cpu"].like_with_like
+        assert (pair.before, pair.after) == ("fig5-dominio-cpu", "fig6-dominio-cpu-peak")
+        assert pair.difference == pytest.approx(-0.9)
 
     @pytest.mark.parametrize("server", ["versat", "dominio"])
     @pytest.mark.parametrize("metric", ["cpu", "mem_displayed"])
     def test_no_load_no_replicate_no_duration(self, audit, server, metric):
-        assert check(audit, server, metric, "same_load")["status"] == "not_assessable"
-        assert check(audit, server, metric, "enough_replicates")["status"] == "fail"
-        assert check(audit, server, metric, "enough_rows")["status"] == "not_assessable"
-        assert audit["servers"][server][metric]["verdict"]["status"] == "not_believable"
+        assert check(audit, server, metric, "same_load").status == "not_assessable"
+        assert check(audit, server, metric, "enough_replicates").status == "fail"
+        assert check(audit, server, metric, "enough_rows").status == "not_assessable"
+        assert audit.servers[server][metric].verdict.status == "not_believable"
 
     def test_value_near_the_tick(self, audit):
         found = check(audit, "dominio", "cpu", "quantum")
-        assert found["status"] == "warn"
-        assert found["numbers"]["quanta"] == pytest.approx(3)
-        assert "0.1 %, is only 3 times" in found["sentence"]
-        assert check(audit, "versat", "cpu", "quantum")["status"] == "pass"
+        assert found.status == "warn"
+        assert found.numbers["quanta"] == pytest.approx(3)
+        assert "0.1 %, is only 3 times" in found.sentence
+        assert check(audit, "versat", "cpu", "quantum").status == "pass"
 
     def test_memory_instrument_unknown(self, audit):
-        assert check(audit, "versat", "mem_displayed", "same_instrument")["status"] == "not_assessable"
-        assert check(audit, "versat", "cpu", "same_instrument")["status"] == "pass"
+        assert check(audit, "versat", "mem_displayed", "same_instrument").status == "not_assessable"
+        assert check(audit, "versat", "cpu", "same_instrument").status == "pass"
 
     def test_findings(self, audit):
-        found = {item["name"]: item for item in audit["findings"]}
-        assert found["table_differences"]["status"] == "pass"
-        assert "21.4 %" in found["repetitions"]["sentence"]
-        assert "Figure 8" in found["caption"]["sentence"]
-        assert "63.1 %" in found["start_up"]["sentence"]
+        found = {item.name: item for item in audit.findings}
+        assert found["table_differences"].status == "pass"
+        assert "21.4 %" in found["repetitions"].sentence
+        assert "Figure 8" in found["caption"].sentence
+        assert "63.1 %" in found["start_up"].sentence
 
     def test_nothing_is_hard_coded(self, copy):
         """With other values in the data the same checks find nothing."""
@@ -113,16 +113,16 @@ class TestFoundByTheChecks:
         )
         values.write_text(text, encoding="utf-8")
         audit = audit_published(load_study(copy))
-        assert check(audit, "dominio", "mem_displayed", "possible_values")["status"] == "pass"
-        assert check(audit, "dominio", "cpu", "same_statistic")["status"] == "warn"
-        assert check(audit, "dominio", "cpu", "quantum")["status"] == "pass"
-        assert check(audit, "dominio", "cpu", "enough_replicates")["status"] == "pass"
-        assert all(row["agrees"] for server in audit["servers"].values() for row in server.values())
+        assert check(audit, "dominio", "mem_displayed", "possible_values").status == "pass"
+        assert check(audit, "dominio", "cpu", "same_statistic").status == "warn"
+        assert check(audit, "dominio", "cpu", "quantum").status == "pass"
+        assert check(audit, "dominio", "cpu", "enough_replicates").status == "pass"
+        assert all(row.agrees for server in audit.servers.values() for row in server.values())
 
 
 def test_capacity_as_the_paper_counts(audit):
-    found = audit["capacity"]["servers"]["versat"]
-    assert (found["by_logical_cpus"], found["by_physical_cores"], found["by_memory"]) == (21, 10, 4)
+    found = audit.capacity.servers["versat"]
+    assert (found.by_logical_cpus, found.by_physical_cores, found.by_memory) == (21, 10, 4)
 
 
 def test_sides_are_in_cores_and_bytes(study):

@@ -18,7 +18,7 @@ from virtio_study.study import load_study
 from virtio_study.workflow.steps import write_results
 
 SMALL: dict[str, Any] = {
-    "schema": 1,
+    "schema_version": 1,
     "study": {"seed": 1, "confidence": 0.95},
     "methods": {"difference": "Welch"},
     "provenance": {
@@ -97,7 +97,7 @@ def test_an_item_that_goes_does_not_shift_the_items_after_it() -> None:
     [
         ("inputs", ("provenance", "inputs", "study.yaml"), "bb"),
         ("code", ("provenance", "packages", "virtio-study"), "0.2.0"),
-        ("code", ("schema",), 2),
+        ("code", ("schema_version",), 2),
         ("seed", ("provenance", "seed"), 2),
         ("seed", ("study", "seed"), 2),
         ("versions", ("provenance", "packages", "numpy"), "2.1"),

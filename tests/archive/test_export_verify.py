@@ -212,7 +212,7 @@ def gone_published(study: Study) -> Path:
 
 def old_schema(study: Study) -> Path:
     path = study.reports / "results.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 0'))
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
     return path
 
 

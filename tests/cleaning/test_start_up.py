@@ -101,8 +101,8 @@ class TestLabels:
         labelled = label_periods(boot(np.where(np.arange(70) < 45, 1.0, 0.3)))
         assert set(labelled["reason"]) == {"no steady state"}
         table = period_table(labelled)
-        assert table[0]["status"] == "no steady state"
-        assert table[0]["steady_rows"] == 0
+        assert table[0].status == "no steady state"
+        assert table[0].steady_rows == 0
 
     def test_restart_inside_is_a_second_start_up(self):
         frame = boot(np.concatenate([lab_boot(1), lab_boot(2)]))
@@ -144,9 +144,9 @@ class TestLabels:
 
     def test_table_counts_every_row_once(self):
         table = period_table(label_periods(boot(lab_boot())))[0]
-        assert table["rows"] == table["steady_rows"] + table["transient_rows"] + table["excluded_rows"] == 70
-        assert table["transient_s"] == 2 * table["transient_rows"]
-        assert table["reasons"] == {"start-up": table["transient_rows"]}
+        assert table.rows == table.steady_rows + table.transient_rows + table.excluded_rows == 70
+        assert table.transient_s == 2 * table.transient_rows
+        assert table.reasons == {"start-up": table.transient_rows}
 
     def test_mistakes_get_a_sentence(self):
         frame = boot(lab_boot())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROTOCOL, THREE, write_notebook
+from small import PROTOCOL, THREE, write_notebook
 from virtio_study.study import Study
 
 COMMAND = [sys.executable, "-c", "from virtio_study.cli.main import main; main()"]

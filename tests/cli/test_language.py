@@ -53,11 +53,13 @@ def test_help_and_what_click_says_are_spanish(capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.usefixtures("spanish")
 def test_a_table_has_the_marks_of_the_language(capsys: pytest.CaptureFixture[str]):
+    from virtio_study.analysis.planning import Planned
     from virtio_study.cli.planning import _table
 
-    plan = {"amount": 3, "relative_half_width": 0.1234, "detectable": 0.2, "power": 0.9}
-    numbers = {"drop": 0.3, "confidence": 0.95, "plans": [plan], "enough": 3}
-    text = _table({"server": "alpha", "driver_config": "ide", "metric": "mem_host", "unit": "boots", **numbers})
+    amount = {"amount": 3, "half_width": 1.0, "relative_half_width": 0.1234, "detectable": 0.2, "power": 0.9}
+    numbers = {"drop": 0.3, "confidence": 0.95, "plans": [amount], "enough": 3}
+    names = {"server": "alpha", "driver_config": "ide", "metric": "mem_host", "unit": "boots"}
+    text = _table(Planned.model_validate(names | numbers))
     assert "alpha con ide, RAM ocupada en el anfitrión: potencia" in text
     assert "12,3\N{NO-BREAK SPACE}%" in text
     assert text.endswith("Bastan 3 arranques por lado (potencia del 80 % o más).")

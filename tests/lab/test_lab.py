@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conftest import needs
 from paths import ROOT
+from small import needs
 from virtio_study.errors import LabError
 from virtio_study.lab.counts import OPERATIONS, accesses, count_operation
 from virtio_study.lab.experiment import machine_of, open_boots, plan, record

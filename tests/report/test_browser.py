@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conftest import needs
 from paths import ROOT
+from small import needs
 from virtio_study.i18n.language import LANGUAGES
 
 pytestmark = pytest.mark.slow

@@ -17,6 +17,11 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from synthetic import STUDY, make_study
+from virtio_study.analysis.description import Description
+from virtio_study.analysis.effects import Effect, Practical
+from virtio_study.analysis.plausibility import Counted, Counts, Guest
+from virtio_study.analysis.records import Estimate
+from virtio_study.analysis.results import Results
 from virtio_study.errors import StudyError
 from virtio_study.i18n.labels import harmless, shortened
 from virtio_study.report import figures
@@ -49,7 +54,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def levels(study: Study) -> dict[str, Any]:
+def levels(study: Study) -> dict[str, Description]:
     return {name: steps.describe(study, "versat", name) for name in study.driver_configs}
 
 
@@ -82,14 +87,22 @@ def test_what_is_short_and_harmless_is_left_alone() -> None:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def drawings(levels: dict[str, Any], text: str) -> dict[str, Callable[[], Any]]:
+def drawings(levels: dict[str, Description], text: str) -> dict[str, Callable[[], Any]]:
     labels = dict.fromkeys(levels, text)
-    effect = {
-        "difference": {"low": -0.1, "estimate": -0.05, "high": 0.0},
-        "practical": {"margin": 0.05},
-        "before": {"estimate": 0.3},
-    }
-    counts = {"rows": [{"device": text, "operation": text, "boots": [26.0]}]}
+    estimate = Estimate(estimate=-0.05, low=-0.1, high=0.0, confidence=0.95, n=2, df=1.0, method="m", unit="cores")
+    effect = Effect(
+        status="estimated",
+        unit="cores",
+        difference=estimate,
+        before=estimate.model_copy(update={"estimate": 0.3}),
+        practical=Practical(margin=0.05, equivalent=False, p=0.5),
+        messages=(),
+        numbers={},
+        sentence="",
+    )
+    amounts = {"boots": (26.0,), "operations_per_boot": (1,), "internal_per_operation": (0.0,), "by_region": {}}
+    counted = Counted.model_validate({"device": text, "operation": text, **amounts})
+    counts = Counts(method="", qemu="", guest=Guest(release="", kernel="", initramfs=""), rows=(counted,))
     sides = ("emulated", "virtio")
     return {
         "boots": lambda: figures.boot_levels(levels, "cpu", labels),
@@ -100,7 +113,7 @@ def drawings(levels: dict[str, Any], text: str) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.fixture(scope="module")
-def plain(levels: dict[str, Any]) -> dict[str, set[tuple[str, tuple[str, ...]]]]:
+def plain(levels: dict[str, Description]) -> dict[str, set[tuple[str, tuple[str, ...]]]]:
     """Elements of every figure with a harmless label of two lines."""
     found = drawings(levels, "plain words (two lines)").items()
     return {kind: elements(ET.fromstring(figures.svg(draw(), "n", "t", "d"))) for kind, draw in found}
@@ -108,7 +121,7 @@ def plain(levels: dict[str, Any]) -> dict[str, set[tuple[str, tuple[str, ...]]]]
 
 @hostile
 def test_a_label_in_a_figure_is_text_and_nothing_else(
-    levels: dict[str, Any], plain: dict[str, set[tuple[str, tuple[str, ...]]]], text: str
+    levels: dict[str, Description], plain: dict[str, set[tuple[str, tuple[str, ...]]]], text: str
 ) -> None:
     for kind, draw in drawings(levels, text).items():
         figure = draw()
@@ -131,7 +144,7 @@ def elements(root: ET.Element) -> set[tuple[str, tuple[str, ...]]]:
     return {(item.tag, tuple(sorted(item.attrib))) for item in root.iter()}
 
 
-def test_labels_that_are_alike_do_not_merge_what_they_name(levels: dict[str, Any]) -> None:
+def test_labels_that_are_alike_do_not_merge_what_they_name(levels: dict[str, Description]) -> None:
     found = drawings(levels, "the same" * 40)["boots"]()
     assert len(found.axes[0].get_yticks()) == len(levels)
     places = {round(float(y)) for dots in found.axes[0].collections for _, y in dots.get_offsets()}
@@ -193,20 +206,19 @@ class NoFigures(dict[str, Drawn]):
 
 
 @pytest.fixture(scope="module")
-def page_results(study: Study) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(steps.results(study)))
-    return found
+def page_results(study: Study) -> Results:
+    return steps.results(study)
 
 
 @pytest.fixture(scope="module")
-def plain_page(page_results: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+def plain_page(page_results: Results) -> list[tuple[str, tuple[str, ...]]]:
     return tags(render(spoiled(page_results, "plain words"), NoFigures(), "en"))
 
 
 @hostile
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_a_text_in_the_page_is_text_and_nothing_else(
-    page_results: dict[str, Any], plain_page: list[tuple[str, tuple[str, ...]]], text: str, language: str
+    page_results: Results, plain_page: list[tuple[str, tuple[str, ...]]], text: str, language: str
 ) -> None:
     page = render(spoiled(page_results, text), NoFigures(), language)
     assert tags(page) == plain_page
@@ -215,9 +227,9 @@ def test_a_text_in_the_page_is_text_and_nothing_else(
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x1b]", page)
 
 
-def spoiled(found: dict[str, Any], text: str) -> dict[str, Any]:
+def spoiled(results: Results, text: str) -> Results:
     """Results with a text wherever a host or a protocol has a say."""
-    found = json.loads(json.dumps(found))
+    found = results.model_dump(mode="json")
     both = {"en": text, "es": text}
     found["study"]["title"] = both
     found["study"]["host"] |= {"name": text, "cpu_model": text, "hypervisor": text}
@@ -236,7 +248,7 @@ def spoiled(found: dict[str, Any], text: str) -> dict[str, Any]:
                         key: text if isinstance(value, str) and key not in {"unit"} else value
                         for key, value in check["numbers"].items()
                     }
-    return found
+    return Results.model_validate(found)
 
 
 def tags(page: str) -> list[tuple[str, tuple[str, ...]]]:

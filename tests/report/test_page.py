@@ -16,6 +16,8 @@ from markupsafe import Markup
 
 from paths import ROOT
 from synthetic import make_study
+from virtio_study.analysis.records import Estimate
+from virtio_study.analysis.results import Results
 from virtio_study.i18n.language import ENGLISH, LANGUAGES, Words, words
 from virtio_study.report.drawings import Drawn, draw
 from virtio_study.report.formats import interval, quantity
@@ -239,10 +241,10 @@ def test_the_same_results_give_the_same_bytes(study: Study, page: str):
 
 
 def test_an_instrument_switch_is_never_among_the_changes(found: Any):
-    sorted_out = conclusions(found)
+    sorted_out = conclusions(Results.model_validate(found))
     assert sorted_out["changed"]
-    assert all(effect["status"] == "estimated" for _, _, effect in sorted_out["changed"])
-    assert any(effect["status"] == "instrument_switch" for _, _, effect in sorted_out["unknown"])
+    assert all(effect.status == "estimated" for _, _, effect in sorted_out["changed"])
+    assert any(effect.status == "instrument_switch" for _, _, effect in sorted_out["unknown"])
 
 
 @pytest.mark.parametrize(
@@ -258,7 +260,7 @@ def test_numbers_follow_the_language():
     assert spanish.number(1234.5) in {"1234", "1.234"}
     assert spanish.number(0.25) == "0,25"
     assert "0,05" in quantity(0.05, words=spanish)
-    entry = {"estimate": 2**20, "low": 0.0, "high": 2**21, "unit": "bytes"}
+    entry = Estimate(estimate=2**20, low=0, high=2**21, confidence=0.95, n=2, df=1, method="m", unit="bytes")
     assert re.sub(r"<[^>]+>", "", interval(entry, words=ENGLISH)) == "1\N{NO-BREAK SPACE}MiB [0, 2]"
     assert re.sub(r"<[^>]+>", "", interval(entry, words=spanish)) == "1\N{NO-BREAK SPACE}MiB [0; 2]"
 
@@ -279,15 +281,15 @@ def test_a_page_asks_for_no_message_that_is_not_translated(folder: str, study: S
     where = study.reports if folder == "made" else ROOT / "reports" / folder
     monkeypatch.setattr("virtio_study.report.page.words", lambda _: Strict("es", words("es").messages))
     Strict.asked.clear()
-    results_file = json.loads((where / "results.json").read_text(encoding="utf-8"))
+    results = Results.model_validate_json((where / "results.json").read_text(encoding="utf-8"))
     drawn = (
-        draw(study, results_file, partial(steps.read_clean, study), Strict("es", words("es").messages))
+        draw(results, partial(steps.read_clean, study), Strict("es", words("es").messages))
         if folder == "made"
         else EveryFigure()
     )
-    render(results_file, drawn, "es")
+    render(results, drawn, "es")
     # what is left are names: of devices, configurations, columns, versions and units, and texts of the study itself
-    names = {str(leaf) for leaf in leaves(results_file)} | set(words("es").messages.values())
+    names = {str(leaf) for leaf in leaves(results.model_dump(mode="json"))} | set(words("es").messages.values())
     left = {text for text in Strict.asked if text not in names}
     assert left <= {"MiB", "GiB", "GB", "MB", "%", "s", "ms", "s/MiB"}, left
 

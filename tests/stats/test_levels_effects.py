@@ -7,7 +7,7 @@ import pytest
 from virtio_study.errors import DataError
 from virtio_study.stats.effects import difference, relative_difference
 from virtio_study.stats.equivalence import equivalent
-from virtio_study.stats.levels import boot_levels, level_over_boots
+from virtio_study.stats.levels import Level, level, level_over_boots
 
 # R: set.seed(12345); rnorm(5, 1, 1); rnorm(5, 2, 1), with the output of t.test and of t.test.ratio (package mratios)
 # printed at http://mikuhatsune.hatenadiary.com/entry/20121212/1355320912
@@ -163,31 +163,20 @@ class TestEquivalence:
 
 
 class TestLevels:
-    def test_mean_median_and_peak_of_steady_rows(self):
-        clean = frame({"a": [100.0, *range(1, 201)], "b": [50.0, 1.0, 2.0, 4.0]}, steady_from=1)
-        levels = boot_levels(clean, "x").set_index("replicate")
-        assert levels.loc["a"].to_list() == [200, 100.5, 100.5, 191.0]
-        assert levels.loc["b"].to_list() == pytest.approx([3, 7 / 3, 2.0, 4.0])
+    def test_mean_median_and_peak(self):
+        assert level(range(1, 201), "x") == Level(200, 100.5, 100.5, 191.0)
+        found = level([1.0, 2.0, 4.0], "x")
+        assert (found.rows, found.mean, found.median, found.peak) == (3, pytest.approx(7 / 3), 2.0, 4.0)
 
-    def test_missing_rows_are_left_out_and_a_boot_without_steady_rows_is_kept(self):
-        clean = frame({"a": [1.0, np.nan, 3.0], "b": [1.0, 1.0, 1.0]})
-        clean.loc[clean["replicate"] == "b", "period"] = "transient"
-        levels = boot_levels(clean, "x").set_index("replicate")
-        assert levels.loc["a", "rows"] == 2
-        assert levels.loc["b", "rows"] == 0
-        assert np.isnan(levels.loc["b", "mean"])
+    def test_missing_rows_are_left_out_and_a_boot_without_rows_has_no_level(self):
+        assert level([1.0, np.nan, 3.0], "x").rows == 2
+        empty = level([np.nan], "x")
+        assert empty.rows == 0
+        assert np.isnan(empty.mean)
 
-    @pytest.mark.parametrize(
-        ("values", "column", "match"),
-        [
-            ([np.nan, np.nan], "x", "was not measured in any row"),
-            ([1.0, -1.0], "x", "row 1, column 'x' is -1; it cannot be negative"),
-            ([1.0, 1.0], "y", "column 'y' is missing"),
-        ],
-    )
-    def test_mistakes_get_a_sentence(self, values, column, match):
-        with pytest.raises(DataError, match=match):
-            boot_levels(frame({"a": values}), column)
+    def test_a_negative_value_gets_a_sentence(self):
+        with pytest.raises(DataError, match="x: steady row 1 is -1; it cannot be negative"):
+            level([1.0, -1.0], "x")
 
     def test_interval_over_boots(self):
         # Student's t by hand: mean 5, sd 2, n 4, t(3, .975) = 3.182446

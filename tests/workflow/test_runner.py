@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import NOTEBOOKS, make_recording, write_notebook
+from small import NOTEBOOKS, make_recording, write_notebook
 from virtio_study import recording
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.study import Study

@@ -1,10 +1,10 @@
 """The published study under the same checks as recordings, and what its own numbers say of each other."""
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
 
-from virtio_study.analysis.capacity import OVERCOMMIT, fits
+from virtio_study.analysis.capacity import OVERCOMMIT, Capacity, fits
 from virtio_study.analysis.evidence import Side
+from virtio_study.analysis.load import no_load
 from virtio_study.analysis.published import (
     CITATION,
     PublishedValue,
@@ -14,23 +14,113 @@ from virtio_study.analysis.published import (
     sides,
     table_rows,
 )
-from virtio_study.analysis.validity import Check, checks, verdict
+from virtio_study.analysis.records import Bilingual, Number, Recorded
+from virtio_study.analysis.validity import Check, Verdict, checked, checks, verdict
 from virtio_study.errors import DataError
 from virtio_study.storage import sha256
 from virtio_study.study import Study
 
-__all__ = ["audit_published", "findings"]
+__all__ = ["Audit", "AuditedMetric", "audit_published", "findings"]
 
 
-def audit_published(study: Study) -> dict[str, Any]:
+class PrintedValue(Recorded):
+    """One printed number with its place; see `published.PublishedValue`."""
+
+    id: str
+    server: str
+    metric: str
+    driver_config: str
+    printed: str
+    value: Number
+    unit: str
+    statistic_text: str
+    statistic: str
+    place: str
+    repeats: str
+    instrument: str
+    replicates: int | None
+    rows: int | None
+    seconds: Number | None
+    caption_server: str
+    note: str
+
+
+class PublishedSide(Recorded):
+    """One side of a row of the paper's table: value in `unit`, and as readers see it."""
+
+    driver_config: str
+    value: Number
+    unit: str
+    statistic: str
+    instrument: str | None
+    allocated: Number | None
+    quantum: Number | None
+    place: str
+    shown_unit: str
+    shown_scale: Number
+
+
+class LikeWithLike(Recorded):
+    """The pair of the paper's own values that share a statistic, if the table did not use it."""
+
+    statistic: str
+    before: str
+    after: str
+    difference: Number | None
+    relative: Number | None
+    unit: str
+
+
+class AuditedMetric(Recorded):
+    """A row of the paper's table under the checks that recordings go through; differences printed and computed."""
+
+    before: PublishedSide
+    after: PublishedSide
+    printed_difference: Number
+    difference: Number
+    difference_unit: str
+    relative: Number
+    agrees: bool
+    like_with_like: LikeWithLike | None
+    checks: tuple[Check, ...]
+    verdict: Verdict
+
+
+class PublishedHost(Recorded):
+    """The host of the published study, as stated."""
+
+    name: str
+    hypervisor: str
+    cpu_model: str
+    logical_cpus: int
+    physical_cores: int | None
+    memory_bytes: int
+
+
+class PublishedCapacity(Recorded):
+    """What fits on the published host by allocation."""
+
+    overcommit: Number
+    servers: dict[str, Capacity]
+
+
+class Audit(Recorded):
+    """The published study: every printed number, both sides of its table checked, and what its numbers say together."""
+
+    name: str
+    title: Bilingual
+    citation: dict[str, str]
+    host: PublishedHost
+    values: tuple[PrintedValue, ...]
+    servers: dict[str, dict[str, AuditedMetric]]
+    start_up: tuple[PrintedValue, ...]
+    findings: tuple[Check, ...]
+    capacity: PublishedCapacity
+    inputs: dict[str, str]
+
+
+def audit_published(study: Study) -> Audit:
     """Check a published study's numbers as if they were recordings.
-
-    Returns
-    -------
-    dict
-        `citation`, `values` (every printed number with its place), `servers` (by server and metric: both sides, the
-        difference as printed and as computed, checks, verdict, a pair with like statistics), `start_up` (values that
-        the paper set aside), `findings` (what numbers say of each other), `capacity`, `inputs` (checksums).
 
     Raises
     ------
@@ -40,70 +130,63 @@ def audit_published(study: Study) -> dict[str, Any]:
     if study.source != "published":
         raise DataError(f"{study.folder / 'study.yaml'}: source is {study.source!r}; the audit needs a published study")
     values = load_values(study.folder)
-    margins = {server: {item.column: item.margin for item in study.load.get(server, [])} for server in study.servers}
+    servers: dict[str, dict[str, AuditedMetric]] = {name: {} for name in study.servers}
     evidence = sides(study, values)
-    servers: dict[str, dict[str, Any]] = {name: {} for name in study.servers}
     for row in table_rows(study, values):
-        before, after = evidence[row.server, row.metric]
-        done = checks(before, after, margins[row.server], study.confidence, study.practical_margin)
-        servers[row.server][row.metric] = {
-            "before": _side_dict(before),
-            "after": _side_dict(after),
-            "printed_difference": row.printed_difference.value,
-            "difference": row.difference,
-            "difference_unit": row.printed_difference.unit,
-            "relative": row.relative,
-            "agrees": row.agrees,
-            "like_with_like": _like_with_like(study, values, row),
-            "checks": [check.as_dict() for check in done],
-            "verdict": verdict(done).as_dict(),
-        }
-    return {
-        "name": study.name,
-        "title": study.title.model_dump(),
-        "citation": CITATION,
-        "host": study.host.model_dump(mode="json"),
-        "values": [_value_dict(value) for value in values.values()],
-        "servers": servers,
-        "start_up": [_value_dict(value) for value in values.values() if value.statistic == "start-up"],
-        "findings": [check.as_dict() for check in findings(study, values)],
-        "capacity": _capacity(study),
-        "inputs": {name: sha256(study.folder / name) for name in ("study.yaml", "values.csv")},
-    }
+        servers[row.server][row.metric] = _audited(study, values, row, *evidence[row.server, row.metric])
+    printed = [PrintedValue.model_validate(value) for value in values.values()]
+    return Audit(
+        name=study.name,
+        title=Bilingual.model_validate(study.title),
+        citation=CITATION,
+        host=PublishedHost.model_validate(study.host),
+        values=tuple(printed),
+        servers=servers,
+        start_up=tuple(value for value in printed if value.statistic == "start-up"),
+        findings=tuple(findings(study, values)),
+        capacity=PublishedCapacity(
+            overcommit=OVERCOMMIT,
+            servers={
+                name: fits(study.host, server.vcpus, int(server.memory_bytes)) for name, server in study.servers.items()
+            },
+        ),
+        inputs={name: sha256(study.folder / name) for name in ("study.yaml", "values.csv")},
+    )
 
 
-def _value_dict(value: PublishedValue) -> dict[str, Any]:
-    return {**asdict(value), "value": value.value}
+def _audited(
+    study: Study, values: Mapping[str, PublishedValue], row: TableRow, before: Side, after: Side
+) -> AuditedMetric:
+    load = no_load({item.column: item.margin for item in study.load.get(row.server, [])})
+    done = checks(before, after, load, study.confidence, study.practical_margin)
+    return AuditedMetric(
+        before=PublishedSide.model_validate(before),
+        after=PublishedSide.model_validate(after),
+        printed_difference=row.printed_difference.value,
+        difference=row.difference,
+        difference_unit=row.printed_difference.unit,
+        relative=row.relative,
+        agrees=row.agrees,
+        like_with_like=_like_with_like(study, values, row),
+        checks=tuple(done),
+        verdict=verdict(done),
+    )
 
 
-def _side_dict(side: Side) -> dict[str, Any]:
-    return asdict(side)
-
-
-def _like_with_like(study: Study, values: dict[str, PublishedValue], row: TableRow) -> dict[str, Any] | None:
-    """The pair of the paper's own values that share a statistic, if the table did not use it."""
+def _like_with_like(study: Study, values: Mapping[str, PublishedValue], row: TableRow) -> LikeWithLike | None:
     pair = same_statistic_pair(study, values.values(), row)
     if pair is None or {pair[0].id, pair[1].id} == {row.before.repeats, row.after.repeats}:
         return None
     before, after = pair
-    return {
-        "statistic": before.statistic,
-        "before": before.id,
-        "after": after.id,
-        "difference": after.value - before.value if before.unit == after.unit else None,
-        "relative": after.value / before.value - 1 if before.unit == after.unit and before.value else None,
-        "unit": before.unit,
-    }
-
-
-def _capacity(study: Study) -> dict[str, Any]:
-    return {
-        "overcommit": OVERCOMMIT,
-        "servers": {
-            name: asdict(fits(study.host, server.vcpus, int(server.memory_bytes)))
-            for name, server in study.servers.items()
-        },
-    }
+    comparable = before.unit == after.unit
+    return LikeWithLike(
+        statistic=before.statistic,
+        before=before.id,
+        after=after.id,
+        difference=after.value - before.value if comparable else None,
+        relative=after.value / before.value - 1 if comparable and before.value else None,
+        unit=before.unit,
+    )
 
 
 def findings(study: Study, values: dict[str, PublishedValue]) -> list[Check]:
@@ -117,7 +200,7 @@ def findings(study: Study, values: dict[str, PublishedValue]) -> list[Check]:
     message = "Every one of the table's {rows} differences is that of its two values."
     if wrong:
         message = "Differences of the table that are not those of their two values: {wrong}."
-    table = Check("table_differences", "fail" if wrong else "pass", message, numbers)
+    table = checked("table_differences", "fail" if wrong else "pass", message, numbers)
     return [table, _repetitions(values), *_captions(values), *_start_up(study, values)]
 
 
@@ -132,16 +215,16 @@ def _repetitions(values: dict[str, PublishedValue]) -> Check:
         ),
     }
     if beyond:
-        return Check("repetitions", "fail", "Repeated values differ by more than rounding: {differing}.", numbers)
+        return checked("repetitions", "fail", "Repeated values differ by more than rounding: {differing}.", numbers)
     if differing:
-        return Check("repetitions", "pass", "Repeated values differ by rounding only: {differing}.", numbers)
-    return Check("repetitions", "pass", "All {repeated} repeated values are printed alike.", numbers)
+        return checked("repetitions", "pass", "Repeated values differ by rounding only: {differing}.", numbers)
+    return checked("repetitions", "pass", "All {repeated} repeated values are printed alike.", numbers)
 
 
 def _captions(values: dict[str, PublishedValue]) -> list[Check]:
     message = "{place}: the caption names server {caption}, the text server {server}."
     return [
-        Check("caption", "warn", message, {"place": v.place, "caption": v.caption_server, "server": v.server})
+        checked("caption", "warn", message, {"place": v.place, "caption": v.caption_server, "server": v.server})
         for v in values.values()
         if v.caption_server and v.caption_server != v.server
     ]
@@ -166,6 +249,6 @@ def _start_up(study: Study, values: dict[str, PublishedValue]) -> list[Check]:
         )
         if not others:
             found.append(
-                Check("start_up", "warn", message, {"value": value.value, "unit": value.unit, "place": value.place})
+                checked("start_up", "warn", message, {"value": value.value, "unit": value.unit, "place": value.place})
             )
     return found

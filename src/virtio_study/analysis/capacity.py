@@ -1,9 +1,9 @@
 """How many servers fit on a host: by allocation (overcommit rule and RAM), and by what they were measured to spend."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
+from virtio_study.analysis.records import Recorded
 from virtio_study.errors import DataError
 from virtio_study.study import Host
 
@@ -13,8 +13,7 @@ OVERCOMMIT = 4.0
 """At most this many virtual cores for each real core (García Perellada & Garófalo Hernández 2015, as cited)."""
 
 
-@dataclass(frozen=True)
-class Capacity:
+class Capacity(Recorded):
     """Servers of one size that fit by allocation; `by_physical_cores` is None where the host's cores are not known."""
 
     by_logical_cpus: int
@@ -24,8 +23,7 @@ class Capacity:
     limited_by: Literal["cpu", "memory"]
 
 
-@dataclass(frozen=True)
-class MeasuredCapacity:
+class MeasuredCapacity(Recorded):
     """Servers that fit if each spends what one was measured to spend; None where CPU was not given."""
 
     by_cpu: int | None
@@ -61,7 +59,13 @@ def fits(host: Host, vcpus: int, memory_bytes: int, overcommit: float = OVERCOMM
     physical = math.floor(host.physical_cores * overcommit / vcpus) if host.physical_cores else None
     cpu = logical if physical is None else physical
     memory = int(host.memory_bytes) // int(memory_bytes)
-    return Capacity(logical, physical, memory, min(cpu, memory), "cpu" if cpu < memory else "memory")
+    return Capacity(
+        by_logical_cpus=logical,
+        by_physical_cores=physical,
+        by_memory=memory,
+        servers=min(cpu, memory),
+        limited_by="cpu" if cpu < memory else "memory",
+    )
 
 
 def fits_measured(host: Host, host_bytes: float, cpu_cores: float | None = None) -> MeasuredCapacity:
@@ -79,4 +83,4 @@ def fits_measured(host: Host, host_bytes: float, cpu_cores: float | None = None)
             raise DataError(f"measured {name} is {value:g}; expected more than 0")
     memory = math.floor(int(host.memory_bytes) / host_bytes)
     cpu = None if cpu_cores is None else math.floor(host.logical_cpus / cpu_cores)
-    return MeasuredCapacity(cpu, memory, memory if cpu is None else min(cpu, memory))
+    return MeasuredCapacity(by_cpu=cpu, by_memory=memory, servers=memory if cpu is None else min(cpu, memory))

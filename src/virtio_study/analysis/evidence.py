@@ -1,22 +1,21 @@
 """The evidence about one server, driver configuration and metric: one shape for recordings and published numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
+from virtio_study.analysis.arms import Arm
 from virtio_study.errors import DataError
 from virtio_study.pve.vm_config import conditions, kernel_version
-from virtio_study.recording import Provenance
 from virtio_study.stats.elementary import mean, total
 from virtio_study.stats.interval import Interval
-from virtio_study.stats.levels import boot_levels, mean_change, steady_stretch
+from virtio_study.stats.levels import mean_change
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Stretch
 from virtio_study.study import METRICS, Metric, Study
 
-__all__ = ["FULL", "INSTRUMENT_COLUMNS", "TICK_S", "UNITS", "Side", "load_levels", "side_from_clean"]
+__all__ = ["FULL", "INSTRUMENT_COLUMNS", "TICK_S", "UNITS", "Side", "Surroundings", "side_of", "surroundings_of"]
 
 TICK_S = 0.01
 """CPU time of a process advances in ticks of 10 ms (USER_HZ = 100 on every Linux that Proxmox VE runs on)."""
@@ -35,19 +34,35 @@ UNITS: dict[str, str] = {"cpu": "cores", "mem_displayed": "bytes", "mem_host": "
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What went on around a side, whatever the metric; None is "not known", never a guess.
+
+    `hours` are the hours of the week (UTC, 0 to 167) that its rows cover; `randomised` says that boots ran in random
+    order; `follows_day` that the work does. `host_busy` is the mean share of the host's CPU in use, by all its guests,
+    `host_full` the share of rows with more than nine tenths in use. `interruptions` counts rows left out, by reason.
+    `conditions` are settings and versions besides the devices.
+    """
+
+    hours: frozenset[int] | None = None
+    randomised: bool = False
+    follows_day: bool = True
+    host_busy: float | None = None
+    host_full: float | None = None
+    interruptions: Mapping[str, int] | None = None
+    conditions: Mapping[str, str] | None = None
+    accelerator: str | None = None
+    host_kernel: tuple[int, int] | None = None
+    guest_os: str | None = None
+
+
+@dataclass(frozen=True)
 class Side:
     """What is known of one side of a comparison; None is "not known", never a guess.
 
     `value`, `largest`, `allocated` and `quantum` are in `unit` ("cores" or "bytes"); `shown_unit` and `shown_scale`
     (units in one shown unit) say how readers see them. `replicates` counts boots; `rows` and `seconds` are the fewest
-    that any of them has. `load` holds levels a boot by column, None for a column that was not recorded. `prefix_factor`
-    is how much greater a number would be if its unit's prefix were read as binary (1.0: no ambiguity).
-
-    `load_series` holds the load of the one recording of a side without replicates. `hours` are the hours of the week
-    (UTC, 0 to 167) that the rows cover; `randomised` says that boots ran in random order; `follows_day` that the work
-    does. `host_busy` is the mean share of the host's CPU in use, by all its guests, `host_full` the share of rows with
-    more than nine tenths in use. `drift` is second half less first half. `interruptions` counts rows left out, by
-    reason. `conditions` are settings and versions besides the devices.
+    that any of them has. `prefix_factor` is how much greater a number would be if its unit's prefix were read as binary
+    (1.0: no ambiguity). `drift` is second half less first half.
     """
 
     server: str
@@ -60,111 +75,83 @@ class Side:
     largest: float | None = None
     allocated: float | None = None
     allocation_constant: bool = True
-    load: Mapping[str, tuple[float, ...] | None] = field(default_factory=dict)
     replicates: int | None = None
     rows: int | None = None
     seconds: float | None = None
     quantum: float | None = None
-    accelerator: str | None = None
     place: str = ""
     shown_unit: str = ""
     shown_scale: float = 1.0
     prefix_factor: float = 1.0
-    load_series: Mapping[str, Stretch] = field(default_factory=dict)
-    hours: frozenset[int] | None = None
-    randomised: bool = False
-    follows_day: bool = True
-    host_busy: float | None = None
-    host_full: float | None = None
     drift: Interval | None = None
-    interruptions: Mapping[str, int] | None = None
-    conditions: Mapping[str, str] | None = None
-    host_kernel: tuple[int, int] | None = None
-    guest_os: str | None = None
+    around: Surroundings = field(default_factory=Surroundings)
 
 
-def side_from_clean(
-    clean: pd.DataFrame,
-    study: Study,
-    server: str,
-    driver_config: str,
-    metric: Metric,
-    provenances: Sequence[Provenance] = (),
-) -> Side:
-    """Evidence of a server under a driver configuration, from its cleaned rows.
+def surroundings_of(arm: Arm, study: Study) -> Surroundings:
+    """What the rows and the provenance of a side say of what went on around it."""
+    rows = arm.steady
+    busy, full = _host(rows, study)
+    return Surroundings(
+        hours=_hours(rows),
+        randomised=study.source == "lab",
+        follows_day=study.daily_cycle,
+        host_busy=busy,
+        host_full=full,
+        interruptions=_interruptions(arm),
+        conditions=conditions(arm.provenances) or None,
+        accelerator=", ".join(sorted({p.accelerator for p in arm.provenances if p.accelerator})) or None,
+        host_kernel=kernel_version(arm.provenances),
+        guest_os=study.server(arm.server).guest_os,
+    )
+
+
+def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Side:
+    """Evidence of one metric of an arm.
 
     Parameters
     ----------
-    clean : DataFrame, shape (rows, columns)
-        From `cleaning.label_periods`.
-    provenances : sequence of Provenance
-        Of the recordings: accelerator, settings and versions.
+    arm : Arm
+        The boots of a server under a driver configuration.
+    around : Surroundings
+        Of the same arm.
 
     Raises
     ------
     DataError
-        If the metric was not measured, or no boot reached a steady state.
+        If no boot reached a steady state.
     """
     column = METRICS[metric]
-    levels = boot_levels(clean, column)
-    levels = levels[levels["rows"] > 0]
-    if levels.empty:
+    boots, levels = arm.steady_boots(column), arm.levels(column)
+    if not levels:
         raise DataError(
             "{server} under {driver_config}: no boot reached a steady state; record longer boots",
-            server=server,
-            driver_config=driver_config,
+            server=arm.server,
+            driver_config=arm.driver_config,
         )
-    rows = clean[(clean["period"] == "steady") & clean[column].notna()]
+    rows = arm.steady[arm.steady[column].notna()]
     allocated = rows[ALLOCATION_COLUMNS.get(metric, "mem_allocated_bytes")].dropna().unique()
     bytes_shown = UNITS[metric] == "bytes"
     return Side(
-        server=server,
-        driver_config=driver_config,
+        server=arm.server,
+        driver_config=arm.driver_config,
         metric=metric,
-        value=mean(levels["mean"]),
+        value=mean(level.mean for level in levels),
         unit=UNITS[metric],
         statistic="sustained mean",
         instrument=_one_of(rows, INSTRUMENT_COLUMNS[metric]) if metric in INSTRUMENT_COLUMNS else "process_ticks",
         largest=float(rows[column].max()),
         allocated=float(allocated[0]) if len(allocated) else None,
         allocation_constant=len(allocated) <= 1,
-        load=load_levels(clean, study, server),
         replicates=len(levels),
-        rows=int(levels["rows"].min()),
-        seconds=min(total(boot["step_s"]) for _, boot in rows.groupby("replicate")),
+        rows=min(level.rows for level in levels),
+        seconds=min(total(boot.steady.loc[boot.steady[column].notna(), "step_s"]) for boot in boots),
         quantum=TICK_S / float(rows["step_s"].median()) if metric == "cpu" else None,
-        accelerator=", ".join(sorted({p.accelerator for p in provenances if p.accelerator})) or None,
-        place=f"recordings/{server}/{driver_config}",
+        place=f"recordings/{arm.server}/{arm.driver_config}",
         shown_unit="MiB" if bytes_shown else "cores",
         shown_scale=2.0**20 if bytes_shown else 1.0,
-        load_series=_load_series(clean, study, server) if len(levels) == 1 else {},
-        drift=_drift(rows, column, study.confidence),
-        **_around(clean, rows, study, server, provenances),
+        drift=_drift(arm, column, study.confidence),
+        around=around,
     )
-
-
-def _around(
-    clean: pd.DataFrame, rows: pd.DataFrame, study: Study, server: str, provenances: Sequence[Provenance]
-) -> dict[str, Any]:
-    """What went on around the measurement; see `Side`."""
-    return {
-        "hours": _hours(rows),
-        "randomised": study.source == "lab",
-        "follows_day": study.daily_cycle,
-        "interruptions": _interruptions(clean),
-        "conditions": conditions(provenances) or None,
-        "host_kernel": kernel_version(provenances),
-        "guest_os": study.server(server).guest_os,
-        **_host(rows, study),
-    }
-
-
-def _load_series(clean: pd.DataFrame, study: Study, server: str) -> dict[str, Stretch]:
-    found = {}
-    for item in study.load.get(server, []):
-        if item.column in clean.columns and clean[item.column].notna().any():
-            found[item.column] = steady_stretch(clean, item.column, item.column)
-    return found
 
 
 def _hours(rows: pd.DataFrame) -> frozenset[int]:
@@ -173,55 +160,37 @@ def _hours(rows: pd.DataFrame) -> frozenset[int]:
     return frozenset(((middle // 3600 + 3 * 24) % 168).astype("int64").tolist())
 
 
-def _host(rows: pd.DataFrame, study: Study) -> dict[str, Any]:
-    """Mean share of the host's CPU in use and share of rows in which it was full; nothing if it was not recorded."""
+def _host(rows: pd.DataFrame, study: Study) -> tuple[float | None, float | None]:
+    """Mean share of the host's CPU in use and share of rows in which it was full; None if it was not recorded."""
     if "node_cpu_cores" not in rows.columns or rows["node_cpu_cores"].isna().all():
-        return {}
+        return None, None
     share = rows["node_cpu_cores"].dropna() / study.host.logical_cpus
-    return {"host_busy": mean(share), "host_full": mean(share > FULL)}
+    return mean(share), mean(share > FULL)
 
 
-def _drift(rows: pd.DataFrame, column: str, confidence: float) -> Interval | None:
+def _drift(arm: Arm, column: str, confidence: float) -> Interval | None:
     """Second half less first half: over boots, or within the one recording; None where neither can be had."""
-    halves = []
-    for _, boot in rows.groupby("replicate", sort=True):
-        values = boot[column].to_numpy(dtype=float)
-        middle = len(values) // 2
-        if middle:
-            halves.append((mean(values[:middle]), mean(values[middle:])))
+    boots = arm.steady_boots(column)
     try:
-        if len(halves) == 1:
-            series = steady_stretch(rows, column, column)
+        if len(boots) == 1:
+            series = boots[0].stretch(column, column)
             middle = len(series.values) // 2
             first = Stretch(series.values[:middle], series.start_s, series.step_s)
             second = Stretch(series.values[middle:], first.end_s, series.step_s)
             return difference_of_series(first, second, confidence).interval
-        changes = [second - first for first, second in halves]
-        return mean_change(changes, confidence)
+        halves = [(values, len(values) // 2) for values in arm.steady_values(column) if len(values) > 1]
+        return mean_change([mean(values[at:]) - mean(values[:at]) for values, at in halves], confidence)
     except DataError:
         return None
 
 
-def _interruptions(clean: pd.DataFrame) -> dict[str, int]:
+def _interruptions(arm: Arm) -> dict[str, int]:
     """Rows left out, by reason; a start-up, a boot that never settled and what lies outside the windows are none."""
     usual = {"", "start-up", "before the load", "no steady state", "outside the window"}
-    reasons = clean["reason"].astype("str")
+    reasons = pd.concat([boot.rows["reason"] for boot in arm.boots]).astype("str")
     return {
         str(reason): int(count) for reason, count in reasons[~reasons.isin(usual)].value_counts().sort_index().items()
     }
-
-
-def load_levels(clean: pd.DataFrame, study: Study, server: str) -> dict[str, tuple[float, ...] | None]:
-    """Steady level of each of the server's load columns, boot by boot; None for a column without values."""
-    load: dict[str, tuple[float, ...] | None] = {}
-    for item in study.load.get(server, []):
-        if item.column not in clean.columns or clean[item.column].isna().all():
-            load[item.column] = None
-            continue
-        levels = boot_levels(clean, item.column)
-        means = levels.loc[levels["rows"] > 0, "mean"]
-        load[item.column] = tuple(float(value) for value in means) or None
-    return load
 
 
 def _one_of(rows: pd.DataFrame, column: str) -> str:

@@ -1,76 +1,107 @@
 """The study's servers taken together: relative effects pooled, and which of all effects stand among so many."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from virtio_study.i18n.sentences import Numbers, render
+from virtio_study.analysis.comparison import ServerComparison
+from virtio_study.analysis.effects import Effect
+from virtio_study.analysis.records import Estimate, Number, Recorded, Statement
+from virtio_study.i18n.sentences import Numbers
 from virtio_study.stats.student import t_cdf, t_quantile
-from virtio_study.stats.synthesis import Synthesis, false_discoveries, synthesise
+from virtio_study.stats.synthesis import false_discoveries, synthesise
 
-__all__ = ["FALSE_DISCOVERY_RATE", "pooled"]
+__all__ = ["FALSE_DISCOVERY_RATE", "Discoveries", "Pooled", "Synthesis", "pooled"]
 
 FALSE_DISCOVERY_RATE = 0.05
 BATCH_DF = 22.0
 """Degrees of freedom at which a mixture's interval is turned back into a standard error: 2 x (12 - 1)."""
 
 
-def pooled(servers: Mapping[str, Any], confidence: float) -> dict[str, Any] | None:
+class Pooled(Statement):
+    """The relative effect of a comparison and metric over the servers; see `stats.synthesis.Synthesis`."""
+
+    mean: Estimate
+    tau: Number
+    q: Number
+    i2: Number
+    prediction: Estimate | None
+    without: tuple[Number, ...]
+
+
+class Discoveries(Recorded):
+    """How many of all effects with an interval exclude zero one by one, and how many at a false discovery rate."""
+
+    effects: int
+    one_by_one: int
+    rate: Number
+    controlled: int
+
+
+class Synthesis(Recorded):
+    """The servers taken together: comparison -> metric -> pooled effect, where two servers or more have one."""
+
+    effects: dict[str, dict[str, Pooled]]
+    discoveries: Discoveries
+
+
+def pooled(servers: Sequence[Mapping[str, ServerComparison]], confidence: float) -> Synthesis | None:
     """Relative effects over servers by comparison and metric, and the discoveries among all effects.
 
     Parameters
     ----------
-    servers : mapping
-        `servers` of the results.
+    servers : sequence of mapping
+        Comparisons of each server, by name.
     confidence : float
         Such as 0.95.
 
     Returns
     -------
-    dict or None
-        `effects` (comparison -> metric -> pooled effect with a sentence), where two servers or more have an estimated
-        relative effect; `discoveries`: how many effects exclude zero one by one, and how many at a false discovery rate
-        of 0.05. None with one server.
+    Synthesis or None
+        None with one server.
     """
     if len(servers) < 2:
         return None
-    of_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    of_pair: dict[tuple[str, str], list[Estimate]] = {}
     everything = []
-    for server in servers.values():
-        for name, comparison in server["comparisons"].items():
-            for metric, effect in comparison["effects"].items():
-                if effect["status"] != "estimated":
-                    continue
-                everything.append(effect["difference"])
-                if effect["relative"]:
-                    of_pair.setdefault((name, metric), []).append(effect["relative"])
-    effects: dict[str, dict[str, Any]] = {}
+    for comparisons in servers:
+        for name, metric, effect in _estimated(comparisons):
+            if effect.difference:
+                everything.append(effect.difference)
+            if effect.relative:
+                of_pair.setdefault((name, metric), []).append(effect.relative)
+    effects: dict[str, dict[str, Pooled]] = {}
     for (name, metric), found in sorted(of_pair.items()):
         errors = [_error(item) for item in found]
         if len(found) > 1 and min(errors) > 0:
-            estimates = [item["estimate"] for item in found]
-            effects.setdefault(name, {})[metric] = _as_dict(synthesise(estimates, errors, confidence))
-    return {"effects": effects, "discoveries": _discoveries(everything, confidence)}
+            effects.setdefault(name, {})[metric] = _pooled([item.estimate for item in found], errors, confidence)
+    return Synthesis(effects=effects, discoveries=_discoveries(everything, confidence))
 
 
-def _error(interval: Mapping[str, Any]) -> float:
+def _estimated(comparisons: Mapping[str, ServerComparison]) -> Iterable[tuple[str, str, Effect]]:
+    for name, comparison in comparisons.items():
+        for metric, effect in comparison.effects.items():
+            if effect.status == "estimated":
+                yield name, metric, effect
+
+
+def _error(interval: Estimate) -> float:
     """Standard error behind an interval; the longer arm counts where they differ (Fieller)."""
-    arm = max(interval["high"] - interval["estimate"], interval["estimate"] - interval["low"])
-    return float(arm) / t_quantile(interval["df"] or BATCH_DF, interval["confidence"])
+    arm = max(interval.high - interval.estimate, interval.estimate - interval.low)
+    return arm / t_quantile(interval.df or BATCH_DF, interval.confidence)
 
 
-def _discoveries(everything: list[dict[str, Any]], confidence: float) -> dict[str, Any]:
-    usable = [item for item in everything if item["high"] > item["low"]]
-    p_values = [2 * t_cdf(item["df"] or BATCH_DF, -abs(item["estimate"]) / _error(item)) for item in usable]
-    return {
-        "effects": len(usable),
-        "one_by_one": sum(value < 1 - confidence for value in p_values),
-        "rate": FALSE_DISCOVERY_RATE,
-        "controlled": sum(false_discoveries(p_values, FALSE_DISCOVERY_RATE)),
-    }
+def _discoveries(everything: Sequence[Estimate], confidence: float) -> Discoveries:
+    usable = [item for item in everything if item.high > item.low]
+    p_values = [2 * t_cdf(item.df or BATCH_DF, -abs(item.estimate) / _error(item)) for item in usable]
+    return Discoveries(
+        effects=len(usable),
+        one_by_one=sum(value < 1 - confidence for value in p_values),
+        rate=FALSE_DISCOVERY_RATE,
+        controlled=sum(false_discoveries(p_values, FALSE_DISCOVERY_RATE)),
+    )
 
 
-def _as_dict(found: Synthesis) -> dict[str, Any]:
+def _pooled(estimates: Sequence[float], errors: Sequence[float], confidence: float) -> Pooled:
+    found = synthesise(estimates, errors, confidence)
     numbers: Numbers = {
         "mean": found.mean.estimate,
         "low": found.mean.low,
@@ -81,8 +112,15 @@ def _as_dict(found: Synthesis) -> dict[str, Any]:
         "least": found.prediction.low if found.prediction else None,
         "most": found.prediction.high if found.prediction else None,
     }
-    message = _TWO if found.prediction is None else _MANY
-    return {**asdict(found), "message": message, "numbers": dict(numbers), "sentence": render(message, numbers)}
+    return Pooled(
+        mean=Estimate.of(found.mean, "share"),
+        tau=found.tau,
+        q=found.q,
+        i2=found.i2,
+        prediction=Estimate.of_any(found.prediction, "share"),
+        without=found.without,
+        **Pooled.said(_TWO if found.prediction is None else _MANY, numbers),
+    )
 
 
 _TWO = (

@@ -2,25 +2,24 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from virtio_study.analysis.arms import Arm, Boot
+from virtio_study.analysis.records import Number, Recorded
 from virtio_study.errors import DataError
 from virtio_study.stats.effects import difference
 from virtio_study.stats.elementary import mean, variance
 from virtio_study.stats.hours import same_hours, whole_days
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS
-from virtio_study.stats.rounding import significant
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import PEAK_QUANTILE, Array, Statistic, Stretch, stretch
 from virtio_study.stats.student import t_quantile
 
-__all__ = ["START_UPS", "Specification", "agreement", "specifications"]
+__all__ = ["START_UPS", "Sensitivity", "Specification", "agreement", "specifications"]
 
 START_UPS = ("found", "first quarter", "none")
 """Rows of the start-up: as the rule found them, the first quarter of every recording, or none left out."""
@@ -29,29 +28,50 @@ STATISTICS: tuple[Statistic, ...] = ("mean", "median", "peak")
 ROWS_AVERAGED = (1, 5)
 
 
-@dataclass(frozen=True)
-class Specification:
+class Specification(Recorded):
     """One way to calculate an effect, and what comes out; `low` and `high` are None where no interval can be had."""
 
     start_up: str
-    statistic: str
+    statistic: Statistic
     rows_averaged: int
     daily_cycle: str
     method: str
-    estimate: float
-    low: float | None
-    high: float | None
+    estimate: Number
+    low: Number | None
+    high: Number | None
 
 
-def specifications(
-    before: pd.DataFrame, after: pd.DataFrame, column: str, confidence: float, daily_cycle: bool
-) -> list[Specification]:
+class Sensitivity(Recorded):
+    """Every way to calculate one effect, and the shares of those that agree with the main answer.
+
+    Same sign: the estimate is on the main one's side of zero. Same conclusion, of the `judged` ways that give an
+    interval: it excludes zero on that side, if the main one does, and includes zero, if the main one does.
+    """
+
+    specifications: tuple[Specification, ...]
+    count: int
+    judged: int
+    same_sign: Number | None
+    same_conclusion: Number | None
+    least: Number | None
+    most: Number | None
+
+
+class _Series(NamedTuple):
+    """Values of one boot under a start-up rule, rows averaged: end times in Unix seconds, values, seconds a value."""
+
+    ends_s: Array
+    values: Array
+    step_s: float
+
+
+def specifications(before: Arm, after: Arm, column: str, confidence: float, daily_cycle: bool) -> list[Specification]:
     """Every defensible way to calculate one effect, smallest estimate first.
 
     Parameters
     ----------
-    before, after : DataFrame, shape (rows, columns)
-        Cleaned rows of both sides (`cleaning.label_periods`), with every boot.
+    before, after : Arm
+        The boots of both sides.
     column : str
         The metric's column.
     confidence : float
@@ -71,65 +91,60 @@ def specifications(
     ----------
     Simonsohn, U., Simmons, J. P. & Nelson, L. D. (2020). Specification curve analysis. Nat. Hum. Behav. 4, 1208-1214.
     """
-    single = before["replicate"].nunique() == after["replicate"].nunique() == 1
+    single = len(before.boots) == len(after.boots) == 1
     found = []
     for start_up, averaged in product(START_UPS, ROWS_AVERAGED):
-        sides = [_boots(frame, column, start_up, averaged) for frame in (before, after)]
+        sides = [_series(arm, column, start_up, averaged) for arm in (before, after)]
         if single:
             found += list(_of_series(sides[0], sides[1], confidence, daily_cycle, start_up, averaged))
         else:
             found += list(_of_boots(sides[0], sides[1], confidence, start_up, averaged))
-    # ways that agree in every digit that is written are told apart by their names
-    return sorted(found, key=lambda item: (significant(item.estimate), item.start_up, item.statistic, item.method))
+    # estimates have the digits that are written: ways that agree in all of them are told apart by their names
+    return sorted(found, key=lambda item: (item.estimate, item.start_up, item.statistic, item.method))
 
 
-def agreement(found: list[Specification], main: Interval) -> dict[str, Any]:
-    """The curve as plain values, and the shares of the ways that agree with the main answer.
-
-    Same sign: the estimate is on the main one's side of zero. Same conclusion: the interval excludes zero on that side,
-    if the main one does, and includes zero, if the main one does.
-    """
+def agreement(found: list[Specification], main: Interval) -> Sensitivity:
+    """The curve of all ways, and how many agree with the main answer."""
     sign = np.sign(main.estimate)
     judged = [item for item in found if item.low is not None and item.high is not None]
-    concluded = [_conclusion(item.low or 0.0, item.high or 0.0) for item in judged]
     mine = _conclusion(main.low, main.high)
-    return {
-        "specifications": [asdict(item) for item in found],
-        "count": len(found),
-        "judged": len(judged),
-        "same_sign": mean(np.sign(item.estimate) == sign for item in found) if found else None,
-        "same_conclusion": mean(conclusion == mine for conclusion in concluded) if judged else None,
-        "least": found[0].estimate if found else None,
-        "most": found[-1].estimate if found else None,
-    }
+    agreeing = sum(_conclusion(item.low or 0.0, item.high or 0.0) == mine for item in judged)
+    return Sensitivity(
+        specifications=tuple(found),
+        count=len(found),
+        judged=len(judged),
+        same_sign=sum(np.sign(item.estimate) == sign for item in found) / len(found) if found else None,
+        same_conclusion=agreeing / len(judged) if judged else None,
+        least=found[0].estimate if found else None,
+        most=found[-1].estimate if found else None,
+    )
 
 
 def _conclusion(low: float, high: float) -> int:
     return 1 if low > 0 else -1 if high < 0 else 0
 
 
-def _boots(clean: pd.DataFrame, column: str, start_up: str, averaged: int) -> dict[str, tuple[Array, Array, float]]:
-    """End times, values and step of every boot's rows under a start-up rule; excluded rows are never taken back."""
-    found = {}
-    for replicate, boot in clean[clean["period"] != "excluded"].groupby("replicate", sort=True):
-        if start_up == "found":
-            rows = boot[boot["period"] == "steady"]
-        else:
-            rows = boot.iloc[len(boot) // 4 if start_up == "first quarter" else 0 :]
-        rows = rows[rows[column].notna()]
-        if rows.empty:
-            continue
-        ends = np.asarray((rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
-        values = rows[column].to_numpy(dtype=np.float64)
-        count = len(values) // averaged
-        if count:
-            summed = np.cumsum(values[: count * averaged].reshape(count, averaged), axis=1)[:, -1]
-            found[str(replicate)] = (
-                ends[averaged - 1 : count * averaged : averaged],
-                summed / averaged,
-                float(rows["step_s"].median()) * averaged,
-            )
-    return found
+def _series(arm: Arm, column: str, start_up: str, averaged: int) -> dict[str, _Series]:
+    """Every boot's values under a start-up rule; excluded rows are never taken back."""
+    found = {boot.replicate: _of_boot(boot, column, start_up, averaged) for boot in arm.boots}
+    return {name: series for name, series in found.items() if series is not None}
+
+
+def _of_boot(boot: Boot, column: str, start_up: str, averaged: int) -> _Series | None:
+    if start_up == "found":
+        analysed = np.flatnonzero(boot.rows["period"] == "steady")
+    else:
+        analysed = np.flatnonzero(boot.rows["period"] != "excluded")
+        analysed = analysed[len(analysed) // 4 if start_up == "first quarter" else 0 :]
+    values = boot.rows[column].to_numpy(dtype=np.float64)[analysed]
+    present = ~np.isnan(values)
+    values, ends = values[present], boot.ends_s[analysed][present]
+    count = len(values) // averaged
+    if not count:
+        return None
+    step_s = float(np.median(boot.rows["step_s"].to_numpy(dtype=np.float64)[analysed][present]))
+    summed = np.cumsum(values[: count * averaged].reshape(count, averaged), axis=1)[:, -1]
+    return _Series(ends[averaged - 1 : count * averaged : averaged], summed / averaged, step_s * averaged)
 
 
 def _value(values: Array, statistic: Statistic) -> float:
@@ -141,14 +156,16 @@ def _value(values: Array, statistic: Statistic) -> float:
 
 
 def _of_boots(
-    before: dict[str, tuple[Array, Array, float]],
-    after: dict[str, tuple[Array, Array, float]],
+    before: dict[str, _Series],
+    after: dict[str, _Series],
     confidence: float,
     start_up: str,
     averaged: int,
 ) -> Iterator[Specification]:
     for statistic in STATISTICS:
-        first, second = ({name: _value(boot[1], statistic) for name, boot in side.items()} for side in (before, after))
+        first, second = (
+            {name: _value(boot.values, statistic) for name, boot in side.items()} for side in (before, after)
+        )
         if min(len(first), len(second)) < 2:
             continue
         low = high = None
@@ -158,20 +175,19 @@ def _of_boots(
             low, high = welch.low, welch.high
         except DataError:
             pass  # constant on both sides: an estimate without an interval
-        yield Specification(start_up, statistic, averaged, "-", "Welch over boots", estimate, low, high)
+        choices = start_up, statistic, averaged
+        yield _way(choices, "-", "Welch over boots", estimate, low, high)
         shared = sorted(set(first) & set(second))
         changes = np.array([second[name] - first[name] for name in shared])
         if len(shared) > 2 and np.ptp(changes) > 0:
             middle = mean(changes)
             half = t_quantile(len(changes) - 1, confidence) * math.sqrt(variance(changes) / len(changes))
-            yield Specification(
-                start_up, statistic, averaged, "-", "pairs of boots", middle, middle - half, middle + half
-            )
+            yield _way(choices, "-", "pairs of boots", middle, middle - half, middle + half)
 
 
 def _of_series(
-    before: dict[str, tuple[Array, Array, float]],
-    after: dict[str, tuple[Array, Array, float]],
+    before: dict[str, _Series],
+    after: dict[str, _Series],
     confidence: float,
     daily_cycle: bool,
     start_up: str,
@@ -188,10 +204,9 @@ def _of_series(
             continue
         for statistic in STATISTICS:
             for method in METHODS if statistic == "mean" else ("series",):
-                if interval := _interval(ready, statistic, method, confidence):
-                    yield Specification(
-                        start_up, statistic, averaged, cycle, method, interval.estimate, interval.low, interval.high
-                    )
+                if found := _interval(ready, statistic, method, confidence):
+                    choices = start_up, statistic, averaged
+                    yield _way(choices, cycle, method, found.estimate, found.low, found.high)
 
 
 def _ready(before: Stretch, after: Stretch, cycle: str) -> tuple[Stretch, Stretch]:
@@ -207,3 +222,19 @@ def _interval(sides: tuple[Stretch, Stretch], statistic: Statistic, method: str,
         return difference_of_series(*sides, confidence, statistic).interval
     except DataError:
         return None
+
+
+def _way(
+    choices: tuple[str, Statistic, int], cycle: str, method: str, estimate: float, low: float | None, high: float | None
+) -> Specification:
+    start_up, statistic, averaged = choices
+    return Specification(
+        start_up=start_up,
+        statistic=statistic,
+        rows_averaged=averaged,
+        daily_cycle=cycle,
+        method=method,
+        estimate=estimate,
+        low=low,
+        high=high,
+    )

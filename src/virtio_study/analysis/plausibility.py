@@ -5,18 +5,19 @@ device is notified once. The lab counts accesses per operation; the price of one
 published ranges, so the answer is an order of magnitude, with its assumptions stated.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from virtio_study.analysis.records import Line, Number, Recorded, Statement
 from virtio_study.errors import DataError
-from virtio_study.i18n.sentences import Numbers, render
 from virtio_study.stats.elementary import mean
 
 __all__ = [
     "ASSUMPTIONS",
     "EXIT",
     "NOTIFICATION",
+    "Counted",
+    "Counts",
+    "Plausibility",
     "Price",
     "Range",
     "accesses",
@@ -26,41 +27,112 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(Recorded):
     """CPU seconds that one event costs the host: a published low, a typical and a published high value."""
 
-    low_s: float
-    typical_s: float
-    high_s: float
+    low_s: Number
+    typical_s: Number
+    high_s: Number
     source: str
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(Recorded):
     """A quantity at the three prices."""
 
-    low: float
-    typical: float
-    high: float
+    low: Number
+    typical: Number
+    high: Number
+
+
+class Counted(Recorded):
+    """Accesses per operation of one device and operation, boot by boot, as the lab counted them."""
+
+    device: str
+    operation: str
+    boots: tuple[Number, ...]
+    operations_per_boot: tuple[int, ...]
+    internal_per_operation: tuple[Number, ...]
+    by_region: dict[str, Number]
+
+
+class Guest(Recorded):
+    """The guest in which the lab counted: its kernel's release, and digests of kernel and initramfs."""
+
+    release: str
+    kernel: str
+    initramfs: str
+
+
+class Counts(Recorded):
+    """The lab's `counts.json`: device-register accesses per operation, by device."""
+
+    method: Line
+    qemu: Line
+    guest: Guest
+    rows: tuple[Counted, ...]
+
+
+class Accesses(Recorded):
+    """Accesses per operation of the emulated device before, and notifications of the VirtIO device after."""
+
+    before: Number
+    after: Number
+
+
+class Predicted(Statement, Range):
+    """The change in cores that a recorded rate of operations predicts."""
+
+    kind: str
+    rate: Number
+
+
+class Implied(Statement, Range):
+    """Operations a second that a claimed fall of the CPU needs."""
+
+    drop: Number
+
+
+class ImpliedRates(Recorded):
+    """What a claimed fall of the CPU implies, by disk requests alone and by network traffic alone."""
+
+    drop_cores: Number
+    disk: Implied
+    network: Implied
+
+
+class Prices(Recorded):
+    """The prices of both events."""
+
+    exit: Price
+    notification: Price
+
+
+class Plausibility(Recorded):
+    """The bridge from counted accesses to CPU: forwards from recorded rates, backwards from claimed falls."""
+
+    prices: Prices
+    assumptions: tuple[str, ...]
+    accesses: dict[str, Accesses]
+    predicted: dict[str, dict[str, Predicted]]
+    implied: dict[str, ImpliedRates]
 
 
 EXIT = Price(
-    1e-6,
-    5e-6,
-    21e-6,
-    "low: entry to and exit from KVM alone, 2,528 cycles at 2.5 GHz (linux-kernel list, AMD SVM, December 2020); "
-    "typical: middle of 3 to 10 µs a round trip (QNX Hypervisor 7.0, User's Guide, Guest exits); high: inl_from_qemu, "
-    "44,826 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)",
+    low_s=1e-6,
+    typical_s=5e-6,
+    high_s=21e-6,
+    source="low: entry to and exit from KVM alone, 2,528 cycles at 2.5 GHz (linux-kernel list, AMD SVM, December 2020)"
+    "; typical: middle of 3 to 10 µs a round trip (QNX Hypervisor 7.0, User's Guide, Guest exits); high: "
+    "inl_from_qemu, 44,826 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)",
 )
 """One access to a register of an emulated device: exit to QEMU and back."""
 
 NOTIFICATION = Price(
-    0.5e-6,
-    2e-6,
-    6.4e-6,
-    "low and typical: an exit that the kernel serves itself, taken as half of the exit's price; high: inl_from_kernel, "
-    "13,518 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)",
+    low_s=0.5e-6,
+    typical_s=2e-6,
+    high_s=6.4e-6,
+    source="low and typical: an exit that the kernel serves itself, taken as half of the exit's price; high: "
+    "inl_from_kernel, 13,518 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)",
 )
 """One notification of a VirtIO device: served in the kernel (ioeventfd)."""
 
@@ -75,7 +147,7 @@ EMULATED = {"disk": "ide", "network": "e1000"}
 PARAVIRTUAL = {"disk": "virtio-blk", "network": "virtio-net"}
 
 
-def accesses(counts: Mapping[str, Any]) -> dict[str, float]:
+def accesses(counts: Sequence[Counted]) -> dict[str, float]:
     """Device accesses per operation, by device: the mean over the lab's operations and boots.
 
     Raises
@@ -84,8 +156,8 @@ def accesses(counts: Mapping[str, Any]) -> dict[str, float]:
         If a device of `EMULATED` or `PARAVIRTUAL` was not counted.
     """
     found: dict[str, list[float]] = {}
-    for row in counts["rows"]:
-        found.setdefault(row["device"], []).extend(row["boots"])
+    for row in counts:
+        found.setdefault(row.device, []).extend(row.boots)
     missing = {*EMULATED.values(), *PARAVIRTUAL.values()} - set(found)
     if missing:
         raise DataError(f"counts.json: {', '.join(sorted(missing))} not counted; run: virtio-study lab count STUDY")
@@ -106,7 +178,7 @@ def predicted_change(operations_per_s: float, before: float, after: float) -> Ra
         operations_per_s * (after * getattr(NOTIFICATION, price) - before * getattr(EXIT, price))
         for price in ("low_s", "typical_s", "high_s")
     ]
-    return Range(*changes)
+    return Range(low=changes[0], typical=changes[1], high=changes[2])
 
 
 def implied_rate(drop_cores: float, before: float, after: float) -> Range:
@@ -120,60 +192,56 @@ def implied_rate(drop_cores: float, before: float, after: float) -> Range:
     if drop_cores <= 0:
         raise DataError(f"the claimed fall is {drop_cores:g} cores; expected more than 0")
     one = predicted_change(1.0, before, after)
-    return Range(*(drop_cores / -change for change in (one.low, one.typical, one.high)))
+    return Range(low=drop_cores / -one.low, typical=drop_cores / -one.typical, high=drop_cores / -one.high)
 
 
 def plausibility(
-    counts: Mapping[str, Any], claimed_cores: Mapping[str, float], rates: Mapping[str, Mapping[str, float]]
-) -> dict[str, Any]:
+    counts: Counts, claimed_cores: Mapping[str, float], rates: Mapping[str, Mapping[str, float]]
+) -> Plausibility:
     """Forwards for servers whose rates are known, backwards for claimed falls.
 
     Parameters
     ----------
-    counts : mapping
-        The lab's `counts.json`.
     claimed_cores : mapping of server to float
         A fall of the CPU, in cores, that somebody published.
     rates : mapping of server to {"disk": requests/s, "network": round trips/s}
         Rates that were recorded.
 
-    Returns
-    -------
-    dict
-        `prices`, `assumptions`, `accesses`, `predicted` (server -> kind -> rate and change in cores) and `implied`
-        (server -> fall, and for each kind the rate that it needs), each with a sentence.
+    Raises
+    ------
+    DataError
+        As `accesses`.
     """
-    counted = accesses(counts)
+    counted = accesses(counts.rows)
     per = {kind: (counted[EMULATED[kind]], counted[PARAVIRTUAL[kind]]) for kind in EMULATED}
-    predicted = {
-        server: {
-            kind: _with(_PREDICTED, {"rate": rate, "kind": kind, **asdict(predicted_change(rate, *per[kind]))})
-            for kind, rate in of_server.items()
-        }
-        for server, of_server in rates.items()
-    }
-    implied = {
-        server: {
-            "drop_cores": drop,
-            **{
-                kind: _with(_IMPLIED[kind], {"drop": drop, **asdict(implied_rate(drop, *per[kind]))})
-                for kind in EMULATED
-            },
-        }
-        for server, drop in claimed_cores.items()
-        if drop > 0
-    }
-    return {
-        "prices": {"exit": asdict(EXIT), "notification": asdict(NOTIFICATION)},
-        "assumptions": list(ASSUMPTIONS),
-        "accesses": {kind: {"before": before, "after": after} for kind, (before, after) in per.items()},
-        "predicted": predicted,
-        "implied": implied,
-    }
+    return Plausibility(
+        prices=Prices(exit=EXIT, notification=NOTIFICATION),
+        assumptions=ASSUMPTIONS,
+        accesses={kind: Accesses(before=before, after=after) for kind, (before, after) in per.items()},
+        predicted={
+            server: {kind: _predicted(kind, rate, *per[kind]) for kind, rate in of_server.items()}
+            for server, of_server in rates.items()
+        },
+        implied={
+            server: ImpliedRates(
+                drop_cores=drop,
+                disk=_implied("disk", drop, *per["disk"]),
+                network=_implied("network", drop, *per["network"]),
+            )
+            for server, drop in claimed_cores.items()
+            if drop > 0
+        },
+    )
 
 
-def _with(message: str, numbers: Numbers) -> dict[str, Any]:
-    return {**numbers, "message": message, "sentence": render(message, numbers)}
+def _predicted(kind: str, rate: float, before: float, after: float) -> Predicted:
+    change = dict(predicted_change(rate, before, after))
+    return Predicted(kind=kind, rate=rate, **change, **Predicted.said(_PREDICTED, {"rate": rate, **change}))
+
+
+def _implied(kind: str, drop: float, before: float, after: float) -> Implied:
+    rates = dict(implied_rate(drop, before, after))
+    return Implied(drop=drop, **rates, **Implied.said(_IMPLIED[kind], {"drop": drop, **rates}))
 
 
 _PREDICTED = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from virtio_study.analysis.evidence import TICK_S, UNITS, Side
+from virtio_study.analysis.evidence import TICK_S, UNITS, Side, Surroundings
 from virtio_study.errors import DataError
 from virtio_study.pve.vm_config import proxmox_kernel
 from virtio_study.study import Study
@@ -215,8 +215,7 @@ def _side(study: Study, values: dict[str, PublishedValue], cell: PublishedValue)
         shown_unit=cell.unit,
         shown_scale=scale,
         prefix_factor=PREFIX_FACTOR.get(cell.unit, 1.0),
-        host_kernel=proxmox_kernel(study.host.hypervisor),
-        guest_os=server.guest_os,
+        around=Surroundings(host_kernel=proxmox_kernel(study.host.hypervisor), guest_os=server.guest_os),
     )
 
 

@@ -18,7 +18,7 @@ __all__ = ["CAUSES", "Difference", "Differences", "as_dict", "differences", "dif
 Place = tuple[str, ...]
 
 CAUSES: dict[str, tuple[Place, ...]] = {
-    "code": (("provenance", "packages", "virtio-study"), ("provenance", "code"), ("schema",)),
+    "code": (("provenance", "packages", "virtio-study"), ("provenance", "code"), ("schema_version",)),
     "inputs": (("provenance", "inputs"), ("published", "inputs")),
     "seed": (("provenance", "seed"), ("study", "seed")),
     "versions": (("provenance",),),

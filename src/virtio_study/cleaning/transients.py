@@ -1,9 +1,9 @@
 """Start-up transients found by measurement (MSER-5), restarts and gaps, as labels on every row."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,16 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import mean, total
 
-__all__ = ["LONG_TRANSIENT", "PERIODS", "REASONS", "label_periods", "period_table", "steady_start"]
+__all__ = [
+    "LONG_TRANSIENT",
+    "PERIODS",
+    "REASONS",
+    "PeriodSummary",
+    "label_periods",
+    "period_table",
+    "steady_start",
+    "summarise",
+]
 
 PERIODS = ("transient", "steady", "excluded")
 REASONS = {
@@ -277,35 +286,49 @@ def _irregular(boot: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(off > usual / 2, dtype=bool)
 
 
-def period_table(clean: pd.DataFrame) -> list[dict[str, Any]]:
-    """Summarise the labels, one entry a replicate, for `periods.json`.
+@dataclass(frozen=True)
+class PeriodSummary:
+    """Rows and seconds of one replicate by period.
 
-    Returns
-    -------
-    list of dict
-        `replicate`, `rows`, `steady_rows`, `steady_s`, `transient_rows`, `transient_s`, `excluded_rows`, `status`
-        ("steady" or "no steady state"), `start_up_range_s` (see `start_range`, on the CPU), `long_transient` (the
-        start-up took more than a quarter of the rows) and `reasons` (rows a reason).
+    `status` is "steady" or "no steady state"; `start_up_range_s` the start of the steady stretch under other batches
+    (see `start_range`, on the CPU); `long_transient` says that the start-up took more than a quarter of the rows;
+    `reasons` counts rows by reason.
     """
-    table: list[dict[str, Any]] = []
-    for replicate, boot in clean.groupby("replicate", sort=True):
-        steady, transient = boot["period"] == "steady", boot["period"] == "transient"
-        cuts = start_range(boot["cpu_cores"].to_numpy(dtype=np.float64)) if "cpu_cores" in boot.columns else None
-        step_s = float(boot["step_s"].median())
-        reasons = sorted(boot["reason"].astype("str"))
-        table.append(
-            {
-                "replicate": str(replicate),
-                "rows": len(boot),
-                "steady_rows": int(steady.sum()),
-                "steady_s": total(boot.loc[steady, "step_s"]),
-                "transient_rows": int(transient.sum()),
-                "transient_s": total(boot.loc[transient, "step_s"]),
-                "start_up_range_s": [cut * step_s for cut in cuts] if cuts else None,
-                "excluded_rows": int((boot["period"] == "excluded").sum()),
-                "status": "steady" if steady.any() else "no steady state",
-                "long_transient": bool(transient.sum() > LONG_TRANSIENT * len(boot)),
-                "reasons": {reason: reasons.count(reason) for reason in dict.fromkeys(reasons) if reason},
-            }
-        )
-    return table
+
+    replicate: str
+    rows: int
+    steady_rows: int
+    steady_s: float
+    transient_rows: int
+    transient_s: float
+    start_up_range_s: tuple[float, float] | None
+    excluded_rows: int
+    status: str
+    long_transient: bool
+    reasons: dict[str, int]
+
+
+def summarise(replicate: str, boot: pd.DataFrame) -> PeriodSummary:
+    """Summarise the labels of one replicate's rows."""
+    steady, transient = boot["period"] == "steady", boot["period"] == "transient"
+    cuts = start_range(boot["cpu_cores"].to_numpy(dtype=np.float64)) if "cpu_cores" in boot.columns else None
+    step_s = float(boot["step_s"].median())
+    reasons = sorted(boot["reason"].astype("str"))
+    return PeriodSummary(
+        replicate=replicate,
+        rows=len(boot),
+        steady_rows=int(steady.sum()),
+        steady_s=total(boot.loc[steady, "step_s"]),
+        transient_rows=int(transient.sum()),
+        transient_s=total(boot.loc[transient, "step_s"]),
+        start_up_range_s=(cuts[0] * step_s, cuts[1] * step_s) if cuts else None,
+        excluded_rows=int((boot["period"] == "excluded").sum()),
+        status="steady" if steady.any() else "no steady state",
+        long_transient=bool(transient.sum() > LONG_TRANSIENT * len(boot)),
+        reasons={reason: reasons.count(reason) for reason in dict.fromkeys(reasons) if reason},
+    )
+
+
+def period_table(clean: pd.DataFrame) -> list[PeriodSummary]:
+    """Summarise the labels of cleaned rows, one entry a replicate."""
+    return [summarise(str(name), boot) for name, boot in clean.groupby("replicate", sort=True)]

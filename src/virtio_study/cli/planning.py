@@ -1,8 +1,6 @@
 """The command `plan`: how much to record, from what was recorded already."""
 
-import json
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +8,9 @@ from virtio_study.cli.speaking import Command
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.i18n.spoken import _, told
+
+if TYPE_CHECKING:
+    from virtio_study.analysis.planning import Planned
 
 __all__ = ["plan"]
 
@@ -35,79 +36,41 @@ BAR = 20
 @click.option("--drop", default=0.3, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True))
 @click.option("--json", "as_json", is_flag=True, help=N_("Numbers for a program."))
 def plan(study: str, server: str, driver_config: str | None, metric: str, drop: float, as_json: bool) -> None:
+    from virtio_study.analysis.planning import planned
     from virtio_study.study import load_study
+    from virtio_study.workflow.steps import read_arm
 
-    found = planned(load_study(study), server, driver_config, metric, drop)
+    protocol = load_study(study)
+    config = driver_config or next(iter(protocol.driver_configs))
+    found = planned(read_arm(protocol, server, config), metric, drop, protocol.confidence, BOOTS, DAYS)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(found.model_dump_json(indent=1))
         return
     click.echo(_table(found))
 
 
-def planned(study: Any, server: str, driver_config: str | None, metric: str, drop: float) -> dict[str, Any]:
-    """The plans as plain values, with what they were made from."""
-    from virtio_study.analysis.comparison import metric_levels
-    from virtio_study.errors import StudyError
-    from virtio_study.stats.levels import steady_stretch
-    from virtio_study.stats.planning import enough, plan_boots, plan_days
-    from virtio_study.study import METRICS
-    from virtio_study.workflow.steps import read_clean
-
-    if metric not in METRICS:
-        raise StudyError(
-            N_("--metric is {metric!r}; expected one of {metrics}"), metric=metric, metrics=", ".join(METRICS)
-        )
-    config = driver_config or next(iter(study.driver_configs))
-    clean = read_clean(study, server, config)
-    levels = metric_levels(clean, metric)  # type: ignore[arg-type]
-    if levels is None or levels.empty:
-        raise StudyError(
-            N_("{server} under {config}: {metric:metric} was not measured or never steady; choose another --metric"),
-            server=server,
-            config=config,
-            metric=metric,
-        )
-    if len(levels) > 1:
-        unit, plans = "boots", plan_boots(levels["mean"].to_numpy(), BOOTS, drop, study.confidence)
-    else:
-        name = said(N_("{server} under {config}, {metric:metric}"), server=server, config=config, metric=metric)
-        pilot = steady_stretch(clean, METRICS[metric], name)
-        unit, plans = "days", plan_days(pilot, DAYS, drop, study.confidence)
-    chosen = enough(plans)
-    return {
-        "server": server,
-        "driver_config": config,
-        "metric": metric,
-        "unit": unit,
-        "drop": drop,
-        "confidence": study.confidence,
-        "plans": [asdict(item) for item in plans],
-        "enough": chosen.amount if chosen else None,
-    }
-
-
-def _table(found: dict[str, Any]) -> str:
-    boots = found["unit"] == "boots"
+def _table(found: "Planned") -> str:
+    boots = found.unit == "boots"
     head = _("boots a side") if boots else _("days a side"), _("half-width"), _("shown in 4 of 5"), _("power")
     wide = [max(len(text), least) for text, least in zip(head, (14, 10, 15, 5), strict=True)]
     lines = [
         _(
             "{server} under {config}, {metric:metric}: power to show a fall of {drop:.0%} at {confidence:.0%} "
             "confidence",
-            server=found["server"],
-            config=found["driver_config"],
-            metric=found["metric"],
-            drop=found["drop"],
-            confidence=found["confidence"],
+            server=found.server,
+            config=found.driver_config,
+            metric=found.metric,
+            drop=found.drop,
+            confidence=found.confidence,
         ),
         "  ".join(f"{text:>{width}}" for text, width in zip(head, wide, strict=True)),
     ]
-    for item in found["plans"]:
-        shares = [told(said("{x:.1%}", x=item[key])) for key in ("relative_half_width", "detectable")]
-        cells = [str(item["amount"]), *shares, told(said("{x:.0%}", x=item["power"]))]
+    for item in found.plans:
+        shares = [told(said("{x:.1%}", x=share)) for share in (item.relative_half_width, item.detectable)]
+        cells = [str(item.amount), *shares, told(said("{x:.0%}", x=item.power))]
         row = "  ".join(f"{text:>{width}}" for text, width in zip(cells, wide, strict=True))
-        lines.append(f"{row}  {'#' * round(BAR * item['power'])}")
-    return "\n".join([*lines, _conclusion(found["enough"], boots)])
+        lines.append(f"{row}  {'#' * round(BAR * item.power)}")
+    return "\n".join([*lines, _conclusion(found.enough, boots)])
 
 
 def _conclusion(enough: int | None, boots: bool) -> str:

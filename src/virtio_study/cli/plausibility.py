@@ -30,31 +30,29 @@ def plausible(study: str) -> None:
     from virtio_study.workflow.steps import results
 
     protocol = load_study(study)
-    found = results(protocol)["plausibility"]
+    found = results(protocol).plausibility
     if found is None:
         raise DataError(
             N_("{path}: no counts of device accesses; run: virtio-study lab count"),
             path=protocol.folder / "counts.json",
         )
-    for kind, counted in found["accesses"].items():
+    for kind, counted in found.accesses.items():
         text = _(
             "{kind:kind}: {before:.3g} accesses per operation before, {after:.3g} after",
             kind=kind,
-            before=counted["before"],
-            after=counted["after"],
+            before=counted.before,
+            after=counted.after,
         )
         click.echo(text)
-    for server, kinds in found["predicted"].items():
+    for server, kinds in found.predicted.items():
         for kind, item in kinds.items():
-            sentence = {"message": item["message"], "numbers": item}
-            click.echo(_("{server}, {kind:kind}: {sentence}", server=server, kind=kind, sentence=sentence))
-    for server, item in found["implied"].items():
-        for kind in found["accesses"]:
-            sentence = {"message": item[kind]["message"], "numbers": item[kind]}
-            click.echo(_("{server}, as published: {sentence}", server=server, sentence=sentence))
+            click.echo(_("{server}, {kind:kind}: {sentence}", server=server, kind=kind, sentence=item.phrase))
+    for server, rates in found.implied.items():
+        for implied in (rates.disk, rates.network):
+            click.echo(_("{server}, as published: {sentence}", server=server, sentence=implied.phrase))
     click.echo(_("Assumptions:"))
-    for text in found["assumptions"]:
+    for text in found.assumptions:
         click.echo(f"  - {_(text)}")
-    for form, price in zip(PRICES, (found["prices"]["exit"], found["prices"]["notification"]), strict=True):
-        low, typical, high = (1e6 * price[key] for key in ("low_s", "typical_s", "high_s"))
-        click.echo(f"  - {_(form, low=low, typical=typical, high=high, source=said(price['source']))}")
+    for form, price in zip(PRICES, (found.prices.exit, found.prices.notification), strict=True):
+        low, typical, high = (1e6 * seconds for seconds in (price.low_s, price.typical_s, price.high_s))
+        click.echo(f"  - {_(form, low=low, typical=typical, high=high, source=said(price.source))}")

@@ -1,11 +1,18 @@
 """Figures of the study: legible on a telephone, the same bytes for the same data, words translated by the caller."""
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from virtio_study.analysis.description import Description
+from virtio_study.analysis.effects import Effect
+from virtio_study.analysis.multiverse import Sensitivity
+from virtio_study.analysis.plausibility import Counts
+from virtio_study.analysis.records import Estimate
+from virtio_study.analysis.timeline import Timeline
 from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.report.svg import show, style, svg
@@ -72,9 +79,9 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
     by_row = rows.groupby("row")
     columns = ["uptime_s", "cpu_cores", "mem_displayed_bytes", "mem_host_bytes", "mem_guest_bytes"]
     table = by_row[columns].median()
-    table["cpu_low"], table["cpu_high"] = by_row["cpu_cores"].min(), by_row["cpu_cores"].max()
-    table["steady_boots"] = by_row["steady"].sum()
-    complete = by_row["replicate"].nunique() == rows["replicate"].nunique()
+    table["cpu_low"], table["cpu_high"] = by_row.cpu_cores.min(), by_row.cpu_cores.max()
+    table["steady_boots"] = by_row.steady.sum()
+    complete = by_row.replicate.nunique() == rows["replicate"].nunique()
     return _thinned(table[complete].reset_index(drop=True))
 
 
@@ -160,29 +167,24 @@ def _shade(axes: "Axes", clean: pd.DataFrame, unit_s: float, words: Words | None
 
 
 def boot_levels(
-    levels: dict[str, dict[str, Any]], metric: str, labels: dict[str, str], words: Words = ENGLISH
+    levels: Mapping[str, Description], metric: str, labels: Mapping[str, str], words: Words = ENGLISH
 ) -> "Figure":
     """Sustained level of every boot (dots) and its mean with interval, by driver configuration.
 
     Parameters
     ----------
-    levels : dict
-        Driver configuration -> what `describe` returns.
+    levels : mapping
+        Driver configuration -> its description.
     metric : str
         Such as `mem_host`.
-    labels : dict
+    labels : mapping
         Driver configuration -> its label.
     """
     import seaborn as sns
 
     scale = 1 if metric == "cpu" else MIB
     long = pd.DataFrame(
-        [
-            (config, boot["levels"][metric]["mean"] / scale)
-            for config, described in levels.items()
-            for boot in described["boots"]
-            if boot["levels"].get(metric, {}).get("mean") is not None
-        ],
+        [(config, mean / scale) for config, described in levels.items() for mean in described.means(metric)],
         columns=["configuration", "level"],
     )
     with style():
@@ -191,10 +193,10 @@ def boot_levels(
         sns.swarmplot(long, x="level", y="configuration", order=list(levels), color=BLUE, alpha=0.6, size=3.4, ax=axes)
         axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
         for place, described in enumerate(levels.values()):
-            level = described["levels"][metric]["sustained"]
+            level = described.levels[metric].sustained
             if level is None:
                 continue
-            low, mid, high = (level[key] / scale for key in ("low", "estimate", "high"))
+            low, mid, high = level.low / scale, level.estimate / scale, level.high / scale
             axes.plot([low, high], [place + 0.32] * 2, color="#222222", linewidth=2)
             axes.plot([mid], [place + 0.32], "D", color="#222222", markersize=4)
         axes.set_xlabel(words.gettext("CPU (cores)") if metric == "cpu" else words.gettext("RAM (MiB)"))
@@ -205,19 +207,19 @@ def boot_levels(
 
 
 def estimation(
-    levels: dict[str, dict[str, Any]],
+    levels: Mapping[str, Description],
     metric: str,
-    effect: dict[str, Any],
+    effect: Effect,
     sides: tuple[str, str],
-    labels: dict[str, str],
+    labels: Mapping[str, str],
     words: Words = ENGLISH,
 ) -> "Figure":
     """Before, after and their difference with its interval: boots as dots, the difference on an axis of its own.
 
     Parameters
     ----------
-    levels : dict
-        Driver configuration -> what `describe` returns.
+    levels : mapping
+        Driver configuration -> its description.
     effect : dict
         The effect of the comparison, with `difference` and `practical`.
     sides : tuple of str
@@ -230,26 +232,24 @@ def estimation(
         figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
         top, bottom = figure.subplots(2, 1, height_ratios=[2, 1])
         for place, (config, colour, marker) in enumerate(zip(sides, (ORANGE, GREEN), ("o", "s"), strict=True)):
-            means = [boot["levels"].get(metric, {}).get("mean") for boot in levels[config]["boots"]]
-            values = [mean / scale for mean in means if mean is not None]
+            values = [mean / scale for mean in levels[config].means(metric)]
             spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
             top.plot(values, place + spread, marker, color=colour, alpha=0.75, markersize=4, linestyle="")
-            level = levels[config]["levels"][metric]["sustained"]
+            level = levels[config].levels[metric].sustained
             if level:
-                top.plot(
-                    [level["low"] / scale, level["high"] / scale], [place + 0.34] * 2, color="#222222", linewidth=2
-                )
-                top.plot([level["estimate"] / scale], [place + 0.34], "D", color="#222222", markersize=4)
+                top.plot([level.low / scale, level.high / scale], [place + 0.34] * 2, color="#222222", linewidth=2)
+                top.plot([level.estimate / scale], [place + 0.34], "D", color="#222222", markersize=4)
         top.set_yticks([0, 1], [_wrapped(labels[config]) for config in sides])
         top.set_ylim(1.6, -0.5)
         top.set_xlim(left=0)
         top.set_xlabel(words.gettext(unit))
-        found = effect["difference"]
-        margin = effect["practical"]["margin"] * effect["before"]["estimate"] / scale
-        bottom.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
+        found, before, practical = effect.difference, effect.before, effect.practical
         bottom.axvline(0, color="#222222", linewidth=0.8)
-        bottom.plot([found["low"] / scale, found["high"] / scale], [0, 0], color=BLUE, linewidth=3)
-        bottom.plot([found["estimate"] / scale], [0], "D", color=BLUE, markersize=6)
+        if found and before and practical:
+            margin = practical.margin * before.estimate / scale
+            bottom.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
+            bottom.plot([found.low / scale, found.high / scale], [0, 0], color=BLUE, linewidth=3)
+            bottom.plot([found.estimate / scale], [0], "D", color=BLUE, markersize=6)
         bottom.locator_params(axis="x", nbins=5)
         bottom.set_yticks([0], [words.gettext("after − before")])
         bottom.set_ylim(-0.6, 0.6)
@@ -258,19 +258,19 @@ def estimation(
     return figure
 
 
-def specification_curve(effect: dict[str, Any], metric: str, words: Words = ENGLISH) -> "Figure":
+def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: Words = ENGLISH) -> "Figure":
     """Estimates of every defensible way to calculate one effect, in order, with intervals; the main one marked."""
     scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
-    found, main = effect["sensitivity"]["specifications"], effect["difference"]
+    found = ways.specifications
     with style():
         figure, (axes,) = _figure(height_in=2.6)
         for place, item in enumerate(found):
-            if item["low"] is not None:
-                axes.plot([place] * 2, [item["low"] / scale, item["high"] / scale], color=GREY, linewidth=1.4)
-        estimates = [item["estimate"] / scale for item in found]
+            if item.low is not None and item.high is not None:
+                axes.plot([place] * 2, [item.low / scale, item.high / scale], color=GREY, linewidth=1.4)
+        estimates = [item.estimate / scale for item in found]
         axes.plot(range(len(found)), estimates, "o", color=BLUE, markersize=3.2)
-        nearest = int(np.argmin([abs(item["estimate"] - main["estimate"]) for item in found]))
-        axes.plot([nearest], [main["estimate"] / scale], "D", color=ORANGE, markersize=8, fillstyle="none")
+        nearest = int(np.argmin([abs(item.estimate - main.estimate) for item in found]))
+        axes.plot([nearest], [main.estimate / scale], "D", color=ORANGE, markersize=8, fillstyle="none")
         axes.axhline(0, color="#222222", linewidth=0.8)
         axes.set_xlabel(words.gettext("ways to calculate it, by their result"))
         axes.set_ylabel(words.gettext(unit))
@@ -278,14 +278,14 @@ def specification_curve(effect: dict[str, Any], metric: str, words: Words = ENGL
     return figure
 
 
-def ram_by_instrument(levels: dict[str, dict[str, Any]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
+def ram_by_instrument(levels: Mapping[str, Description], labels: Mapping[str, str], words: Words = ENGLISH) -> "Figure":
     """Displayed, host and guest memory side by side through the driver configurations."""
     with style():
         figure, (axes,) = _figure()
         places = np.arange(len(levels))
         for metric, (name, colour, line, marker) in RAM.items():
-            found = [described["levels"].get(metric, {}).get("sustained") for described in levels.values()]
-            values = [level["estimate"] / MIB if level else np.nan for level in found]
+            found = [_sustained(described, metric) for described in levels.values()]
+            values = [level.estimate / MIB if level else np.nan for level in found]
             if np.isnan(values).all():
                 continue
             axes.plot(
@@ -300,20 +300,24 @@ def ram_by_instrument(levels: dict[str, dict[str, Any]], labels: dict[str, str],
     return figure
 
 
+def _sustained(described: Description, metric: str) -> Estimate | None:
+    return described.levels[metric].sustained if metric in described.levels else None
+
+
 def _wrapped(label: str) -> str:
     lines = shortened(label, LONGEST).replace(" (", "\n(").replace(" + ", "\n+ ").split("\n")
     return "\n".join(textwrap.fill(line, LINE) for line in lines)
 
 
-def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
+def accesses(counts: Counts, words: Words = ENGLISH) -> "Figure":
     """Device-register accesses per operation, device by device, on a logarithmic axis; mean over boots."""
-    rows = [row for row in counts["rows"] if row["operation"] != "write_4k"]
+    rows = [row for row in counts.rows if row.operation != "write_4k"]
     paravirtual = {"virtio-blk", "virtio-scsi", "virtio-net"}
     with style():
         figure, (axes,) = _figure(height_in=3.2)
         for place, row in enumerate(rows):
-            value = mean(row["boots"])
-            new = row["device"] in paravirtual
+            value = mean(row.boots)
+            new = row.device in paravirtual
             axes.plot([0.5, value], [place, place], color=GREY, linewidth=1)
             axes.plot([value], [place], "s" if new else "o", color=GREEN if new else ORANGE, markersize=8)
             axes.text(value * 1.25, place, words.number(value), va="center")
@@ -323,21 +327,21 @@ def accesses(counts: dict[str, Any], words: Words = ENGLISH) -> "Figure":
         axes.minorticks_off()
         kinds = {"read_4k": words.gettext("4 KiB read")}
         packet = words.gettext("packet")
-        names = [f"{shortened(row['device'], 12)}, {kinds.get(row['operation'], packet)}" for row in rows]
+        names = [f"{shortened(row.device, 12)}, {kinds.get(row.operation, packet)}" for row in rows]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.set_xlabel(words.gettext("device-register accesses per operation"))
     return figure
 
 
-def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], words: Words = ENGLISH) -> "Figure":
+def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) -> "Figure":
     """Runs of every server by driver configuration, dotted their start-up, and hatched what disturbed them.
 
     A strip below each run shows whose view the displayed memory was.
 
     Parameters
     ----------
-    runs : dict
+    runs : mapping
         Server -> its runs, as the results have them.
     """
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -347,15 +351,15 @@ def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], word
         figure, (axes,) = _figure(height_in=2.2 + 0.7 * len(runs))
         for place, spans in enumerate(runs.values()):
             for span in spans:
-                colour = colours.get(span["driver_config"], "#ffffff")
-                _bar(axes, span["start_s"], span["end_s"], (place - 0.3, 0.6), colour)
-                left_out = [(item["start_s"], item["end_s"], "///") for item in span["contaminated"]]
-                if span["start_up_s"]:
-                    left_out.append((span["start_s"], span["start_s"] + span["start_up_s"], "...."))
+                colour = colours.get(span.driver_config, "#ffffff")
+                _bar(axes, span.start_s, span.end_s, (place - 0.3, 0.6), colour)
+                left_out = [(item.start_s, item.end_s, "///") for item in span.contaminated]
+                if span.start_up_s:
+                    left_out.append((span.start_s, span.start_s + span.start_up_s, "...."))
                 for start_s, end_s, hatch in left_out:
                     _bar(axes, start_s, end_s, (place - 0.3, 0.6), "none", hatch)
-                begins = [since for since, _ in span["instruments"]]
-                for (since, view), until in zip(span["instruments"], [*begins[1:], span["end_s"]], strict=True):
+                begins = [since for since, _ in span.instruments]
+                for (since, view), until in zip(span.instruments, [*begins[1:], span.end_s], strict=True):
                     _bar(axes, since, until, (place + 0.32, 0.13), VIEWS[view][0])
         locator = AutoDateLocator()  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
@@ -364,7 +368,7 @@ def timeline(runs: dict[str, list[dict[str, Any]]], labels: dict[str, str], word
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(words.gettext("time (UTC)"))
-        shown = {view for spans in runs.values() for span in spans for _, view in span["instruments"]}
+        shown = {view for spans in runs.values() for span in spans for _, view in span.instruments}
         named = [(colours.get(name, "#ffffff"), label) for name, label in labels.items()]
         named += [(colour, words.gettext(label)) for view, (colour, label) in VIEWS.items() if view in shown]
         for colour, label in named:

@@ -1,14 +1,14 @@
 """Numbers for readers: every number on the page is a `<data>` element whose value is the number in `results.json`."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from babel.numbers import format_decimal
 from markupsafe import Markup
 
+from virtio_study.analysis.records import Estimate
 from virtio_study.i18n.language import Words
 
-__all__ = ["UNITS", "interval", "moment", "published_side", "quantity"]
+__all__ = ["UNITS", "interval", "moment", "printed", "quantity"]
 
 UNITS: dict[str, tuple[float, str]] = {
     "bytes": (2**20, "MiB"),
@@ -37,16 +37,16 @@ def quantity(value: float | None, unit: str = "", sign: bool = False, *, words: 
     )
 
 
-def interval(entry: dict[str, Any] | None, sign: bool = False, *, words: Words) -> Markup:
+def interval(entry: Estimate | None, sign: bool = False, *, words: Words) -> Markup:
     """An estimate with its interval: `−198 MiB [−237, −158]`, with semicolons where the comma is decimal."""
     if entry is None:
         return Markup("–")
-    unit = entry["unit"]
-    middle = quantity(entry["estimate"], unit, sign, words=words)
+    unit = entry.unit
+    middle = quantity(entry.estimate, unit, sign, words=words)
     divisor, _ = UNITS.get(unit, (1.0, unit))
     low, high = (
-        Markup('<data value="{}">{}</data>').format(repr(entry[end]), words.number(entry[end] / divisor, sign))
-        for end in ("low", "high")
+        Markup('<data value="{}">{}</data>').format(repr(end), words.number(end / divisor, sign))
+        for end in (entry.low, entry.high)
     )
     between = ", " if words.language == "en" else "; "
     return Markup('<span class="nobreak">{}</span> <span class="ci">[{}{}{}]</span>').format(middle, low, between, high)
@@ -59,9 +59,7 @@ def moment(time_s: float) -> Markup:
     return Markup(form).format(at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d}", f"{at:%H:%M:%S}")
 
 
-def published_side(side: dict[str, Any], *, words: Words) -> Markup:
-    """A published value in the unit that the paper prints, with its decimals."""
-    text = format_decimal(side["value"] / side["shown_scale"], format="#,##0.##", locale=words.language)
-    return Markup('<data value="{}">{}</data>\N{NO-BREAK SPACE}{}').format(
-        repr(side["value"]), text, side["shown_unit"]
-    )
+def printed(value: float, unit: str, scale: float = 1.0, *, words: Words) -> Markup:
+    """A published value in the unit that the paper prints (`scale` of the value's own), with its decimals."""
+    text = format_decimal(value / scale, format="#,##0.##", locale=words.language)
+    return Markup('<data value="{}">{}</data>\N{NO-BREAK SPACE}{}').format(repr(value), text, unit)

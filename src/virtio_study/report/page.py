@@ -1,21 +1,24 @@
-"""From `results.json` and the cleaned tables to the published page, one self-contained file a language."""
+"""From the results and the cleaned tables to the published page, one self-contained file a language."""
 
 import base64
 import hashlib
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from typing import Any
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
-from virtio_study.i18n.labels import harmless
+from virtio_study.analysis.description import Description
+from virtio_study.analysis.effects import Effect
+from virtio_study.analysis.plausibility import Counts
+from virtio_study.analysis.results import Results, ServerResults
+from virtio_study.analysis.validity import Verdict
 from virtio_study.i18n.language import LANGUAGES, Words, words
 from virtio_study.report.drawings import Drawn, Frames, draw
-from virtio_study.report.formats import interval, moment, published_side, quantity
+from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.references import REFERENCES
-from virtio_study.study import Study
 
 __all__ = ["Page", "conclusions", "environment", "make_page", "render"]
 
@@ -40,27 +43,35 @@ class Page:
     figures: dict[str, Drawn]
 
 
-def conclusions(results: dict[str, Any]) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    """What changed, what did not, and what cannot be known: `(server, metric, effect)` of each total comparison.
+class Conclusion(NamedTuple):
+    """What is said of one metric of one server's whole change."""
+
+    server: str
+    metric: str
+    effect: Effect
+
+
+def conclusions(results: Results) -> dict[str, list[Conclusion]]:
+    """What changed, what did not, and what cannot be known, of each total comparison.
 
     An effect counts as changed if it is an estimate of one instrument, believable, and its interval excludes zero; as
     unchanged if the interval includes zero; everything else cannot be known from this study.
     """
-    sorted_out: dict[str, list[tuple[str, str, dict[str, Any]]]] = {"changed": [], "unchanged": [], "unknown": []}
-    for name, server in results["servers"].items():
-        for comparison in server["comparisons"].values():
-            if comparison["purpose"] != "total":
-                continue
-            for metric, effect in comparison["effects"].items():
-                sorted_out[_sort(effect, comparison["verdicts"].get(metric))].append((name, metric, effect))
+    sorted_out: dict[str, list[Conclusion]] = {"changed": [], "unchanged": [], "unknown": []}
+    for name, server in results.servers.items():
+        for comparison in server.comparisons.values():
+            if comparison.purpose == "total":
+                for metric, effect in comparison.effects.items():
+                    kind = _sort(effect, comparison.verdicts.get(metric))
+                    sorted_out[kind].append(Conclusion(name, metric, effect))
     return sorted_out
 
 
-def _sort(effect: dict[str, Any], verdict: dict[str, Any] | None) -> str:
-    doubtful = verdict is None or verdict["status"] in {"not_believable", "not_an_effect"}
-    if effect["status"] != "estimated" or doubtful:
+def _sort(effect: Effect, verdict: Verdict | None) -> str:
+    doubtful = verdict is None or verdict.status in {"not_believable", "not_an_effect"}
+    if effect.status != "estimated" or effect.difference is None or doubtful:
         return "unknown"
-    return "changed" if effect["difference"]["low"] > 0 or effect["difference"]["high"] < 0 else "unchanged"
+    return "changed" if effect.difference.excludes_zero else "unchanged"
 
 
 def environment(language: Words) -> jinja2.Environment:
@@ -79,13 +90,13 @@ def environment(language: Words) -> jinja2.Environment:
     )
     made.filters["quantity"] = partial(quantity, words=language)
     made.filters["interval"] = partial(interval, words=language)
-    made.filters["side"] = partial(published_side, words=language)
+    made.filters["printed"] = partial(printed, words=language)
     made.filters["moment"] = moment
-    made.globals["sentence"] = language.sentence
+    made.globals["sentence"] = lambda said: language.sentence(said.messages, said.fields)
     return made
 
 
-def render(results: dict[str, Any], drawn: dict[str, Drawn], language: str = "en") -> str:
+def render(results: Results, drawn: dict[str, Drawn], language: str = "en") -> str:
     """The page as one text: nothing in it is loaded from anywhere, and every number in it is one of the results.
 
     Parameters
@@ -100,7 +111,6 @@ def render(results: dict[str, Any], drawn: dict[str, Drawn], language: str = "en
     StudyError
         If the report does not speak the language.
     """
-    results = _in_study_order(_harmless(results))
     spoken = words(language)
     here = files("virtio_study.report") / "templates"
     style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
@@ -111,9 +121,8 @@ def render(results: dict[str, Any], drawn: dict[str, Drawn], language: str = "en
             r=results,
             figures=drawn,
             sorted_out=conclusions(results),
-            configurations=[c for s in results["servers"].values() for c in s["configurations"].values()],
-            disk_reads=_disk_reads(results["counts"]),
-            boots=_boots,
+            configurations=[c for s in results.servers.values() for c in s.configurations.values()],
+            disk_reads=_disk_reads(results.counts),
             extent=_extent,
             cut_range=_cut_range,
             total=partial(_total, results),
@@ -137,67 +146,35 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _harmless(value: Any) -> Any:
-    """Results whose texts, which may come from a host, hold no controls and no marks of direction."""
-    if isinstance(value, dict):
-        return {key: _harmless(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_harmless(item) for item in value]
-    return harmless(value) if isinstance(value, str) else value
-
-
-def _in_study_order(value: Any, order: list[str] | None = None) -> Any:
-    """Results whose dictionaries follow the study's order of servers, configurations, comparisons and metrics."""
-    if order is None:
-        order = [name for names in value["order"].values() for name in names]
-    if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: (order.index(key) if key in order else len(order), key))
-        return {key: _in_study_order(value[key], order) for key in keys}
-    return value
-
-
-def _disk_reads(counts: dict[str, Any] | None) -> tuple[float, float] | None:
+def _disk_reads(counts: Counts | None) -> tuple[float, float] | None:
     """Accesses for one disk request with IDE and with VirtIO Block."""
-    rows = {row["device"]: row["boots"][0] for row in (counts or {"rows": []})["rows"] if row["operation"] == "read_4k"}
+    rows = {row.device: row.boots[0] for row in (counts.rows if counts else ()) if row.operation == "read_4k"}
     return (rows["ide"], rows["virtio-blk"]) if {"ide", "virtio-blk"} <= set(rows) else None
 
 
-def _boots(described: dict[str, Any]) -> int:
-    """Number of boots with a steady state."""
-    return sum(boot["steady_rows"] > 0 for boot in described["boots"])
-
-
-def _extent(server: dict[str, Any], metric: str) -> tuple[float, float]:
+def _extent(server: ServerResults, metric: str) -> tuple[float, float]:
     """Least and greatest sustained level of any boot of a server."""
-    means = [
-        boot["levels"][metric]["mean"]
-        for described in server["configurations"].values()
-        for boot in described["boots"]
-        if boot["levels"].get(metric, {}).get("mean") is not None
-    ]
+    means = [mean for described in server.configurations.values() for mean in described.means(metric)]
     return min(means), max(means)
 
 
-def _cut_range(described: dict[str, Any]) -> tuple[float, float] | None:
+def _cut_range(described: Description) -> tuple[float, float] | None:
     """Earliest and latest start of the steady stretch of any boot, under other lengths of the rule's batches."""
-    found = [boot["start_up_range_s"] for boot in described["boots"] if boot.get("start_up_range_s")]
+    found = [boot.start_up_range_s for boot in described.boots if boot.start_up_range_s]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
-def _total(results: dict[str, Any], server: str) -> dict[str, Any]:
+def _total(results: Results, server: str) -> dict[str, Effect]:
     """Effects of a server's whole change, by metric; empty where the study has no such server or comparison."""
-    comparisons = results["servers"].get(server, {"comparisons": {}})["comparisons"].values()
-    return next((dict(item["effects"]) for item in comparisons if item["purpose"] == "total"), {})
+    comparisons = results.servers[server].comparisons.values() if server in results.servers else ()
+    return next((item.effects for item in comparisons if item.purpose == "total"), {})
 
 
-def make_page(study: Study, results: dict[str, Any], frame: Frames, language: str = "en") -> Page:
+def make_page(results: Results, frame: Frames, language: str = "en") -> Page:
     """The page of a study with its figures.
 
     Parameters
     ----------
-    study : Study
-    results : dict
-        As read from `results.json`.
     frame : callable
         Gives the rows of a server under a driver configuration.
 
@@ -206,5 +183,5 @@ def make_page(study: Study, results: dict[str, Any], frame: Frames, language: st
     StudyError
         If the report does not speak the language.
     """
-    drawn = draw(study, _in_study_order(_harmless(results)), frame, words(language))
+    drawn = draw(results, frame, words(language))
     return Page(render(results, drawn, language), drawn)

@@ -6,9 +6,10 @@ as None: the caller makes it anew.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
@@ -16,7 +17,20 @@ from virtio_study.storage import write_atomically, write_json
 from virtio_study.study import Study
 from virtio_study.workflow.keys import Key
 
-__all__ = ["read_data", "read_input", "read_table", "work_file", "write_data", "write_table"]
+__all__ = [
+    "model_bytes",
+    "read_data",
+    "read_input",
+    "read_model",
+    "read_table",
+    "work_file",
+    "write_data",
+    "write_model",
+    "write_table",
+]
+
+Model = TypeVar("Model", bound=BaseModel)
+
 
 METADATA = b"virtio_study_key"
 """Where the key of a table stands in its Parquet file."""
@@ -40,6 +54,27 @@ def read_data(path: Path, key: Key) -> Any | None:
     except (OSError, ValueError):
         return None
     return read.get("content") if isinstance(read, dict) and read.get("key") == key.digest else None
+
+
+def model_bytes(model: BaseModel, **beside: str) -> bytes:
+    """A model as JSON: its fields in their order, no NaN, the same bytes for the same values."""
+    content = model.model_dump(mode="json")
+    whole = {**beside, "content": content} if beside else content
+    return (json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_model(path: Path, model: BaseModel, key: Key) -> None:
+    """Write a model with its key."""
+    write_atomically(path, model_bytes(model, key=key.digest))
+
+
+def read_model(path: Path, model: type[Model], key: Key) -> Model | None:
+    """What `write_model` wrote under the same key, or None."""
+    try:
+        found = read_data(path, key)
+        return None if found is None else model.model_validate(found)
+    except ValidationError:
+        return None
 
 
 def write_table(path: Path, frame: pd.DataFrame, key: Key) -> None:
@@ -68,11 +103,13 @@ def read_table(path: Path, key: Key) -> pd.DataFrame | None:
         return None
 
 
-def read_input(path: Path, command: str) -> Any:
+def read_input(path: Path, model: type[Model], command: str) -> Model:
     """Read JSON that a command wrote beside the recordings; `DataError` names the command if it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"{part}: " for part in first["loc"])
         raise DataError(
-            N_("{path}: not JSON ({error}); run {command} again"), path=path, error=error, command=command
+            N_("{path}: {error}; run {command} again"), path=path, error=place + first["msg"], command=command
         ) from error

@@ -4,11 +4,12 @@ A step makes what it needs first if it is not there or was made of something els
 itself and none mixes what was made of different protocols, code or recordings.
 """
 
-import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,17 +17,36 @@ from virtio_study.cleaning.transients import label_periods, period_table
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.recording import Provenance, recordings, share_time
-from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
-from virtio_study.workflow.artefacts import read_data, read_input, read_table, work_file, write_data, write_table
+from virtio_study.workflow.artefacts import (
+    model_bytes,
+    read_data,
+    read_input,
+    read_model,
+    read_table,
+    work_file,
+    write_data,
+    write_model,
+    write_table,
+)
 from virtio_study.workflow.keys import INPUTS, Keys, borrowed_counts
 from virtio_study.workflow.reports import publish
+
+if TYPE_CHECKING:
+    from virtio_study.analysis.arms import Arm
+    from virtio_study.analysis.audit import Audit
+    from virtio_study.analysis.comparison import ServerComparison
+    from virtio_study.analysis.description import Description
+    from virtio_study.analysis.plausibility import Counts
+    from virtio_study.analysis.results import Results
+    from virtio_study.analysis.timeline import Run
 
 __all__ = [
     "clean",
     "collect",
     "compare",
     "describe",
+    "read_arm",
     "read_clean",
     "read_provenance",
     "results",
@@ -79,7 +99,12 @@ def read_provenance(study: Study, server: str, driver_config: str) -> list[Prove
     return _provenance(Keys(study), server, driver_config)
 
 
-def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
+def read_arm(study: Study, server: str, driver_config: str) -> "Arm":
+    """The boots of a server under a driver configuration, cleaned, with their provenance."""
+    return _arm(Keys(study), server, driver_config)
+
+
+def describe(study: Study, server: str, driver_config: str) -> "Description":
     """Levels of a server under a driver configuration, boot by boot and over boots; written to `work/*.levels.json`.
 
     Raises
@@ -90,7 +115,7 @@ def describe(study: Study, server: str, driver_config: str) -> dict[str, Any]:
     return _describe(Keys(study), server, driver_config)
 
 
-def compare(study: Study, server: str) -> dict[str, Any]:
+def compare(study: Study, server: str) -> "dict[str, ServerComparison]":
     """Every comparison of a server: effects, load, checks, verdicts; written to `work/<server>.effects.json`.
 
     Raises
@@ -101,7 +126,7 @@ def compare(study: Study, server: str) -> dict[str, Any]:
     return _compare(Keys(study), server)
 
 
-def results(study: Study) -> dict[str, Any]:
+def results(study: Study) -> "Results":
     """Levels, comparisons, counts, the audit of a published study beside this one, and provenance.
 
     Raises
@@ -112,12 +137,12 @@ def results(study: Study) -> dict[str, Any]:
     return _results(Keys(study))
 
 
-def write_results(study: Study) -> dict[str, Any]:
+def write_results(study: Study) -> "Results":
     """Write `reports/<study>/results.json` and return it."""
     return _write_results(Keys(study))
 
 
-def write_report(study: Study, language: str = "en") -> dict[str, Any]:
+def write_report(study: Study, language: str = "en") -> "Results":
     """Write `results.json`, the figures with their data, and the page of a study; return the results.
 
     Raises
@@ -131,7 +156,7 @@ def write_report(study: Study, language: str = "en") -> dict[str, Any]:
 
     keys = Keys(study)
     found = _write_results(keys)
-    page = make_page(study, found, partial(_cleaned, keys), language)
+    page = make_page(found, partial(_cleaned, keys), language)
     files = {f"index.{language}.html": page.html.encode()}
     for name, figure in page.figures.items():
         files[f"figures/{name}.{language}.svg"] = figure.svg.encode()
@@ -222,7 +247,8 @@ def _clean(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     labelled = label_periods(collected, windows=windows, load_started=marks, contaminated=disturbed)
     key = keys.recorded(server, driver_config)
     write_table(work_file(study, server, driver_config, "clean.parquet"), labelled, key)
-    write_data(work_file(study, server, driver_config, "periods.json"), period_table(labelled), key)
+    periods = [asdict(item) for item in period_table(labelled)]
+    write_data(work_file(study, server, driver_config, "periods.json"), periods, key)
     return labelled
 
 
@@ -235,45 +261,54 @@ def _cleaned(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     return found
 
 
-def _describe(keys: Keys, server: str, driver_config: str) -> dict[str, Any]:
-    from virtio_study.analysis import results as analysis
+def _arm(keys: Keys, server: str, driver_config: str) -> "Arm":
+    from virtio_study.analysis.arms import arm_of
 
-    cleaned, provenances = _cleaned(keys, server, driver_config), _provenance(keys, server, driver_config)
-    described = analysis.describe(keys.study, driver_config, cleaned, provenances)
+    cleaned = _cleaned(keys, server, driver_config)
+    return arm_of(server, driver_config, cleaned, _provenance(keys, server, driver_config))
+
+
+def _describe(keys: Keys, server: str, driver_config: str) -> "Description":
+    from virtio_study.analysis import description
+
+    described = description.describe(keys.study, _arm(keys, server, driver_config))
     path = work_file(keys.study, server, driver_config, "levels.json")
-    write_data(path, described, keys.recorded(server, driver_config))
+    write_model(path, described, keys.recorded(server, driver_config))
     return described
 
 
-def _described(keys: Keys, server: str, driver_config: str) -> dict[str, Any]:
+def _described(keys: Keys, server: str, driver_config: str) -> "Description":
+    from virtio_study.analysis.description import Description
+
     path = _named(keys, server, driver_config, "levels.json")
-    found: dict[str, Any] | None = read_data(path, keys.recorded(server, driver_config))
+    found = read_model(path, Description, keys.recorded(server, driver_config))
     if found is None:
         return _describe(keys, server, driver_config)
     keys.verify(server, driver_config)
     return found
 
 
-def _compare(keys: Keys, server: str) -> dict[str, Any]:
-    from virtio_study.analysis import results as analysis
+def _compare(keys: Keys, server: str) -> "dict[str, ServerComparison]":
+    from virtio_study.analysis.comparison import Compared
+    from virtio_study.analysis.results import compare_server
 
     study = keys.study
     study.server(server)
-    frames = {name: _cleaned(keys, server, name) for name in _sides(study)}
-    provenances = {name: _provenance(keys, server, name) for name in frames}
-    compared = analysis.compare(study, server, frames, provenances)
-    write_data(work_file(study, server, None, "effects.json"), compared, keys.compared(server))
+    compared = compare_server(study, {name: _arm(keys, server, name) for name in _sides(study)})
+    write_model(work_file(study, server, None, "effects.json"), Compared(compared), keys.compared(server))
     return compared
 
 
-def _compared(keys: Keys, server: str) -> dict[str, Any]:
+def _compared(keys: Keys, server: str) -> "dict[str, ServerComparison]":
+    from virtio_study.analysis.comparison import Compared
+
     path = work_file(keys.study, server, None, "effects.json")
-    found: dict[str, Any] | None = read_data(path, keys.compared(server))
+    found = read_model(path, Compared, keys.compared(server))
     if found is None:
         return _compare(keys, server)
     for driver_config in _sides(keys.study):
         keys.verify(server, driver_config)
-    return found
+    return found.root
 
 
 def _sides(study: Study) -> list[str]:
@@ -281,13 +316,13 @@ def _sides(study: Study) -> list[str]:
     return sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
 
 
-def _results(keys: Keys) -> dict[str, Any]:
-    from virtio_study.analysis import results as analysis
+def _results(keys: Keys) -> "Results":
+    from virtio_study.analysis.results import gather
 
     study = keys.study
     servers = () if study.source == "published" else tuple(study.servers)
     inputs = keys.reported.inputs
-    return analysis.gather(
+    return gather(
         study,
         {server: {config: _described(keys, server, config) for config in study.driver_configs} for server in servers},
         {server: _compared(keys, server) for server in servers},
@@ -298,42 +333,35 @@ def _results(keys: Keys) -> dict[str, Any]:
     )
 
 
-def _write_results(keys: Keys) -> dict[str, Any]:
+def _write_results(keys: Keys) -> "Results":
     found = _results(keys)
-    content = json_bytes(found)
-    publish(keys.study, keys.reported, {"results.json": content})
-    return dict(json.loads(content))
+    publish(keys.study, keys.reported, {"results.json": model_bytes(found)})
+    return found
 
 
-def _runs(keys: Keys, servers: tuple[str, ...]) -> dict[str, list[dict[str, Any]]] | None:
+def _runs(keys: Keys, servers: tuple[str, ...]) -> "Mapping[str, Sequence[Run]] | None":
     """Runs of every server: as an import found them, or as the study's windows say."""
-    from virtio_study.analysis.results import recorded_runs
+    from virtio_study.analysis.timeline import Runs, recorded_runs
 
     study = keys.study
     path = study.folder / "timeline.json"
     if path.exists():
-        return dict(read_input(path, "virtio-study files answers"))
+        return read_input(path, Runs, "virtio-study files answers").root
     if not study.windows or not servers:
         return None
-    return {
-        server: recorded_runs(
-            {
-                config: (_cleaned(keys, server, config), _provenance(keys, server, config))
-                for config in study.driver_configs
-            }
-        )
-        for server in servers
-    }
+    return {server: recorded_runs(_arm(keys, server, config) for config in study.driver_configs) for server in servers}
 
 
-def _counts(study: Study) -> dict[str, Any] | None:
+def _counts(study: Study) -> "Counts | None":
     """The study's own counts of device accesses; a published study borrows those of a study beside it."""
+    from virtio_study.analysis.plausibility import Counts
+
     own = study.folder / "counts.json"
     path = own if own.exists() else borrowed_counts(study) if study.source == "published" else None
-    return None if path is None else dict(read_input(path, "virtio-study lab count"))
+    return None if path is None else read_input(path, Counts, "virtio-study lab count")
 
 
-def _audit(study: Study) -> dict[str, Any] | None:
+def _audit(study: Study) -> "Audit | None":
     """The audit of this study if it is a published one, else of the study `published` beside it, if there is one."""
     from virtio_study.analysis.audit import audit_published
 

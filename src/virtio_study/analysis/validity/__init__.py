@@ -5,10 +5,11 @@ Every check takes the evidence of both sides and returns a status with its arith
 published numbers meet the same ones.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from virtio_study.analysis.evidence import Side
-from virtio_study.analysis.validity.check import Check, Status, Verdict, verdict
+from virtio_study.analysis.load import LoadComparison
+from virtio_study.analysis.validity.check import Check, Status, Verdict, checked, verdict
 from virtio_study.analysis.validity.conditions import (
     check_co_interventions,
     check_contention,
@@ -29,7 +30,6 @@ from virtio_study.analysis.validity.measurement import (
     check_same_instrument,
     check_same_load,
     check_same_statistic,
-    compare_load,
     emulator_only,
 )
 
@@ -54,8 +54,8 @@ __all__ = [
     "check_same_load",
     "check_same_statistic",
     "check_vhost",
+    "checked",
     "checks",
-    "compare_load",
     "emulator_only",
     "verdict",
 ]
@@ -73,7 +73,7 @@ OF_GUEST_MEMORY: tuple[Callable[[Side, Side], Check], ...] = (check_guest_memory
 def checks(
     before: Side,
     after: Side,
-    margins: Mapping[str, float],
+    load: Sequence[LoadComparison],
     confidence: float,
     practical_margin: float = 0.05,
     with_change: Sequence[str] = (),
@@ -84,8 +84,8 @@ def checks(
     ----------
     before, after : Side
         Evidence of both sides.
-    margins : mapping of load column to relative margin
-        Within which the load counts as equal.
+    load : sequence of LoadComparison
+        The load of both sides, column by column.
     confidence : float
         Of the load's tests.
     practical_margin : float
@@ -94,7 +94,7 @@ def checks(
         Settings that changed together with the devices by protocol.
     """
     done = [check(before, after) for check in BOTH]
-    done.append(check_same_load(before, after, margins, confidence))
+    done.append(check_same_load(load, confidence))
     done.append(check_same_hours(before, after))
     done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
     done.append(check_drift(before, after, practical_margin))
@@ -102,7 +102,7 @@ def checks(
     done.append(check_co_interventions(before, after, with_change))
     if before.metric == "cpu":
         done += [check(before, after) for check in OF_CPU]
-        if before.accelerator or after.accelerator:
+        if before.around.accelerator or after.around.accelerator:
             done.append(check_accelerator(before, after))
     if before.metric in ("mem_displayed", "mem_guest"):
         done += [check(before, after) for check in OF_GUEST_MEMORY]

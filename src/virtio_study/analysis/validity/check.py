@@ -1,54 +1,34 @@
 """The result of a check, and the verdict that the checks of a comparison come to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from virtio_study.i18n.sentences import Numbers, render
+from virtio_study.analysis.records import Recorded, Statement
+from virtio_study.i18n.sentences import Numbers
 
-__all__ = ["Check", "Status", "Verdict", "verdict"]
+__all__ = ["Check", "Status", "Verdict", "VerdictStatus", "checked", "verdict"]
 
 Status = Literal["pass", "warn", "fail", "not_assessable"]
+VerdictStatus = Literal["believable", "with_reservations", "not_believable", "not_an_effect"]
 
 
-@dataclass(frozen=True)
-class Check:
-    """The result of one check: `message` is a template with named fields, `numbers` fills it."""
+class Check(Statement):
+    """The result of one check, with its arithmetic."""
 
     name: str
     status: Status
-    message: str
-    numbers: Numbers
-
-    @property
-    def sentence(self) -> str:
-        """The message with its numbers, in English."""
-        return render(self.message, self.numbers)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for `results.json`."""
-        return {
-            "name": self.name,
-            "status": self.status,
-            "sentence": self.sentence,
-            "message": self.message,
-            "numbers": dict(self.numbers),
-        }
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The conclusion from all checks; `reasons` names those that decided it."""
+class Verdict(Recorded):
+    """The conclusion from all checks; `reasons` are those that decided it."""
 
-    status: Literal["believable", "with_reservations", "not_believable", "not_an_effect"]
+    status: VerdictStatus
     reasons: tuple[Check, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for `results.json`."""
-        return {
-            "status": self.status,
-            "reasons": [check.as_dict() for check in self.reasons],
-        }
+
+def checked(name: str, status: Status, message: str, numbers: Numbers) -> Check:
+    """The result of a check: `message` is a template with named fields, `numbers` fills it."""
+    return Check(name=name, status=status, **Check.said(message, numbers))
 
 
 def verdict(done: Sequence[Check]) -> Verdict:
@@ -59,9 +39,9 @@ def verdict(done: Sequence[Check]) -> Verdict:
     """
     other_thing = [c for c in done if c.status == "fail" and c.name in ("same_instrument", "accelerator")]
     if other_thing:
-        return Verdict("not_an_effect", tuple(other_thing))
+        return Verdict(status="not_an_effect", reasons=tuple(other_thing))
     failed = [c for c in done if c.status == "fail"]
     if failed:
-        return Verdict("not_believable", tuple(failed))
+        return Verdict(status="not_believable", reasons=tuple(failed))
     doubtful = [c for c in done if c.status in ("warn", "not_assessable")]
-    return Verdict("with_reservations" if doubtful else "believable", tuple(doubtful))
+    return Verdict(status="with_reservations" if doubtful else "believable", reasons=tuple(doubtful))

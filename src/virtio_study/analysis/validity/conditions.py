@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from virtio_study.analysis.evidence import FULL, Side
-from virtio_study.analysis.validity.check import Check
+from virtio_study.analysis.validity.check import Check, checked
 from virtio_study.i18n.sentences import Numbers
 
 __all__ = [
@@ -34,69 +34,76 @@ WINDOWS_FLOOR_BYTES = 512 * 10**6
 def check_same_hours(before: Side, after: Side) -> Check:
     """Both sides cover the same hours of the week, or the hour cannot matter."""
     numbers: Numbers = {
-        "before": len(before.hours) if before.hours is not None else None,
-        "after": len(after.hours) if after.hours is not None else None,
-        "shared": len(before.hours & after.hours) if before.hours is not None and after.hours is not None else None,
+        "before": len(before.around.hours) if before.around.hours is not None else None,
+        "after": len(after.around.hours) if after.around.hours is not None else None,
+        "shared": len(before.around.hours & after.around.hours)
+        if before.around.hours is not None and after.around.hours is not None
+        else None,
     }
-    if before.randomised and after.randomised:
+    if before.around.randomised and after.around.randomised:
         message = "The boots of both sides ran side by side or in random order, so no hour of the day favours a side."
-        return Check("same_hours", "pass", message, numbers)
-    if not (before.follows_day and after.follows_day):
+        return checked("same_hours", "pass", message, numbers)
+    if not (before.around.follows_day and after.around.follows_day):
         message = "The load is constant by protocol and does not follow the hour, so the sides may have other hours."
-        return Check("same_hours", "pass", message, numbers)
-    if before.hours is None or after.hours is None:
+        return checked("same_hours", "pass", message, numbers)
+    if before.around.hours is None or after.around.hours is None:
         message = (
             "The hours and days that each side covers are not stated; a server's work follows the hour and the day of "
             "the week, and a quiet stretch after a busy one looks like a saving."
         )
-        return Check("same_hours", "not_assessable", message, numbers)
-    if before.hours == after.hours:
+        return checked("same_hours", "not_assessable", message, numbers)
+    if before.around.hours == after.around.hours:
         message = "Both sides cover the same hours of the week ({before} of 168)."
-        return Check("same_hours", "pass", message, numbers)
-    if {hour % 24 for hour in before.hours} == {hour % 24 for hour in after.hours}:
+        return checked("same_hours", "pass", message, numbers)
+    if {hour % 24 for hour in before.around.hours} == {hour % 24 for hour in after.around.hours}:
         message = (
             "Both sides cover the same hours of the day but not the same days of the week ({shared} hours of the week "
             "in common)."
         )
-        return Check("same_hours", "warn", message, numbers)
+        return checked("same_hours", "warn", message, numbers)
     message = (
         "The sides cover different hours: {before} hours of the week before, {after} after, {shared} in common. A "
         "server's work follows the hour."
     )
-    return Check("same_hours", "fail", message, numbers)
+    return checked("same_hours", "fail", message, numbers)
 
 
 def check_contention(before: Side, after: Side) -> Check:
     """The rest of the host left both sides alone, and alike."""
     numbers: Numbers = {
-        "before": before.host_busy,
-        "after": after.host_busy,
-        "before_rows": before.host_full,
-        "after_rows": after.host_full,
+        "before": before.around.host_busy,
+        "after": after.around.host_busy,
+        "before_rows": before.around.host_full,
+        "after_rows": after.around.host_full,
         "busy": FULL,
         "margin": MOST_NEIGHBOUR_CHANGE,
     }
-    if before.host_busy is None or after.host_busy is None or before.host_full is None or after.host_full is None:
+    if (
+        before.around.host_busy is None
+        or after.around.host_busy is None
+        or before.around.host_full is None
+        or after.around.host_full is None
+    ):
         message = (
             "The host's own CPU was not recorded, so nothing shows whether its other guests had more to do on one side."
         )
-        return Check("contention", "not_assessable", message, numbers)
-    if max(before.host_full, after.host_full) > MOST_BUSY_ROWS:
+        return checked("contention", "not_assessable", message, numbers)
+    if max(before.around.host_full, after.around.host_full) > MOST_BUSY_ROWS:
         message = (
             "The host was short of CPU: more than {busy:percent} of it was in use in {before_rows:percent} of the "
             "readings before and {after_rows:percent} after. Guests then wait, and their figures are not their own."
         )
-        return Check("contention", "warn", message, numbers)
-    if abs(after.host_busy - before.host_busy) > MOST_NEIGHBOUR_CHANGE:
+        return checked("contention", "warn", message, numbers)
+    if abs(after.around.host_busy - before.around.host_busy) > MOST_NEIGHBOUR_CHANGE:
         message = (
             "The host as a whole used {before:percent} of its CPU before and {after:percent} after, more of a change "
             "than {margin:percent}; what is not this server's own may have disturbed one side."
         )
-        return Check("contention", "warn", message, numbers)
+        return checked("contention", "warn", message, numbers)
     message = (
         "The host as a whole used {before:percent} of its CPU before and {after:percent} after, and was never full."
     )
-    return Check("contention", "pass", message, numbers)
+    return checked("contention", "pass", message, numbers)
 
 
 def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
@@ -111,7 +118,7 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
     numbers |= {"unit": before.shown_unit, "scale": before.shown_scale}
     if worst is None or worst.drift is None or before.drift is None or after.drift is None:
         message = "No course over time is given, so nothing shows whether a side was still climbing or falling."
-        return Check("drift", "not_assessable", message, numbers)
+        return checked("drift", "not_assessable", message, numbers)
     drift = worst.drift
     numbers |= {"drift": drift.estimate, "low": drift.low, "high": drift.high, "driver_config": worst.driver_config}
     real = drift.excludes(0.0)
@@ -121,44 +128,44 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
             "{high:quantity}), more than half of the difference between the sides ({effect:quantity}); a level that "
             "moves is not a level."
         )
-        return Check("drift", "warn", message, numbers)
+        return checked("drift", "warn", message, numbers)
     if real:
         message = (
             "Under {driver_config} the second half lies {drift:quantity} from the first ({low:quantity} to "
             "{high:quantity}): small against the difference between the sides, or within {margin:percent}."
         )
-        return Check("drift", "pass", message, numbers)
+        return checked("drift", "pass", message, numbers)
     message = "No drift inside the sides is shown: second half less first half {drift:quantity} at most."
-    return Check("drift", "pass", message, numbers)
+    return checked("drift", "pass", message, numbers)
 
 
 def check_interruptions(before: Side, after: Side) -> Check:
     """No restart, backup or gap inside a side; what was found is excluded, and said."""
-    if before.interruptions is None or after.interruptions is None:
+    if before.around.interruptions is None or after.around.interruptions is None:
         message = "Nothing tells whether a restart, a backup or a gap lies inside a side."
-        return Check("interruptions", "not_assessable", message, {"rows": None, "reasons": None})
+        return checked("interruptions", "not_assessable", message, {"rows": None, "reasons": None})
     reasons = {
         f"{side.driver_config}: {reason}": rows
         for side in (before, after)
-        for reason, rows in (side.interruptions or {}).items()
+        for reason, rows in (side.around.interruptions or {}).items()
     }
     numbers: Numbers = {"rows": sum(reasons.values()), "reasons": "; ".join(reasons)}
     if not reasons:
         message = "No restart, contamination or gap lies inside either side."
-        return Check("interruptions", "pass", message, numbers)
+        return checked("interruptions", "pass", message, numbers)
     message = "{rows} readings were left out because the sides were interrupted ({reasons})."
-    return Check("interruptions", "warn", message, numbers)
+    return checked("interruptions", "warn", message, numbers)
 
 
 def check_co_interventions(before: Side, after: Side, with_change: Sequence[str] = ()) -> Check:
     """Nothing but the devices and their drivers changed between the sides, and what goes `with_change` by protocol."""
-    first, second = before.conditions, after.conditions
+    first, second = before.around.conditions, after.around.conditions
     if not first or not second:
         message = (
             "Nothing says whether anything else changed: machine type, CPU type, tablet, cache mode, operating system "
             "type, version of Proxmox VE, QEMU or the kernel. Each can change idle CPU as much as a driver."
         )
-        return Check("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
+        return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
     different = [name for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
     changed, known = (
         [_change(name, first.get(name), second.get(name)) for name in different if (name in with_change) == by_protocol]
@@ -173,18 +180,18 @@ def check_co_interventions(before: Side, after: Side, with_change: Sequence[str]
     }
     if changed:
         message = "Besides the devices something else changed between the sides: {changed}."
-        return Check("co_interventions", "fail", message, numbers)
+        return checked("co_interventions", "fail", message, numbers)
     if known:
         message = (
             "By protocol something else changed together with the devices, and the effect is that of all of it: "
             "{by_protocol}."
         )
-        return Check("co_interventions", "warn", message, numbers)
+        return checked("co_interventions", "warn", message, numbers)
     if mixed:
         message = "Something else changed inside a side: {mixed}."
-        return Check("co_interventions", "warn", message, numbers)
+        return checked("co_interventions", "warn", message, numbers)
     message = "Of {known} other settings and versions that are known, none changed between the sides."
-    return Check("co_interventions", "pass", message, numbers)
+    return checked("co_interventions", "pass", message, numbers)
 
 
 def _change(name: str, before: str | None, after: str | None) -> str:
@@ -202,49 +209,49 @@ def check_vhost(before: Side, after: Side) -> Check:
     Source: Linux commit 6e890c5d5021 (merged for 6.4), "required for correct CPU usage accounting"; qemu-server adds
     `vhost=on` for the model virtio alone (`print_netdev_full`).
     """
-    kernel = after.host_kernel
+    kernel = after.around.host_kernel
     numbers: Numbers = {"kernel": ".".join(map(str, kernel)) if kernel else None, "wanted": "6.4"}
     if kernel is None:
         message = (
             "The host's kernel is not known; before Linux {wanted} the work of vhost-net is outside the CPU figure, "
             "which favours VirtIO."
         )
-        return Check("vhost", "not_assessable", message, numbers)
+        return checked("vhost", "not_assessable", message, numbers)
     if kernel >= VHOST_COUNTED:
         message = "On the host's kernel ({kernel}) the CPU figure holds the work of vhost-net too."
-        return Check("vhost", "pass", message, numbers)
+        return checked("vhost", "pass", message, numbers)
     message = (
         "On the host's kernel ({kernel}, before {wanted}) the work of vhost-net is done by a thread outside the QEMU "
         "process: a VirtIO network card's work is missing from the CPU figure, an emulated card's is in it. Part of a "
         "fall is work that moved out of sight."
     )
-    return Check("vhost", "warn", message, numbers)
+    return checked("vhost", "warn", message, numbers)
 
 
 def check_guest_memory(before: Side, after: Side) -> Check:
     """What "free memory" means in this guest is known, and the same on both sides."""
-    numbers: Numbers = {"before": before.guest_os, "after": after.guest_os}
-    if before.guest_os is None or after.guest_os is None:
+    numbers: Numbers = {"before": before.around.guest_os, "after": after.around.guest_os}
+    if before.around.guest_os is None or after.around.guest_os is None:
         message = (
             "The guest's operating system is not stated. Used memory is total less free: Linux counts its page cache "
             "as used, Windows counts its standby cache as free, so the same figure means different things."
         )
-        return Check("guest_memory", "not_assessable", message, numbers)
-    if before.guest_os != after.guest_os:
+        return checked("guest_memory", "not_assessable", message, numbers)
+    if before.around.guest_os != after.around.guest_os:
         message = (
             "The guest's operating system changed from {before} to {after}; their free memory is not the same thing."
         )
-        return Check("guest_memory", "fail", message, numbers)
-    if before.guest_os == "linux":
+        return checked("guest_memory", "fail", message, numbers)
+    if before.around.guest_os == "linux":
         message = (
             "A Linux guest counts its page cache as used: a figure of the guest that grows may be a cache filling."
         )
-        return Check("guest_memory", "pass", message, numbers)
+        return checked("guest_memory", "pass", message, numbers)
     message = (
         "This guest ({before}) does not count memory as Linux does: Windows counts its standby cache as free. The "
         "figure may not be set against that of a Linux guest."
     )
-    return Check("guest_memory", "pass", message, numbers)
+    return checked("guest_memory", "pass", message, numbers)
 
 
 def check_plausible_floor(before: Side, after: Side) -> Check:
@@ -259,13 +266,13 @@ def check_plausible_floor(before: Side, after: Side) -> Check:
     }
     if least.value >= WINDOWS_FLOOR_BYTES:
         message = "The least value, {value:quantity}, is not below what an operating system needs."
-        return Check("plausible_floor", "pass", message, numbers)
-    if least.guest_os == "linux":
+        return checked("plausible_floor", "pass", message, numbers)
+    if least.around.guest_os == "linux":
         message = "The least value, {value:quantity}, is little, but a Linux guest can do with it."
-        return Check("plausible_floor", "pass", message, numbers)
+        return checked("plausible_floor", "pass", message, numbers)
     message = (
         "The least value, {value:quantity}, is below the {floor:quantity} that Microsoft states as the least for "
         "Windows Server; balloon statistics that are old or not of this guest look like this. Another operating system "
         "could do with it."
     )
-    return Check("plausible_floor", "fail" if least.guest_os == "windows" else "warn", message, numbers)
+    return checked("plausible_floor", "fail" if least.around.guest_os == "windows" else "warn", message, numbers)

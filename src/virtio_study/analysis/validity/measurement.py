@@ -1,13 +1,13 @@
 """Checks of the measurement itself: instrument, values, statistic, allocation, load, replicates, rows, quantum."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from virtio_study.analysis.evidence import Side
-from virtio_study.analysis.validity.check import Check, Status
-from virtio_study.errors import DataError
+from virtio_study.analysis.load import LoadComparison
+from virtio_study.analysis.validity.check import Check, Status, checked
+from virtio_study.i18n.sentences import Number
 from virtio_study.pve.instruments import instrument, why_not_comparable
-from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
-from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours
+from virtio_study.stats.hours import DAY_S, FEWEST_DAYS
 
 __all__ = [
     "check_accelerator",
@@ -19,7 +19,6 @@ __all__ = [
     "check_same_instrument",
     "check_same_load",
     "check_same_statistic",
-    "compare_load",
     "emulator_only",
 ]
 
@@ -42,19 +41,19 @@ def check_same_instrument(before: Side, after: Side) -> Check:
     }
     if why_not_comparable(first, second) is None:
         message = "Both sides were measured by the same instrument ({before_label})."
-        return Check("same_instrument", "pass", message, numbers)
+        return checked("same_instrument", "pass", message, numbers)
     if "unknown" in (first, second):
         message = (
             "What measured the values is not known (before: {before_label}; after: {after_label}). A change of "
             "drivers can change the instrument, and then the difference is between two instruments, not between two "
             "states of a server."
         )
-        return Check("same_instrument", "not_assessable", message, numbers)
+        return checked("same_instrument", "not_assessable", message, numbers)
     message = (
         "The sides were measured by different instruments (before: {before_label}; after: {after_label}), so their "
         "difference is an instrument switch and not an effect."
     )
-    return Check("same_instrument", "fail", message, numbers)
+    return checked("same_instrument", "fail", message, numbers)
 
 
 def check_possible_values(before: Side, after: Side) -> Check:
@@ -70,27 +69,27 @@ def check_possible_values(before: Side, after: Side) -> Check:
         "scale": worst.shown_scale,
     }
     if allocated is None or before.allocated is None or after.allocated is None:
-        return Check("possible_values", "not_assessable", "The allocation is not known.", numbers)
+        return checked("possible_values", "not_assessable", "The allocation is not known.", numbers)
     if largest <= allocated:
         message = "No value exceeds the allocation: at most {largest:quantity} of {allocated:quantity}."
-        return Check("possible_values", "pass", message, numbers)
+        return checked("possible_values", "pass", message, numbers)
     if instrument(worst.instrument or "unknown").exceeds_allocation:
         message = (
             "{largest:quantity} is more than the {allocated:quantity} allocated; the instrument counts QEMU's own "
             "work and memory too, so that is possible, but it is not all the guest's."
         )
-        return Check("possible_values", "warn", message, numbers)
+        return checked("possible_values", "warn", message, numbers)
     if largest <= allocated * worst.prefix_factor:
         message = (
             "{largest:quantity} is more than the {allocated:quantity} allocated, unless one was meant in powers of "
             "ten and the other in powers of two."
         )
-        return Check("possible_values", "warn", message, numbers)
+        return checked("possible_values", "warn", message, numbers)
     message = (
         "{largest:quantity} used is more than the {allocated:quantity} allocated ({ratio:percent}), whichever way the "
         "unit is read; one of the two cannot be right."
     )
-    return Check("possible_values", "fail", message, numbers)
+    return checked("possible_values", "fail", message, numbers)
 
 
 def _largest(side: Side) -> float:
@@ -102,22 +101,22 @@ def check_same_statistic(before: Side, after: Side) -> Check:
     numbers = {"before": before.statistic, "after": after.statistic}
     if not before.statistic or not after.statistic:
         message = "At least one side does not say which statistic its value is."
-        return Check("same_statistic", "not_assessable", message, numbers)
+        return checked("same_statistic", "not_assessable", message, numbers)
     if before.statistic != after.statistic and (
         before.statistic in after.statistic or after.statistic in before.statistic
     ):
         message = "The statistics are worded differently ({before} before, {after} after); they may not be the same."
-        return Check("same_statistic", "warn", message, numbers)
+        return checked("same_statistic", "warn", message, numbers)
     if before.statistic != after.statistic:
         message = (
             "The sides are different statistics: {before} before, {after} after. Such a difference mixes the change "
             "with the distance between the two statistics."
         )
-        return Check("same_statistic", "fail", message, numbers)
+        return checked("same_statistic", "fail", message, numbers)
     if "by eye" in before.statistic:
         message = "Both sides are the same statistic ({before}), but without a rule that another reader could repeat."
-        return Check("same_statistic", "warn", message, numbers)
-    return Check("same_statistic", "pass", "Both sides are the same statistic ({before}).", numbers)
+        return checked("same_statistic", "warn", message, numbers)
+    return checked("same_statistic", "pass", "Both sides are the same statistic ({before}).", numbers)
 
 
 def check_same_allocation(before: Side, after: Side) -> Check:
@@ -130,97 +129,77 @@ def check_same_allocation(before: Side, after: Side) -> Check:
     }
     if before.allocated is None or after.allocated is None:
         message = "The allocation of at least one side is not known."
-        return Check("same_allocation", "not_assessable", message, numbers)
+        return checked("same_allocation", "not_assessable", message, numbers)
     if not (before.allocation_constant and after.allocation_constant):
-        return Check("same_allocation", "fail", "The allocation changed inside a side.", numbers)
+        return checked("same_allocation", "fail", "The allocation changed inside a side.", numbers)
     if before.allocated != after.allocated:
         message = "The allocation changed from {before:quantity} to {after:quantity}."
-        return Check("same_allocation", "fail", message, numbers)
-    return Check("same_allocation", "pass", "The allocation was the same ({before:quantity}).", numbers)
+        return checked("same_allocation", "fail", message, numbers)
+    return checked("same_allocation", "pass", "The allocation was the same ({before:quantity}).", numbers)
 
 
-def compare_load(
-    before: Side, after: Side, margins: Mapping[str, float], confidence: float
-) -> dict[str, Equivalence | None]:
-    """Equivalence of every load column: over boots, or within one recording a side; None where neither can be had."""
-    answers: dict[str, Equivalence | None] = {}
-    for column, margin in margins.items():
-        one, other = before.load_series.get(column), after.load_series.get(column)
-        if one is not None and other is not None:
-            try:
-                answers[column] = equivalent_series(*same_hours(one, other, before.follows_day), margin, confidence)
-            except DataError:
-                answers[column] = None
-            continue
-        first, second = before.load.get(column), after.load.get(column)
-        usable = first is not None and second is not None and min(len(first), len(second)) >= 2
-        answers[column] = equivalent(first or (), second or (), margin, confidence) if usable else None
-    return answers
-
-
-def check_same_load(before: Side, after: Side, margins: Mapping[str, float], confidence: float) -> Check:
+def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
     """The load was recorded and was the same within its margin, column by column (two one-sided tests)."""
-    answers = compare_load(before, after, margins, confidence)
-    numbers: dict[str, float | int | str | None] = {"columns": ", ".join(margins), "recorded": 0}
-    if not any(answers.values()):
+    numbers: dict[str, Number] = {"columns": ", ".join(item.column for item in load), "recorded": 0}
+    known = [item for item in load if item.recorded]
+    if not known:
         message = "No load was recorded, so nothing shows that the server had the same work to do on both sides."
-        if any(before.load.get(column) and after.load.get(column) for column in margins):
+        if any(item.measured for item in load):
             message = "The load was recorded in too few boots to be compared; at least two a side are needed."
-        return Check("same_load", "not_assessable", message, numbers)
-    for column, answer in answers.items():
+        return checked("same_load", "not_assessable", message, numbers)
+    for item in load:
         for key in ("before", "after", "ratio", "low", "high", "margin", "p"):
-            numbers[f"{column}_{key}"] = getattr(answer, key) if answer else None
-    known = {column: answer for column, answer in answers.items() if answer}
-    different = [column for column, answer in known.items() if not answer.equivalent]
+            numbers[f"{item.column}_{key}"] = getattr(item, key) if item.recorded else None
+    different = [item for item in known if not item.equivalent]
     numbers |= {
         "recorded": len(known),
-        "outside": ", ".join(different),
-        "missing": ", ".join(column for column, answer in answers.items() if not answer),
-        "margin": max(answer.margin for answer in known.values()),
+        "outside": ", ".join(item.column for item in different),
+        "missing": ", ".join(item.column for item in load if not item.recorded),
+        "margin": max(item.margin for item in known),
         "confidence": confidence,
     }
     if different:
         message = "The load is not shown to be the same within its margin: {outside}."
-        return Check("same_load", "fail" if any(_outside(known[c]) for c in different) else "warn", message, numbers)
-    if len(known) < len(answers):
+        return checked("same_load", "fail" if any(map(_outside, different)) else "warn", message, numbers)
+    if len(known) < len(load):
         message = "The load that was recorded was the same, but it was not recorded whole: {missing}."
-        return Check("same_load", "warn", message, numbers)
+        return checked("same_load", "warn", message, numbers)
     message = "The load was the same within {margin:percent} ({columns})."
-    return Check("same_load", "pass", message, numbers)
+    return checked("same_load", "pass", message, numbers)
 
 
-def _outside(answer: Equivalence) -> bool:
+def _outside(item: LoadComparison) -> bool:
     """Whether the observed ratio itself lies outside the margin, not only its interval."""
-    return answer.ratio is None or abs(answer.ratio - 1) > answer.margin
+    return item.ratio is None or abs(item.ratio - 1) > item.margin
 
 
 def check_enough_replicates(before: Side, after: Side) -> Check:
     """At least two independent boots a side, better five or more."""
     numbers = {"before": before.replicates, "after": after.replicates, "wanted": FEW_REPLICATES}
     if before.replicates is None or after.replicates is None:
-        return Check("enough_replicates", "not_assessable", "The number of repetitions is not stated.", numbers)
+        return checked("enough_replicates", "not_assessable", "The number of repetitions is not stated.", numbers)
     fewest = min(before.replicates, after.replicates)
     if before.replicates == after.replicates == 1 and _long_enough(before) and _long_enough(after):
         message = (
             "There is one recording a side. Its interval counts the scatter within the recordings, but not what a "
             "restart by itself changes; repeat the change, or record a restart without a change beside it."
         )
-        return Check("enough_replicates", "warn", message, numbers)
+        return checked("enough_replicates", "warn", message, numbers)
     if fewest < 2:
         message = (
             "There is no replicate ({before} before, {after} after): nothing tells the change of drivers from what a "
             "restart or another hour of the day changes by itself, and no interval can be made."
         )
-        return Check("enough_replicates", "fail", message, numbers)
+        return checked("enough_replicates", "fail", message, numbers)
     if fewest < FEW_REPLICATES:
         message = "There are few boots ({before} before, {after} after); the interval is wide for that reason."
-        return Check("enough_replicates", "warn", message, numbers)
-    return Check("enough_replicates", "pass", "{before} boots before and {after} after.", numbers)
+        return checked("enough_replicates", "warn", message, numbers)
+    return checked("enough_replicates", "pass", "{before} boots before and {after} after.", numbers)
 
 
 def _long_enough(side: Side) -> bool:
     """Whether one recording alone can have an interval: rows, and whole days where the work follows the day."""
-    return bool(side.rows) and (not side.follows_day or (side.seconds or 0.0) >= FEWEST_DAYS * DAY_S)
+    return bool(side.rows) and (not side.around.follows_day or (side.seconds or 0.0) >= FEWEST_DAYS * DAY_S)
 
 
 def check_enough_rows(before: Side, after: Side) -> Check:
@@ -235,13 +214,13 @@ def check_enough_rows(before: Side, after: Side) -> Check:
     }
     if None in rows or before.seconds is None or after.seconds is None:
         message = "Neither the number of readings nor the duration behind each value is stated."
-        return Check("enough_rows", "not_assessable", message, numbers)
+        return checked("enough_rows", "not_assessable", message, numbers)
     fewest = min(row for row in rows if row is not None)
     message = "Every boot has at least {before} steady readings before and {after} after."
     if fewest < ENOUGH_ROWS:
         message = "A boot has only {before} steady readings before and {after} after; {wanted} are wanted."
     status: Status = "pass" if fewest >= ENOUGH_ROWS else "warn" if fewest >= FEWEST_ROWS else "fail"
-    return Check("enough_rows", status, message, numbers)
+    return checked("enough_rows", status, message, numbers)
 
 
 def check_quantum(before: Side, after: Side) -> Check:
@@ -257,18 +236,18 @@ def check_quantum(before: Side, after: Side) -> Check:
         "scale": lesser.shown_scale,
     }
     if quantum is None:
-        return Check("quantum", "not_assessable", "The instrument's smallest step is not known.", numbers)
+        return checked("quantum", "not_assessable", "The instrument's smallest step is not known.", numbers)
     quanta = lesser.value / quantum
     if quanta >= COARSE_QUANTA:
         message = (
             "The lesser value, {value:quantity}, is {quanta} times the smallest step of a reading ({quantum:quantity})."
         )
-        return Check("quantum", "pass", message, numbers)
+        return checked("quantum", "pass", message, numbers)
     message = (
         "The lesser value, {value:quantity}, is only {quanta} times the smallest step of a reading "
         "({quantum:quantity}, one tick of 10 ms a cycle); a ratio made with it is coarse."
     )
-    return Check("quantum", "warn" if quanta >= 1 else "fail", message, numbers)
+    return checked("quantum", "warn" if quanta >= 1 else "fail", message, numbers)
 
 
 def emulator_only(metric: str, *accelerators: str | None) -> bool:
@@ -278,17 +257,17 @@ def emulator_only(metric: str, *accelerators: str | None) -> bool:
 
 def check_accelerator(before: Side, after: Side) -> Check:
     """CPU time was spent under hardware virtualisation, and the same on both sides."""
-    numbers = {"before": before.accelerator, "after": after.accelerator}
-    if emulator_only(before.metric, before.accelerator, after.accelerator):
+    numbers = {"before": before.around.accelerator, "after": after.around.accelerator}
+    if emulator_only(before.metric, before.around.accelerator, after.around.accelerator):
         message = (
             "Without hardware virtualisation (accelerator {before} before, {after} after) CPU time is the software "
             "emulator's own: a device access is a function call there and a costly exit under KVM. It is evidence "
             "neither for nor against."
         )
-        return Check("accelerator", "fail", message, numbers)
-    if before.accelerator != after.accelerator:
+        return checked("accelerator", "fail", message, numbers)
+    if before.around.accelerator != after.around.accelerator:
         message = "The accelerator changed from {before} to {after}."
-        return Check("accelerator", "fail", message, numbers)
-    if before.accelerator is None:
-        return Check("accelerator", "not_assessable", "What ran the guest is not known.", numbers)
-    return Check("accelerator", "pass", "Both sides ran under {before}.", numbers)
+        return checked("accelerator", "fail", message, numbers)
+    if before.around.accelerator is None:
+        return checked("accelerator", "not_assessable", "What ran the guest is not known.", numbers)
+    return checked("accelerator", "pass", "Both sides ran under {before}.", numbers)

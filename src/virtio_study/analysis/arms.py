@@ -1,0 +1,116 @@
+"""The boots of a server under one driver configuration, as one object that checks and estimators take."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said
+from virtio_study.recording import Provenance
+from virtio_study.stats.levels import Level, level
+from virtio_study.stats.stretch import Array, Stretch, stretch
+
+__all__ = ["Arm", "Boot", "arm_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Boot:
+    """One boot (or one recording, where a server ran through): the unit of replication.
+
+    `rows` are all of its cleaned rows in order of time, with `period` and `reason`.
+    """
+
+    replicate: str
+    rows: pd.DataFrame
+
+    @cached_property
+    def steady(self) -> pd.DataFrame:
+        """Rows that may be analysed."""
+        return self.rows[self.rows["period"] == "steady"]
+
+    @cached_property
+    def ends_s(self) -> Array:
+        """End of the interval of each of `rows`, Unix seconds."""
+        return np.asarray((self.rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+
+    @cached_property
+    def _levels(self) -> dict[str, Level]:
+        return {}
+
+    def level(self, column: str) -> Level:
+        """Sustained level and peak of a column over the steady rows; see `stats.levels.level`."""
+        if column not in self._levels:
+            self._levels[column] = level(self.steady[column].to_numpy(dtype=np.float64), column)
+        return self._levels[column]
+
+    def stretch(self, column: str, name: str | Said) -> Stretch:
+        """Steady rows of a column on their regular grid; what lies between them and may not be analysed is NaN.
+
+        Raises
+        ------
+        DataError
+            If there is no steady row, or as `stats.stretch.stretch`.
+        """
+        steady = np.asarray(self.rows["period"] == "steady")
+        if not steady.any():
+            raise DataError(N_("{name}: no steady state was reached; nothing may be averaged"), name=name)
+        return stretch(self.ends_s[steady], self.steady[column].to_numpy(), self.steady["step_s"].to_numpy(), name)
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """Every boot of a server under one driver configuration, in order of name, with the recordings' provenance."""
+
+    server: str
+    driver_config: str
+    boots: tuple[Boot, ...]
+    provenances: tuple[Provenance, ...] = field(default=(), repr=False)
+
+    def measured(self, column: str) -> bool:
+        """Whether any row of any boot has a value of a column."""
+        return any(column in boot.rows and boot.rows[column].notna().any() for boot in self.boots)
+
+    def steady_boots(self, column: str) -> tuple[Boot, ...]:
+        """Boots with a steady value of a column."""
+        return tuple(boot for boot in self.boots if boot.level(column).rows)
+
+    def levels(self, column: str) -> tuple[Level, ...]:
+        """Level of every boot that has a steady value of a column; empty if it was not measured."""
+        return tuple(boot.level(column) for boot in self.steady_boots(column)) if self.measured(column) else ()
+
+    def steady_values(self, column: str) -> Iterator[Array]:
+        """Steady values of a column, boot by boot, without gaps."""
+        for boot in self.steady_boots(column):
+            values = boot.steady[column].to_numpy(dtype=np.float64)
+            yield values[~np.isnan(values)]
+
+    @cached_property
+    def steady(self) -> pd.DataFrame:
+        """Steady rows of all boots."""
+        return pd.concat([boot.steady for boot in self.boots])
+
+
+def arm_of(server: str, driver_config: str, clean: pd.DataFrame, provenances: Sequence[Provenance] = ()) -> Arm:
+    """Make the arm of a server's cleaned rows under a driver configuration.
+
+    Parameters
+    ----------
+    clean : DataFrame, shape (rows, columns)
+        From `cleaning.label_periods`: columns of the schema with `replicate`, `period` and `reason`.
+    provenances : sequence of Provenance
+        Of the recordings.
+
+    Raises
+    ------
+    DataError
+        If the rows were not cleaned.
+    """
+    for name in ("replicate", "period", "reason"):
+        if name not in clean.columns:
+            raise DataError(N_("column {name!r} is missing; clean the recordings first (2_clean)"), name=name)
+    boots = tuple(Boot(str(name), rows) for name, rows in clean.groupby("replicate", sort=True))
+    return Arm(server, driver_config, boots, tuple(provenances))
