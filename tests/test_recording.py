@@ -103,7 +103,7 @@ def test_a_damaged_manifest(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("column", "row", "value", "expected"),
     [
-        ("cpu_cores", 3, -0.1, r"x: row 3, column 'cpu_cores' is -0.1: expected at least 0 \(1 such rows\)"),
+        ("cpu_cores", 3, -0.1, r"x: row 3, column 'cpu_cores' is -0.1: expected at least 0 \(1 such row\)"),
         ("mem_displayed_bytes", 0, np.inf, r"x: row 0, column 'mem_displayed_bytes' is inf: expected a finite number"),
         ("mem_instrument", 9, "guess", r"x: row 9, column 'mem_instrument' is guess: expected one of guest_stats"),
         ("time", 5, pd.Timestamp("2026-01-01", tz="UTC"), r"x: row 5, column 'time' is .*: times must increase"),

@@ -14,6 +14,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_, plural
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import add_file, manifest, read_verified, write_atomically
 
 __all__ = [
@@ -137,12 +139,21 @@ def check_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     unknown = [name for name in frame.columns if name not in SCHEMA]
     if unknown:
-        raise DataError(f"{where}: unknown column {unknown[0]!r}; the schema has: {', '.join(SCHEMA)}")
+        raise DataError(
+            N_("{where}: unknown column {name!r}; the schema has: {known}"),
+            where=where,
+            name=unknown[0],
+            known=", ".join(SCHEMA),
+        )
     missing = [name for name, column in SCHEMA.items() if column.required and name not in frame.columns]
     if missing:
-        raise DataError(f"{where}: column {missing[0]!r} is missing; it is required in every recording")
+        raise DataError(
+            N_("{where}: column {name!r} is missing; it is required in every recording"),
+            where=where,
+            name=missing[0],
+        )
     if frame.empty:
-        raise DataError(f"{where}: no rows; a recording needs at least one")
+        raise DataError(N_("{where}: no rows; a recording needs at least one"), where=where)
     checked = pd.DataFrame(index=range(len(frame)))
     for name, column in SCHEMA.items():
         values = frame[name].reset_index(drop=True) if name in frame.columns else None
@@ -152,7 +163,7 @@ def check_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         checked["time"],
         "time",
         where,
-        "times must increase",
+        said(N_("times must increase")),
     )
     return checked
 
@@ -162,28 +173,59 @@ def _check_column(name: str, column: Column, values: pd.Series | None, rows: int
         return pd.Series(["unknown" if column.kind == "instrument" else np.nan] * rows)
     if column.kind == "time":
         if not isinstance(values.dtype, pd.DatetimeTZDtype) or str(values.dt.tz) != "UTC":
-            raise DataError(f"{where}: column {name!r} is {values.dtype}; expected UTC times")
-        _refuse(values.isna(), values, name, where, "every row needs a time")
+            raise DataError(
+                N_("{where}: column {name!r} is {dtype}; expected UTC times"),
+                where=where,
+                name=name,
+                dtype=values.dtype,
+            )
+        _refuse(values.isna(), values, name, where, said(N_("every row needs a time")))
         return values.astype("datetime64[us, UTC]")
     if column.kind == "number":
         try:
             numbers = values.astype("float64")
         except (TypeError, ValueError) as error:
-            raise DataError(f"{where}: column {name!r}: expected numbers: {error}") from error
-        _refuse(np.isinf(numbers), numbers, name, where, "expected a finite number")
+            raise DataError(
+                N_("{where}: column {name!r}: expected numbers: {error}"), where=where, name=name, error=error
+            ) from error
+        _refuse(np.isinf(numbers), numbers, name, where, said(N_("expected a finite number")))
         if column.minimum is not None:
-            _refuse(numbers < column.minimum, numbers, name, where, f"expected at least {column.minimum:g}")
+            _refuse(
+                numbers < column.minimum,
+                numbers,
+                name,
+                where,
+                said(N_("expected at least {least:g}"), least=column.minimum),
+            )
         return numbers
     if column.kind == "instrument":
-        _refuse(~values.isin(INSTRUMENTS), values, name, where, f"expected one of {', '.join(INSTRUMENTS)}")
+        _refuse(
+            ~values.isin(INSTRUMENTS),
+            values,
+            name,
+            where,
+            said(N_("expected one of {known}"), known=", ".join(INSTRUMENTS)),
+        )
     return values.astype("str")
 
 
-def _refuse(wrong: Any, values: pd.Series, name: str, where: str, expected: str) -> None:
+def _refuse(wrong: Any, values: pd.Series, name: str, where: str, expected: Said) -> None:
     rows = np.flatnonzero(np.asarray(wrong))
     if len(rows):
         row = int(pd.Series(wrong).index[rows[0]])
-        raise DataError(f"{where}: row {row}, column {name!r} is {values[row]}: {expected} ({len(rows)} such rows)")
+        raise DataError(
+            plural(
+                len(rows),
+                "{where}: row {row}, column {name!r} is {value}: {expected} ({count} such row)",
+                "{where}: row {row}, column {name!r} is {value}: {expected} ({count} such rows)",
+            ),
+            where=where,
+            row=row,
+            name=name,
+            value=str(values[row]),
+            expected=expected,
+            count=len(rows),
+        )
 
 
 def write(recording: Recording, folder: Path) -> None:
@@ -199,7 +241,7 @@ def write(recording: Recording, folder: Path) -> None:
 
     frame = check_frame(recording.frame, str(recording.path))
     if recording.path.relative_to(folder).as_posix() in manifest(folder):
-        raise DataError(f"{recording.path}: recorded already; recordings are never rewritten")
+        raise DataError(N_("{path}: recorded already; recordings are never rewritten"), path=recording.path)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata(
         {**(table.schema.metadata or {}), b"virtio_study": recording.provenance.model_dump_json().encode()}
@@ -226,7 +268,9 @@ def read(path: Path, folder: Path) -> Recording:
         table = pq.read_table(pa.BufferReader(content))
         provenance = Provenance.model_validate_json((table.schema.metadata or {})[b"virtio_study"])
     except (pa.ArrowException, OSError, KeyError, ValidationError) as error:
-        raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error
+        raise DataError(
+            N_("{path}: not a recording of this package: {error}"), path=path, error=str(error).splitlines()[0]
+        ) from error
     return Recording(check_frame(table.to_pandas(), str(path)), provenance, path)
 
 
@@ -245,7 +289,9 @@ def read_times(path: Path) -> pd.DataFrame:
     try:
         return pd.DataFrame(pq.read_table(path, columns=["time", "step_s"]).to_pandas())
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error
+        raise DataError(
+            N_("{path}: not a recording of this package: {error}"), path=path, error=str(error).splitlines()[0]
+        ) from error
 
 
 def recordings(folder: Path, server: str, driver_config: str) -> Iterator[Recording]:
@@ -260,7 +306,10 @@ def recordings(folder: Path, server: str, driver_config: str) -> Iterator[Record
     names = [name for name in manifest(folder) if name.startswith(prefix) and name.endswith(".parquet")]
     if not names:
         raise DataError(
-            f"{folder / prefix}: no recording of server {server!r} under {driver_config!r}; record it first"
+            N_("{folder}: no recording of server {server!r} under {driver_config!r}; record it first"),
+            folder=folder / prefix,
+            server=server,
+            driver_config=driver_config,
         )
     for name in sorted(names):
         yield read(folder / name, folder)

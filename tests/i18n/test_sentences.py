@@ -16,7 +16,7 @@ SPANISH = Words(
         "{place}: {error}": "{place}: {error}",
         "disk reads a second": "lecturas de disco por segundo",
     },
-    {"{n} server": ["{n} servidor", "{n} servidores"], "{n} servers": ["{n} servidor", "{n} servidores"]},
+    {form: ["{count} servidor", "{count} servidores"] for form in ("{count} server", "{count} servers")},
 )
 
 
@@ -47,8 +47,8 @@ def test_codes_have_labels_and_what_has_none_is_data():
 
 @pytest.mark.parametrize(("count", "text"), [(1, "1 servidor"), (3, "3 servidores")])
 def test_a_count_chooses_the_form_in_the_language_of_the_reader(count, text):
-    for stored in ("{n} server", "{n} servers"):
-        assert SPANISH.plain(stored, {"n": count}) == text
+    for stored in ("{count} server", "{count} servers"):
+        assert SPANISH.plain(stored, {"count": count}) == text
 
 
 def test_an_error_in_an_error_is_said_in_the_language_too():

@@ -139,9 +139,10 @@ def test_a_failed_notebook_is_named_while_the_others_finish(small: Study) -> Non
     path = root(small) / "notebooks" / "2_clean.ipynb"
     write_notebook(path, clean, "_ = 1 / ((server, driver_config) != ('alpha', 'virtio'))", write)
     outcome = go(small)
-    assert outcome.error == {"2_clean-alpha-virtio": "cell 2: ZeroDivisionError: division by zero"}
+    assert [*outcome.error] == ["2_clean-alpha-virtio"]
+    assert str(outcome.error["2_clean-alpha-virtio"]) == "cell 2: ZeroDivisionError: division by zero"
     assert set(outcome.skipped) == {"3_describe-alpha-virtio", "4_compare-alpha", *REPORTS}
-    assert outcome.skipped["4_compare-alpha"] == "needs 2_clean-alpha-virtio, which failed"
+    assert str(outcome.skipped["4_compare-alpha"]) == "needs 2_clean-alpha-virtio, which failed"
     assert len(outcome.ran) == ALL - 5
     record = json.loads((small.reports / ".run" / "manifest.json").read_text())["tasks"]
     assert record["2_clean-alpha-virtio"]["status"] == "error"

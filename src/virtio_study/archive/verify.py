@@ -25,6 +25,7 @@ from tqdm import tqdm
 from virtio_study.archive.diff import Differences, differences, read_results
 from virtio_study.archive.export import CHECKSUMS, PACKAGE, code_files, safe_name
 from virtio_study.errors import DataError, PipelineError, StudyError
+from virtio_study.i18n.sentences import Said
 from virtio_study.storage import CHECKOUT, sha256
 from virtio_study.study import load_study
 
@@ -52,7 +53,7 @@ class Repetition:
 
 
 def repeat(
-    path: Path, *, archived_code: bool = False, workers: int | None = None, say: Callable[[str], None]
+    path: Path, *, archived_code: bool = False, workers: int | None = None, say: Callable[[str | Said], None]
 ) -> Repetition:
     """Check an archive, analyse its recordings again in a temporary folder, and compare every value.
 
@@ -228,7 +229,9 @@ def _other_code(digests: Mapping[str, str], notebooks: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in {*here, *archived} if here.get(name) != archived.get(name)))
 
 
-def _run(folder: Path, notebooks: Path, source: Path | None, workers: int | None, say: Callable[[str], None]) -> None:
+def _run(
+    folder: Path, notebooks: Path, source: Path | None, workers: int | None, say: Callable[[str | Said], None]
+) -> None:
     if source is not None:
         words = [sys.executable, "-m", "virtio_study", "run", str(folder)] + (
             ["--workers", str(workers)] if workers else []

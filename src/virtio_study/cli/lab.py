@@ -31,10 +31,9 @@ def record(study: str) -> None:
 
     boots = record_study(study, progress=lambda slots: _bar(slots, _("slot")))
     text = ngettext(
-        "{boots} boot of {study} run; next: virtio-study run {study}",
-        "{boots} boots of {study} run; next: virtio-study run {study}",
+        "{count} boot of {study} run; next: virtio-study run {study}",
+        "{count} boots of {study} run; next: virtio-study run {study}",
         boots,
-        boots=boots,
         study=study,
     )
     click.echo(text)

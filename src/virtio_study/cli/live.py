@@ -122,10 +122,9 @@ def inventory(endpoint: Any, form: str, everything: bool) -> None:
         work = shown[shown["kind"].isin(["disk", "network"])]
         other = work[work["device_class"].ne("virtio")]["vmid"].nunique()
         text = ngettext(
-            "{servers} server, {other} with a disk or network card that is not VirtIO",
-            "{servers} servers, {other} with a disk or network card that is not VirtIO",
+            "{count} server, {other} with a disk or network card that is not VirtIO",
+            "{count} servers, {other} with a disk or network card that is not VirtIO",
             servers,
-            servers=servers,
             other=other,
         )
         click.echo(text, err=True)

@@ -49,12 +49,11 @@ class Words:
         return forms[self.form(int(count))] if forms else one if count == 1 else many
 
     def template(self, message: str, numbers: Numbers) -> str:
-        """A template in this language; of one with plural forms, that for the count in its first field."""
+        """A template in this language; of one with plural forms, that for its field `count`."""
         forms = self.plurals.get(message)
         if not forms:
             return self.gettext(message)
-        counted = message[message.index("{") + 1 :].partition("}")[0].partition(":")[0]
-        count = numbers[counted]
+        count = numbers.get("count")
         return forms[self.form(count)] if isinstance(count, int) else forms[-1]
 
     def term(self, kind: str, code: str) -> str:

@@ -11,6 +11,6 @@ def N_(message: str, /) -> str:  # noqa: N802 (gettext's own name for it)
 def plural(count: int, one: str, many: str, /) -> str:
     """The English form for a count, marked as one message with a plural for the catalogues.
 
-    The first field of both forms is the count, by which `Words` chooses the form of a reader's language.
+    The field `count` of both forms is the count, by which `Words` chooses the form of a reader's language.
     """
     return one if count == 1 else many

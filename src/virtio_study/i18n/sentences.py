@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from virtio_study.i18n.terms import TERMS
 
-__all__ = ["Number", "Numbers", "Plain", "Said", "render", "said", "sayable"]
+__all__ = ["Number", "Numbers", "Plain", "Said", "english", "render", "said", "sayable"]
 
 
 class Said(TypedDict):
@@ -28,6 +28,11 @@ Numbers = Mapping[str, Number]
 def said(message: str, /, **fields: object) -> Said:
     """A message to be put into another message's field; it is rendered in the reader's language there."""
     return {"message": message, "numbers": {key: sayable(value) for key, value in fields.items()}}
+
+
+def english(message: Any) -> str:
+    """An error, a message or a text, in English."""
+    return render("{message}", {"message": sayable(message)})
 
 
 def sayable(value: Any) -> Number:

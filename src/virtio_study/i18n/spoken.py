@@ -32,8 +32,8 @@ def _(message: str, /, **fields: object) -> str:
 
 
 def ngettext(one: str, many: str, count: int, /, **fields: object) -> str:
-    """The form of a message for a count; the count is the field that comes first in both."""
-    return _(one if count == 1 else many, **fields)
+    """The form of a message for a count, which is its field `count`."""
+    return _(one if count == 1 else many, count=count, **fields)
 
 
 def told(message: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.sentences import Said
 from virtio_study.pve.devices import devices, models
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.pve import Story, serve, two_servers
@@ -61,7 +62,7 @@ def make_study(folder: Path, story: Story) -> Study:
     return load_study(path)
 
 
-def run_demo(folder: Path, say: Callable[[str], None]) -> Path:
+def run_demo(folder: Path, say: Callable[[str | Said], None]) -> Path:
     """Serve the story, collect a study from it over HTTPS, run its notebooks and return the report.
 
     Parameters

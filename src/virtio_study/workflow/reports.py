@@ -159,11 +159,11 @@ def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[
         first = min(names, key=lambda name: (name.count("/"), name))
         message = plural(
             len(names),
-            "{files} file, {path}: made before {changes} changed; {again}",
-            "{files} files, such as {path}: made before {changes} changed; {again}",
+            "{count} file, {path}: made before {changes} changed; {again}",
+            "{count} files, such as {path}: made before {changes} changed; {again}",
         )
         path, again = study.reports / first, _again(study)
-        problems.append(DataError(message, files=len(names), path=path, changes=list(changes), again=again))
+        problems.append(DataError(message, count=len(names), path=path, changes=list(changes), again=again))
     return problems
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from virtio_study.errors import DataError, PipelineError
 from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.graph import Task, check_recordings, find_notebooks, plan
@@ -34,8 +35,8 @@ class Outcome:
 
     ran: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
-    error: dict[str, str] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    error: dict[str, PipelineError] = field(default_factory=dict)
+    skipped: dict[str, PipelineError] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -49,7 +50,7 @@ def run(
     workers: int | None = None,
     servers: list[str] | None = None,
     notebooks: Path | None = None,
-    say: Callable[[str], None],
+    say: Callable[[Said], None],
 ) -> Outcome:
     """Run every notebook of a study that is not up to date.
 
@@ -100,7 +101,7 @@ def _alone(folder: Path) -> Iterator[None]:
 class _Run:
     """The state of one run; the run manifest on disk follows every change of it."""
 
-    def __init__(self, study: Study, tasks: list[Task], notebooks: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, study: Study, tasks: list[Task], notebooks: Path, say: Callable[[Said], None]) -> None:
         self.study, self.notebooks, self.say = study, notebooks, say
         self.root = study.reports.parent.parent
         self.path = study.reports / ".run" / "manifest.json"
@@ -137,7 +138,7 @@ class _Run:
                     task = running.pop(future)
                     self._finish(task, future)
                     if bar.disable:
-                        self.say(f"{task.name}: {self.record[task.name]['status']}")
+                        self.say(_told(task.name, self.record[task.name]["status"]))
                 ready = self._ready(workers - len(running))
                 bar.n = total - len(self.waiting) - len(running) - len(ready)
                 bar.refresh()
@@ -150,7 +151,7 @@ class _Run:
         for task in list(self.waiting.values()):
             failed = [need for need in task.needs if need in self.outcome.error or need in self.outcome.skipped]
             if failed:
-                self._settle(task, "skipped", f"needs {failed[0]}, which {self._what_became_of(failed[0])}")
+                self._settle(task, "skipped", self._needs(failed[0]))
             elif all(need not in self.waiting and self._done(need) for need in task.needs):
                 if self._current(task):
                     del self.waiting[task.name]
@@ -162,8 +163,9 @@ class _Run:
     def _done(self, name: str) -> bool:
         return name in self.outcome.ran or name in self.outcome.current
 
-    def _what_became_of(self, name: str) -> str:
-        return "failed" if name in self.outcome.error else "was skipped"
+    def _needs(self, name: str) -> PipelineError:
+        form = N_("needs {name}, which failed") if name in self.outcome.error else N_("needs {name}, which was skipped")
+        return PipelineError(form, name=name)
 
     def _key(self, task: Task) -> Key:
         return self.today[task.executed]
@@ -215,10 +217,11 @@ class _Run:
         try:
             future.result()
         except PipelineError as error:
-            self._settle(task, "error", str(error))
+            self._settle(task, "error", error)
             return
         except BrokenProcessPool:
-            self._settle(task, "error", "its worker process died (killed, or out of memory); run again")
+            died = PipelineError(N_("its worker process died (killed, or out of memory); run again"))
+            self._settle(task, "error", died)
             return
         key = self._key(task)
         list_made(self.study, key, task.executed)
@@ -226,14 +229,19 @@ class _Run:
         self.record[task.name] = {"status": "complete", **done}
         self.outcome.ran.append(task.name)
 
-    def _settle(self, task: Task, status: str, reason: str) -> None:
+    def _settle(self, task: Task, status: str, reason: PipelineError) -> None:
         self.waiting.pop(task.name, None)
-        self.record[task.name] = {"status": status, "reason": reason}
+        self.record[task.name] = {"status": status, "reason": str(reason)}
         (self.outcome.error if status == "error" else self.outcome.skipped)[task.name] = reason
 
     def _save(self) -> None:
         text = json.dumps({"version": 1, "tasks": self.record}, indent=1, sort_keys=True) + "\n"
         write_atomically(self.path, text.encode())
+
+
+def _told(name: str, status: str) -> Said:
+    forms = {"complete": N_("{name}: complete"), "error": N_("{name}: error"), "skipped": N_("{name}: skipped")}
+    return said(forms[status], name=name)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
