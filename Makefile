@@ -14,7 +14,7 @@ STAMP := $(VENV)/.complete
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help environment report test test-all check-style messages lock clean
+.PHONY: help environment report test test-all check-style messages schema lock clean
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -52,6 +52,9 @@ lock: ## Bring requirements.lock in agreement with pyproject.toml (needs uv)
 
 clean: ## Remove the environment and everything that can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run
+
+schema: $(STAMP) ## Write the JSON schema of results.json anew, from the models
+	@$(BIN)/python -m virtio_study.analysis.schema
 
 messages: $(STAMP) ## Bring the catalogues of translations up to date
 	@$(BIN)/python -m virtio_study.i18n.catalogue

@@ -22,7 +22,7 @@ Moment = Annotated[float, AfterValidator(lambda time_s: round(time_s, 3))]
 class Recorded(BaseModel):
     """A part of the results: immutable, with no key beyond its own; made of stats' results by their attributes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True, validate_default=True)
 
 
 class Bilingual(Recorded):
