@@ -1,10 +1,13 @@
 """Figures of long recordings: as many points as a page can hold, and nothing that happened is lost from the band."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from virtio_study.report import figures
+from virtio_study.report.svg import svg
 
 
 def weeks(rows: int) -> pd.DataFrame:
@@ -44,3 +47,30 @@ def test_the_axis_has_a_unit_that_can_be_read(rows: int, label: str) -> None:
     _, ram = figure.axes
     assert ram.get_xlabel() == label
     assert ram.get_xlim()[1] == pytest.approx(10 * rows / {"s": 1, "h": 3600, "d": 86400}[label[0]])
+
+
+def noisy(table: pd.DataFrame) -> pd.DataFrame:
+    """The same numbers as another processor might compute them: some differ in their last bit."""
+    found = table.copy()
+    for column in ("cpu_cores", "mem_host_bytes", "mem_guest_bytes"):
+        found[column] = np.where(np.arange(len(found)) % 3, found[column], np.nextafter(found[column], np.inf))
+    return found
+
+
+def test_noise_in_the_last_bit_reaches_neither_figure_nor_table() -> None:
+    clean = weeks(2000).assign(cpu_cores=np.random.default_rng(3).uniform(0, 2, 2000))
+    assert not noisy(clean).equals(clean)
+    assert figures.time_table(noisy(clean)).equals(figures.time_table(clean))
+    one, other = (svg(figures.over_time(frame), "name", "title", "text") for frame in (clean, noisy(clean)))
+    assert one == other
+
+
+def test_a_figure_refers_to_its_own_definitions_by_short_names() -> None:
+    text = svg(figures.over_time(weeks(200)), "name", 'id="m0123456789"', "#m0123456789")
+    defined, used = set(re.findall(r' id="([^"]+)"', text)), set(re.findall(r'(?:url\(|href=")#([^")]+)', text))
+    assert used
+    assert used <= defined
+    assert not [name for name in defined if re.search(r"[0-9a-f]{10}$", name)]
+    assert "#m0123456789" in text
+    coordinates = re.findall(r' (?:d|x|y)="([^"]*)"', text)
+    assert max(len(number.partition(".")[2]) for line in coordinates for number in line.split()) == 2

@@ -20,6 +20,17 @@ def test_sums_are_the_same_in_any_order() -> None:
     assert len({float(np.sum(RNG.permutation(NUMBERS))) for _ in range(50)}) > 1  # as a plain sum is not
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-9, 1.0, 2.0**30, 1e250])
+@pytest.mark.parametrize("spread", [0, 3, 40, 200])
+def test_many_numbers_are_summed_as_exactly_as_few(unit: float, spread: int) -> None:
+    numbers = RNG.normal(1, 1, 3000) * 2.0 ** RNG.integers(-spread, 1, 3000) * unit
+    assert total(numbers) == math.fsum(numbers)
+    assert total(np.append(numbers, -numbers)) == 0.0
+    assert total(np.round(numbers)) == math.fsum(np.round(numbers))
+    assert math.isnan(total(np.append(numbers, math.nan)))
+    assert total(np.zeros(500)) == 0.0
+
+
 def test_the_levels_of_boots_do_not_depend_on_the_order_of_boots_or_rows() -> None:
     boots = np.abs(NUMBERS[:24])
     assert len({level_over_boots(RNG.permutation(boots), 0.95) for _ in range(20)}) == 1

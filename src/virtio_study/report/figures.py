@@ -17,6 +17,7 @@ from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.report.svg import show, style, svg
 from virtio_study.stats.elementary import mean
+from virtio_study.stats.rounding import significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,10 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
     table["cpu_low"], table["cpu_high"] = by_row.cpu_cores.min(), by_row.cpu_cores.max()
     table["steady_boots"] = by_row.steady.sum()
     complete = by_row.replicate.nunique() == rows["replicate"].nunique()
-    return _thinned(table[complete].reset_index(drop=True))
+    thinned = _thinned(table[complete].reset_index(drop=True))
+    for column in thinned.select_dtypes("float"):
+        thinned[column] = thinned[column].map(significant)
+    return thinned
 
 
 def _thinned(table: pd.DataFrame) -> pd.DataFrame:
@@ -180,19 +184,12 @@ def boot_levels(
     labels : mapping
         Driver configuration -> its label.
     """
-    import seaborn as sns
-
     scale = 1 if metric == "cpu" else MIB
-    long = pd.DataFrame(
-        [(config, mean / scale) for config, described in levels.items() for mean in described.means(metric)],
-        columns=["configuration", "level"],
-    )
     with style():
         figure, (axes,) = _figure(height_in=2.6)
-        # By name, not by label: two labels may be alike.
-        sns.swarmplot(long, x="level", y="configuration", order=list(levels), color=BLUE, alpha=0.6, size=3.4, ax=axes)
         axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
         for place, described in enumerate(levels.values()):
+            _dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
             level = described.levels[metric].sustained
             if level is None:
                 continue
@@ -200,10 +197,17 @@ def boot_levels(
             axes.plot([low, high], [place + 0.32] * 2, color="#222222", linewidth=2)
             axes.plot([mid], [place + 0.32], "D", color="#222222", markersize=4)
         axes.set_xlabel(words.gettext("CPU (cores)") if metric == "cpu" else words.gettext("RAM (MiB)"))
-        axes.set_ylabel("")
+        axes.set_ylim(len(levels) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
         axes.set_xlim(left=0)
         _localise(figure, words)
     return figure
+
+
+def _dots(axes: "Axes", values: list[float], place: int, colour: str, marker: str = "o") -> None:
+    """One dot a boot, the first uppermost: apart by a rule, since a swarm that dodges goes with the last bits."""
+    spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(len(values))
+    axes.plot(values, place + spread, marker, color=colour, alpha=0.75, markersize=4, linestyle="")
 
 
 def estimation(
@@ -232,9 +236,7 @@ def estimation(
         figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
         top, bottom = figure.subplots(2, 1, height_ratios=[2, 1])
         for place, (config, colour, marker) in enumerate(zip(sides, (ORANGE, GREEN), ("o", "s"), strict=True)):
-            values = [mean / scale for mean in levels[config].means(metric)]
-            spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
-            top.plot(values, place + spread, marker, color=colour, alpha=0.75, markersize=4, linestyle="")
+            _dots(top, [mean / scale for mean in levels[config].means(metric)], place, colour, marker)
             level = levels[config].levels[metric].sustained
             if level:
                 top.plot([level.low / scale, level.high / scale], [place + 0.34] * 2, color="#222222", linewidth=2)

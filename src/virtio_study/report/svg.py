@@ -55,7 +55,8 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     text = sink.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
-    text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name), text)  # a label may look like an attribute
+    numbered = _numbered(text)
+    text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name, numbered), text)  # a label may look like an attribute
     text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
     title, description = escape(harmless(title)), escape(harmless(description))
     labels = f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
@@ -64,10 +65,27 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
 
 
-def _plain(tag: str, name: str) -> str:
+def _numbered(text: str) -> dict[str, str]:
+    """Names of definitions, numbered in order: matplotlib makes them of a hash of coordinates to their last bit."""
+    tags = "".join(re.findall("<[^>]*>", text))
+    names = dict.fromkeys(re.findall(r'\bid="([a-zA-Z][0-9a-f]{10})"', tags))
+    return {name: f"{name[0]}{number}" for number, name in enumerate(names, 1)}
+
+
+_PLACES = re.compile(r' (?:d|points|transform|x|y|x1|y1|x2|y2|width|height)="[^"]*"')
+_FINE = re.compile(r"-?\d+\.\d{3,}")
+
+
+def _coarse(number: re.Match[str]) -> str:
+    """A coordinate to a hundredth of a point, far finer than anyone sees and far coarser than any rounding error."""
+    return f"{round(float(number[0]), 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+
+
+def _plain(tag: str, name: str, numbered: dict[str, str]) -> str:
     """A tag with names of its own, and without style attributes, which a strict page would not apply."""
-    tag = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', tag)
-    tag = re.sub(r'(url\(|xlink:href=")#', rf"\1#{name}-", tag)
+    tag = re.sub(_PLACES, lambda places: _FINE.sub(_coarse, places[0]), tag)
+    tag = re.sub(r'\bid="([^"]+)"', lambda own: f'id="{name}-{numbered.get(own[1], own[1])}"', tag)
+    tag = re.sub(r'((?:url\(|xlink:href=")#)([^")]+)', lambda to: f"{to[1]}{name}-{numbered.get(to[2], to[2])}", tag)
     return re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
 
 
