@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from synthetic import analyse, make_study
 from virtio_study.archive import export as archive_export
 from virtio_study.archive import verify as archive_verify
 from virtio_study.archive.export import CHECKSUMS, METADATA, export, safe_name
-from virtio_study.archive.verify import other_versions, repeat, unpack
+from virtio_study.archive.verify import FileDifference, repeat, unpack
 from virtio_study.cli.main import main
 from virtio_study.errors import DataError, PipelineError, StudyError
+from virtio_study.i18n.sentences import said
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.runner import Outcome
 
@@ -272,10 +274,11 @@ def test_a_good_archive_comes_out_the_same(
     code, out, err = run(capsys, "verify", str(packed))
     assert code == 0
     assert "every checksum is right" in err
-    assert "recorded" not in err
-    assert "code:" not in err
+    assert "installed program" not in err
     assert "first:  the archived results of made-up" in out
-    assert "values is the same." in out
+    assert re.search(
+        r"Every one of \d+ values is the same\.\n\d+ files of the report are the same to the last byte", out
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,38 +301,102 @@ def test_a_number_that_comes_out_otherwise_is_named(
     assert "1 of " in out
     assert "servers/versat/configurations/virtio/levels/cpu/sustained/estimate: " in out
     assert "(-50 %)" in out
-    assert "Nothing recorded explains it" in out
+    assert f"{RESULTS} differs from what the archived inputs give" in out
+    assert "edited" not in out
     code, out, _ = run(capsys, "verify", "--json", place)
     assert (code, json.loads(out)["differing"]) == (1, 1)
 
 
-def test_other_versions_and_other_code_are_said(packed: Path, quick: None, tmp_path: Path) -> None:
+def test_a_number_within_the_promise_is_no_difference(
+    packed: Path, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def edit(results: dict[str, Any]) -> None:
-        results["provenance"]["packages"] |= {"numpy": "0.0", "gone": "1.0"}
+        results["servers"]["versat"]["configurations"]["virtio"]["levels"]["cpu"]["sustained"]["estimate"] *= 1 + 2e-9
 
-    place = edited(packed, tmp_path / "x.zip", edit)
-    place = changed(
-        place, tmp_path / "y.zip", **{"src/virtio_study/audit.py": b"# other\n", "notebooks/6.ipynb": b"{}"}
-    )
-    lines: list[str] = []
-    found = repeat(place, say=lines.append)
-    assert found.differences.same
-    assert found.other_versions["gone"] == ("1.0", None)
-    assert found.other_versions["numpy"][0] == "0.0"
+    code, out, _ = run(capsys, "verify", str(edited(packed, tmp_path / "x.zip", edit)))
+    assert code == 0
+    assert "the same within the promise" in out
+
+
+def first_number_of_a_table(content: bytes) -> bytes:
+    """A page whose first number in a table is another."""
+    text, count = re.subn(r"(<td[^>]*>[^<]*?)\d+(?:\.\d+)?", r"\g<1>77.77", content.decode(), count=1)
+    assert count == 1
+    return text.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("index.en.html", first_number_of_a_table),
+        ("index.es.html", first_number_of_a_table),
+        ("figures/versat-ram.en.svg", lambda content: content + b"<!-- -->"),
+        ("figures/versat-ram.csv", lambda content: content.replace(b"1", b"7", 1)),
+        ("notebooks/4_compare-versat.ipynb", lambda content: content.replace(b"versat", b"dominio", 1)),
+    ],
+)
+def test_a_file_of_the_report_that_comes_out_otherwise_is_named(
+    packed: Path,
+    quick: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    change: Callable[[bytes], bytes],
+) -> None:
+    name = f"reports/made-up/{name}"
+    with zipfile.ZipFile(packed) as file:
+        content = file.read(name)
+    assert change(content) != content
+    place = str(changed(packed, tmp_path / "x.zip", **{name: change(content)}))
+    code, out, _ = run(capsys, "verify", place)
+    assert code == 1
+    assert f"\n{name} differs from what the archived inputs give\n" in out
+    assert "values is the same." in out
+    code, out, _ = run(capsys, "verify", "--json", place)
+    found = json.loads(out)
+    assert (code, found["agreement"], found["reports"]) == (1, "different", [{"name": name, "kind": "changed"}])
+
+
+def test_a_page_too_many_and_one_too_few_are_named(packed: Path, quick: None, tmp_path: Path) -> None:
+    more, less = "reports/made-up/figures/more.csv", "reports/made-up/index.en.html"
+    found = repeat(changed(packed, tmp_path / "x.zip", **{more: b"x", less: None}), say=lambda _: None)
+    assert found.differing == (FileDifference(more, "removed"), FileDifference(less, "added"))
+    assert found.agreement == "different"
+
+
+def test_another_environment_and_other_code_are_said_and_nobody_is_accused(
+    packed: Path, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "reports/made-up/environment.json"
+    with zipfile.ZipFile(packed) as file:
+        made = json.loads(file.read(name))
+    made["packages"] |= {"numpy": "0.0", "gone": "1.0"}
+    files = {name: json.dumps(made).encode(), "src/virtio_study/audit.py": b"# other\n", "notebooks/6.ipynb": b"{}"}
+    place = changed(packed, tmp_path / "x.zip", **files)
+    found = repeat(place, say=lambda _: None)
+    assert found.agreement == "identical"
     assert found.other_code == ("notebooks/6.ipynb", "src/virtio_study/audit.py")
-    assert "gone: 1.0 recorded, none here" in lines
-    assert any(line.startswith("code: 2 files of the installed program are not those") for line in lines)
-    assert {item.cause for item in found.differences.causes} == {"versions"}
+    assert {item.cause for item in found.differences.causes} == {"environment"}
+    code, out, err = run(capsys, "verify", str(place))
+    assert code == 0
+    assert "environment/packages/gone: only in the first: '1.0'" in out
+    assert "environment/packages/numpy: '0.0' -> " in out
+    assert "2 files of the installed program are not those of the archive" in err
 
 
-def test_versions_that_are_no_table_are_other_versions() -> None:
-    assert set(other_versions({"provenance": {"packages": ["x"]}})) == {"python"}
+def test_an_archive_without_environment_and_list_is_compared_all_the_same(
+    packed: Path, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = {f"reports/made-up/{name}": None for name in ("environment.json", "manifest.json")}
+    code, out, _ = run(capsys, "verify", str(changed(packed, tmp_path / "x.zip", **gone)))
+    assert code == 0
+    assert "environment: only in the second: " in out
 
 
 def test_a_notebook_that_fails_is_exit_1(
     packed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failed = Outcome(error={"4_compare-versat": "cell 3: ValueError: no"})
+    failed = Outcome(error={"4_compare-versat": said("cell {index}: {error}", index=3, error="ValueError: no")})
     monkeypatch.setattr("virtio_study.workflow.runner.run", lambda *_, **__: failed)
     code, _, err = run(capsys, "verify", str(packed))
     assert code == 1
@@ -390,7 +457,7 @@ def no_results(packed: Path, target: Path) -> Path:
         (truncated, "damaged, or not a zip"),
         (no_zip, "damaged, or not a zip"),
         (changed_byte, "'LICENSE' changed since it was archived (SHA-256 differs)"),
-        (missing, "'LICENSE' is missing (and 1 more)"),
+        (missing, "'LICENSE' is missing (2 such files)"),
         (extra, f"'more.txt' is not listed in {CHECKSUMS}"),
         (no_checksums, f"no {CHECKSUMS} in it"),
         (odd_checksums, "is no checksum and name"),
@@ -494,7 +561,7 @@ def test_a_flood_is_refused_before_it_is_unpacked(
 def test_code_in_an_archive_does_not_run_unless_asked(packed: Path, quick: None, tmp_path: Path) -> None:
     trap = f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch(); raise SystemExit(7)\n".encode()
     place = changed(packed, tmp_path / "x.zip", **{"src/virtio_study/__init__.py": trap})
-    assert repeat(place, say=lambda _: None).differences.same
+    assert repeat(place, say=lambda _: None).agreement == "identical"
     assert not (tmp_path / "ran").exists()
     with pytest.raises(PipelineError, match="archived program ended with exit code 7"):
         repeat(place, archived_code=True, say=lambda _: None)

@@ -1,6 +1,7 @@
 """One truth about staleness: nothing made of another protocol, other code or other recordings is used or passed on."""
 
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -301,3 +302,26 @@ def test_a_file_that_somebody_changed_is_never_removed(study: Study) -> None:
     withdraw(study, "notebooks/4_compare-*.ipynb", ["notebooks/4_compare-versat.ipynb"])
     left = sorted(path.name for path in (study.reports / "notebooks").glob("4_*"))
     assert left == ["4_compare-old.ipynb", "4_compare-versat.ipynb"]
+
+
+# --- where results were made ------------------------------------------------------------------------------------------
+
+
+def test_the_environment_stands_beside_the_results_and_in_none_of_them(study: Study) -> None:
+    made = json.loads((study.reports / "environment.json").read_text())
+    assert {"numpy", "pandas", "scipy", "virtio-study"} <= set(made["packages"])
+    assert made["python"] == platform.python_version()
+    assert made["processor"]
+    assert "openblas" in made["blas"]
+
+
+def test_the_same_results_made_elsewhere_leave_the_environment_as_it_is(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study.reports / "environment.json"
+    before = path.read_bytes()
+    monkeypatch.setattr(steps, "environment", lambda: {"python": "9.9"})
+    steps.write_results(study)
+    assert path.read_bytes() == before
+    steps.write_results(stricter(study))
+    assert json.loads(path.read_text()) == {"python": "9.9"}

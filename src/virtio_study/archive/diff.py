@@ -1,35 +1,37 @@
-"""Which values differ between two results, and what was recorded that may explain it.
+"""Which values differ between two results, and which things that were recorded about their making differ beside it.
 
-What may explain a difference is everything in the results that the analysis does not compute: checksums of the inputs,
-code version, seed, versions, and parameters (the protocol and the methods). Every other value is an outcome.
+What was recorded is everything that the analysis does not compute: checksums of the inputs, code, seed, environment
+(versions, processor, BLAS), and parameters (the protocol and the methods). Every other value is an outcome. What is not
+recorded is not guessed at.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from virtio_study.errors import DataError
+from virtio_study.stats.rounding import DIGITS
 
-__all__ = ["CAUSES", "Difference", "Differences", "as_dict", "differences", "differences_text", "read_results"]
+__all__ = ["CAUSES", "Agreement", "Difference", "Differences", "as_dict", "differences"]
 
 Place = tuple[str, ...]
 
+Agreement = Literal["identical", "within_promise", "different"]
+
 CAUSES: dict[str, tuple[Place, ...]] = {
-    "code": (("provenance", "packages", "virtio-study"), ("provenance", "code"), ("schema_version",)),
+    "code": (("code",), ("provenance", "version"), ("schema",), ("schema_version",)),
     "inputs": (("provenance", "inputs"), ("published", "inputs")),
     "seed": (("provenance", "seed"), ("study", "seed")),
-    "versions": (("provenance",),),
+    "environment": (("environment",), ("provenance",)),
     "parameters": (("study",), ("methods",), ("order",)),
 }
-"""What may explain a difference -> where it stands in the results; the first that fits holds."""
+"""What was recorded about the making of results -> where it stands; the first that fits holds."""
+
+PROMISE = 10.0 ** (1 - DIGITS) * (1 + 1e-6)
+"""Largest relative difference of two numbers that are the same but for one unit in the last digit that is written."""
 
 NAMES = ("id", "name", "replicate", "column")
 """Keys by which the items of a list are recognised, so that one more item does not shift all that follow."""
-
-LONGEST = 70
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class Difference:
     values: int = 1
 
     @property
+    def within_promise(self) -> bool:
+        """Whether both sides are numbers that differ by one unit in the last written digit, or less."""
+        if self.kind != "changed" or not (_number(self.before) and _number(self.after)):
+            return False
+        return bool(abs(self.after - self.before) <= PROMISE * max(abs(self.before), abs(self.after)))
+
+    @property
     def cause(self) -> str | None:
         """Which of `CAUSES` it is, or None for an outcome of the analysis."""
         for cause, places in CAUSES.items():
@@ -57,16 +66,21 @@ class Difference:
 
 @dataclass(frozen=True)
 class Differences:
-    """All differences between two results: what may explain them, and the outcomes out of `values` in both."""
+    """All differences between two results: in what was recorded about their making, and in the outcomes.
+
+    `values` is the number of outcomes in both.
+    """
 
     causes: tuple[Difference, ...]
     outcomes: tuple[Difference, ...]
     values: int
 
     @property
-    def same(self) -> bool:
-        """Whether every outcome is the same to the last digit."""
-        return not self.outcomes
+    def agreement(self) -> Agreement:
+        """Whether every outcome is the same to the last digit, the same within the promise, or one is different."""
+        if not self.outcomes:
+            return "identical"
+        return "within_promise" if all(item.within_promise for item in self.outcomes) else "different"
 
     @property
     def differing(self) -> int:
@@ -80,7 +94,7 @@ def differences(before: Any, after: Any) -> Differences:
     Parameters
     ----------
     before, after : dict
-        As read from two `results.json`.
+        The `values` of two `RecordedResults`.
 
     Returns
     -------
@@ -156,40 +170,6 @@ def _relative(before: Any, after: Any) -> float | None:
     return relative if math.isfinite(relative) else None
 
 
-def read_results(place: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Find and read results.
-
-    Parameters
-    ----------
-    place : str or Path
-        A `results.json`, the folder that holds it, a study's folder or protocol, or the name of a study.
-
-    Raises
-    ------
-    DataError
-        If there is none, or it is not JSON of this package.
-    StudyError
-        If it is neither a file nor a folder with results, and no study either.
-    """
-    path = Path(place)
-    if path.is_dir() and (path / "results.json").is_file():
-        path = path / "results.json"
-    elif not path.is_file() or path.suffix in {".yaml", ".yml"}:
-        from virtio_study.study import load_study
-
-        study = load_study(place)
-        path = study.reports / "results.json"
-        if not path.is_file():
-            raise DataError(f"{path}: no results yet; make them with: virtio-study run {study.name}")
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); make the results again, or restore them") from error
-    if not isinstance(results, dict) or not isinstance(results.get("provenance"), dict):
-        raise DataError(f"{path}: not results of virtio-study (no provenance); give a results.json that it wrote")
-    return path, results
-
-
 def as_dict(found: Differences) -> dict[str, Any]:
     """The differences as plain values for a program."""
 
@@ -197,7 +177,7 @@ def as_dict(found: Differences) -> dict[str, Any]:
         return {**asdict(item), "path": list(item.path)}
 
     return {
-        "same": found.same,
+        "agreement": found.agreement,
         "values": found.values,
         "differing": found.differing,
         "causes": {
@@ -205,62 +185,3 @@ def as_dict(found: Differences) -> dict[str, Any]:
         },
         "outcomes": [plain(item) for item in found.outcomes],
     }
-
-
-def differences_text(found: Differences) -> str:
-    """The differences for a person: what differs, what may explain it, then one line a value, by place."""
-    lines = [_summary(found)]
-    for cause in CAUSES:
-        items = [item for item in found.causes if item.cause == cause]
-        lines += [f"{cause}: {len(items)} different", *(f"  {_line(item)}" for item in items)] if items else []
-    if found.outcomes and not found.causes:
-        lines.append(
-            "Nothing recorded explains it: inputs, code version, seed, versions and parameters are the same. The code "
-            "was changed under the same version, or the results were edited."
-        )
-    groups: dict[Place, list[Difference]] = {}
-    for item in found.outcomes:
-        groups.setdefault(item.path[:2] if item.path[0] == "servers" else item.path[:1], []).append(item)
-    for group, items in groups.items():
-        lines.append(f"{_path(group)}: {sum(item.values for item in items)} different")
-        lines += [f"  {_line(item)}" for item in items]
-    return "\n".join(lines)
-
-
-def _summary(found: Differences) -> str:
-    if found.same:
-        return f"Every one of {found.values} values is the same." + (
-            " What was recorded about their making differs:" if found.causes else ""
-        )
-    text = f"{found.differing} of {found.values} values differ."
-    sized = [item for item in found.outcomes if item.relative is not None]
-    if sized:
-        largest = max(sized, key=lambda item: abs(item.relative or 0.0))
-        text += f" The largest relative change is {_percent(largest.relative)}, at {_path(largest.path)}."
-    return text
-
-
-def _line(item: Difference) -> str:
-    name = _path(item.path)
-    if item.kind != "changed":
-        side, value = ("second", item.after) if item.kind == "added" else ("first", item.before)
-        held = f"{item.values} values" if isinstance(value, dict | list) else _value(value)
-        return f"{name}: only in the {side}: {held}"
-    size = "" if item.relative is None else f" ({_percent(item.relative)})"
-    return f"{name}: {_value(item.before)} -> {_value(item.after)}{size}"
-
-
-def _path(path: Place) -> str:
-    # repr: names may come from a host, and no name may command a terminal.
-    return "/".join(repr(part)[1:-1] for part in path)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return f"{_size(value)} values" if value else repr(value)
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]}…{text[-1]}"
-
-
-def _percent(relative: float | None) -> str:
-    return f"{100 * (relative or 0.0):+.3g} %"

@@ -16,9 +16,10 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from virtio_study import storage
-from virtio_study.archive.diff import read_results
+from virtio_study.archive.recorded import read_results
 from virtio_study.archive.ro_crate import crate_metadata, readmes, recording_facts
 from virtio_study.errors import DataError, StudyError
+from virtio_study.i18n.marks import N_
 from virtio_study.storage import CHECKOUT, manifest, sha256
 from virtio_study.study import Study
 from virtio_study.workflow.graph import check_recordings, find_notebooks, plan
@@ -66,13 +67,13 @@ def export(study: Study, path: Path | None = None) -> Archive:
     problems = check_reports(study)
     if problems:
         raise problems[0]
-    _, results = read_results(study.folder / "study.yaml")
+    recorded = read_results(study.folder / "study.yaml")
     files = _files(study)
     facts = recording_facts({name: file for name, file in files.items() if name.startswith("data/")})
     texts = readmes(study, facts)
     packed = {name: (file.stat().st_size, sha256(file)) for name, file in files.items()}
     packed |= {name: _measure(text) for name, text in texts.items()}
-    texts[METADATA] = crate_metadata(study, results, packed, facts)
+    texts[METADATA] = crate_metadata(study, recorded, packed, facts)
     packed[METADATA] = _measure(texts[METADATA])
     texts[CHECKSUMS] = "".join(f"{digest}  {name}\n" for name, (_, digest) in sorted(packed.items())).encode()
     target = path or Path(f"{study.name}.zip")
@@ -99,11 +100,13 @@ def _files(study: Study) -> dict[str, Path]:
         places = [root / name for root in (notebooks.parent, CHECKOUT)]
         present = [file for file in places if file.is_file()]
         if not present:
-            raise StudyError(f"no {name}: looked for {places[0]} and {places[1]}; run from a checkout of virtio-study")
+            message = N_("no {name}: looked for {first} and {second}; run from a checkout of virtio-study")
+            raise StudyError(message, name=name, first=places[0], second=places[1])
         found[name] = present[0]
     for name, file in found.items():
         if not safe_name(name) or not file.is_file():
-            raise DataError(f"{file}: cannot be archived as {name!r}; expected a file with a plain relative name")
+            message = N_("{path}: cannot be archived as {name!r}; expected a file with a plain relative name")
+            raise DataError(message, path=file, name=name)
     return found
 
 
@@ -160,4 +163,4 @@ def _pack(sink: BinaryIO, files: Mapping[str, Path], texts: Mapping[str, bytes],
                     digest.update(block)
                     entry_file.write(block)
             if digest.hexdigest() != digests[name]:
-                raise DataError(f"{files[name]}: changed while it was archived; export again")
+                raise DataError(N_("{path}: changed while it was archived; export again"), path=files[name])

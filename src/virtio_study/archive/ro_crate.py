@@ -9,7 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from virtio_study.archive.recorded import RecordedResults
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.study import Study
 
 __all__ = ["KINDS", "Packed", "crate_metadata", "readmes", "recording_facts"]
@@ -70,7 +72,8 @@ def recording_facts(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
         try:
             item = Provenance.model_validate_json((pq.read_schema(path).metadata or {})[b"virtio_study"])
         except (pa.ArrowException, KeyError, ValidationError) as error:
-            raise DataError(f"{path}: not a recording of this package: {str(error).splitlines()[0]}") from error
+            message = N_("{path}: not a recording of this package: {error}")
+            raise DataError(message, path=path, error=str(error).splitlines()[0]) from error
         facts = {"kind": item.kind, "source": item.source, "started_at": item.started_at}
         found[name] = facts | ({"accelerator": item.accelerator} if item.accelerator else {})
     return found
@@ -105,15 +108,15 @@ def _plain(text: str) -> str:
 
 
 def crate_metadata(
-    study: Study, results: Mapping[str, Any], packed: Packed, recordings: Mapping[str, Mapping[str, str]]
+    study: Study, recorded: RecordedResults, packed: Packed, recordings: Mapping[str, Mapping[str, str]]
 ) -> bytes:
     """The metadata file of an archive: what every file is, how large, its SHA-256, and what made the results.
 
     Parameters
     ----------
     study : Study
-    results : dict
-        As read from the study's `results.json`.
+    recorded : RecordedResults
+        The study's own.
     packed : dict
         Every other file of the archive.
     recordings : dict
@@ -156,7 +159,7 @@ def crate_metadata(
                 "Licence of the program; who recorded a study states the licence of its recordings"
             )
         crate.add_file(dest_path=name, properties=properties)
-    for identifier, properties in _context(study, results, packed, report).items():
+    for identifier, properties in _context(study, recorded, packed, report).items():
         crate.add(ContextEntity(crate, identifier, properties=properties))
     text = json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False)
     return f"{text}\n".encode()
@@ -167,29 +170,29 @@ def _technique(facts: Mapping[str, str]) -> str:
     return f"{facts['kind']}; source {facts['source']}{accelerator}"
 
 
-def _context(study: Study, results: Mapping[str, Any], packed: Packed, report: str) -> dict[str, dict[str, Any]]:
+def _context(study: Study, recorded: RecordedResults, packed: Packed, report: str) -> dict[str, dict[str, Any]]:
     """What the files are about: the program, the analysis that it did, and the paper that it examines."""
-    provenance = results["provenance"]
+    made = recorded.environment
     inputs = [name for name in sorted(packed) if name.startswith("data/")]
-    made = [name for name in sorted(packed) if name.startswith(report)]
-    packages = [f"{name} {number}" for name, number in sorted(provenance["packages"].items())]
+    outputs = [name for name in sorted(packed) if name.startswith(report)]
+    packages = [f"{name} {number}" for name, number in sorted(made["packages"].items())]
     found: dict[str, dict[str, Any]] = {
         "#virtio-study": {
             "@type": "SoftwareApplication",
             "name": "virtio-study",
-            "softwareVersion": provenance["packages"]["virtio-study"],
-            "softwareRequirements": [f"Python {provenance['python']}", *packages],
+            "softwareVersion": made["packages"]["virtio-study"],
+            "softwareRequirements": [f"Python {made['python']}", *packages],
         },
         "#analysis": {
             "@type": "CreateAction",
             "name": f"virtio-study run {study.name}",
-            "description": f"The notebooks in order, with the seed {provenance['seed']}",
+            "description": f"The notebooks in order, with the seed {study.seed}",
             "instrument": {"@id": "#virtio-study"},
             "object": [{"@id": name} for name in inputs],
-            "result": [{"@id": name} for name in made],
+            "result": [{"@id": name} for name in outputs],
         },
     }
-    paper = (results.get("published") or {}).get("citation")
+    paper = (recorded.results.get("published") or {}).get("citation")
     if paper:
         found["#paper"] = {"@type": "ScholarlyArticle", "name": paper["title"], "author": paper["authors"]} | {
             "datePublished": str(paper["year"]),

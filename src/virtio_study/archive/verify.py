@@ -1,4 +1,4 @@
-"""An archived study unpacked with care, compared with its checksums, analysed again, and compared with its results.
+"""An archived study unpacked with care, compared with its checksums, analysed again, and compared with its report.
 
 An archive is somebody else's file: names that leave the folder, links, floods of data and code are expected in it. By
 default it is analysed by the program that is installed, and none of its code runs.
@@ -6,7 +6,6 @@ default it is analysed by the program that is installed, and none of its code ru
 
 import hashlib
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -16,20 +15,22 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Literal
 
 from tqdm import tqdm
 
-from virtio_study.archive.diff import Differences, differences, read_results
+from virtio_study.archive.diff import Agreement, Differences, differences
 from virtio_study.archive.export import CHECKSUMS, PACKAGE, code_files, safe_name
+from virtio_study.archive.recorded import read_results
 from virtio_study.errors import DataError, PipelineError, StudyError
-from virtio_study.i18n.sentences import Said
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import CHECKOUT, sha256
 from virtio_study.study import load_study
+from virtio_study.workflow.reports import ENVIRONMENT, present
 
-__all__ = ["Repetition", "other_versions", "repeat", "unpack"]
+__all__ = ["FileDifference", "Repetition", "repeat", "unpack"]
 
 MOST_FILES, MOST_BYTES = 200_000, 16 << 30
 CHECKSUMS_BYTES = 64 << 20
@@ -39,23 +40,38 @@ LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 @dataclass(frozen=True)
+class FileDifference:
+    """A file of the report that is not the same when made again (`changed`), is not made (`removed`), or new."""
+
+    name: str
+    kind: Literal["changed", "removed", "added"]
+
+
+@dataclass(frozen=True)
 class Repetition:
     """What came of repeating an archived study.
 
+    `files` is the number of files in the archive, `compared` of those of its report that were compared byte by byte.
     `other_code` names the files of the program and notebooks that differ between the archive and what ran here.
     """
 
     study: str
     files: int
-    other_versions: dict[str, tuple[str, str | None]]
     other_code: tuple[str, ...]
     differences: Differences
+    compared: int
+    differing: tuple[FileDifference, ...]
+
+    @property
+    def agreement(self) -> Agreement:
+        """Whether results and report are the same: the worse of both."""
+        return "different" if self.differing else self.differences.agreement
 
 
 def repeat(
     path: Path, *, archived_code: bool = False, workers: int | None = None, say: Callable[[str | Said], None]
 ) -> Repetition:
-    """Check an archive, analyse its recordings again in a temporary folder, and compare every value.
+    """Check an archive, analyse its recordings again in a temporary folder, and compare every value and every file.
 
     Parameters
     ----------
@@ -66,7 +82,7 @@ def repeat(
     workers : int, optional
         Notebooks at the same time; default: one for each CPU.
     say : callable
-        Told what is being done and what was found on the way, in one line each.
+        Told what is being done and what was found on the way, in one message each.
 
     Raises
     ------
@@ -79,21 +95,33 @@ def repeat(
         crate, again = Path(scratch) / "crate", Path(scratch) / "again"
         digests = unpack(path, crate)
         name = _study_name(path, digests)
-        say(f"{path}: {len(digests) + 1} files, every checksum is right")
-        _, archived = read_results(crate / "reports" / name / "results.json")
-        versions = other_versions(archived)
-        for package, (recorded, here) in versions.items():
-            say(f"{package}: {recorded} recorded, {here or 'none'} here")
+        say(said(N_("{path}: {files} files, every checksum is right"), path=path, files=len(digests) + 1))
+        archived = read_results(crate / "reports" / name / "results.json")
         notebooks = crate / "notebooks" if archived_code else _notebooks()
         other = () if archived_code else _other_code(digests, notebooks)
         if other:
-            some = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
-            say(f"code: {len(other)} files of the installed program are not those of the archive ({some})")
+            message = N_("{files} files of the installed program are not those of the archive ({some})")
+            say(said(message, files=len(other), some=", ".join([*other[:3], *(["..."] if len(other) > 3 else [])])))
         again.mkdir()
         (crate / "data").rename(again / "data")
         _run(again / "data" / name, notebooks, crate / "src" if archived_code else None, workers, say)
-        _, repeated = read_results(again / "reports" / name / "results.json")
-        return Repetition(name, len(digests) + 1, versions, other, differences(archived, repeated))
+        repeated = read_results(again / "reports" / name / "results.json")
+        found = differences(archived.values, repeated.values)
+        names, differing = _compare_files(crate / "reports" / name, again / "reports" / name)
+        if found.agreement == "within_promise":
+            differing = tuple(item for item in differing if item.name != f"reports/{name}/results.json")
+        return Repetition(name, len(digests) + 1, other, found, len(names), differing)
+
+
+def _compare_files(archived: Path, again: Path) -> tuple[set[str], tuple[FileDifference, ...]]:
+    """Files of a report but those that say where and of what it was made; and those among them that differ."""
+    before, after = (present(folder) - {ENVIRONMENT} for folder in (archived, again))
+    kinds: dict[str, Literal["changed", "removed", "added"]] = dict.fromkeys(after - before, "added")
+    kinds |= dict.fromkeys(before - after, "removed")
+    both = before & after
+    kinds |= {name: "changed" for name in both if (archived / name).read_bytes() != (again / name).read_bytes()}
+    where = f"reports/{archived.name}"
+    return before | after, tuple(FileDifference(f"{where}/{name}", kinds[name]) for name in sorted(kinds))
 
 
 def unpack(path: Path, folder: Path) -> dict[str, str]:
@@ -118,12 +146,16 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
             free = shutil.disk_usage(folder).free
             if needed > free:
                 raise DataError(
-                    f"{path}: needs {needed} bytes and {folder.parent} has {free}; set TMPDIR to a larger one"
+                    N_("{path}: needs {needed} bytes and {folder} has {free}; set TMPDIR to a larger one"),
+                    path=path,
+                    needed=needed,
+                    folder=folder.parent,
+                    free=free,
                 )
             for name in tqdm(sorted(digests), unit="file", desc="check", disable=None):
                 _extract(archive, entries[name], folder / name, digests[name], path)
     except DAMAGED as error:
-        raise DataError(f"{path}: damaged, or not a zip ({error}); get it again") from error
+        raise DataError(N_("{path}: damaged, or not a zip ({error}); get it again"), path=path, error=error) from error
     return digests
 
 
@@ -137,45 +169,58 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         total += entry.file_size
         kind = entry.external_attr >> 16 & 0o170000
         if not safe_name(name) or entry.is_dir():
-            problem = "its name could lead out of the folder that it is unpacked to, or is no file's"
+            problem = said(N_("its name could lead out of the folder that it is unpacked to, or is no file's"))
         elif kind not in {0, 0o100000}:
-            problem = "it is a link or a device, not a file"
+            problem = said(N_("it is a link or a device, not a file"))
         elif name.casefold() in folded:
-            problem = "two files have that name"
+            problem = said(N_("two files have that name"))
         elif entry.flag_bits & 1 or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            problem = "it is encrypted, or compressed in a way that export does not use"
+            problem = said(N_("it is encrypted, or compressed in a way that export does not use"))
         elif len(found) >= MOST_FILES or total > MOST_BYTES:
-            problem = f"beyond {MOST_FILES} files or {MOST_BYTES} bytes, more than a study has"
+            message = N_("beyond {files} files or {bytes} bytes, more than a study has")
+            problem = said(message, files=MOST_FILES, bytes=MOST_BYTES)
         else:
             found[name] = entry
             folded.add(name.casefold())
             continue
-        raise DataError(f"{path}: refused at {name!r}: {problem}; virtio-study export does not write such an archive")
+        raise DataError(
+            N_("{path}: refused at {name!r}: {problem}; virtio-study export does not write such an archive"),
+            path=path,
+            name=name,
+            problem=problem,
+        )
     for name in found:
         above = [str(parent) for parent in PurePosixPath(name).parents if str(parent).casefold() in folded]
         if above:
-            raise DataError(f"{path}: refused at {name!r}: {above[0]!r} is a file; get the archive again")
+            message = N_("{path}: refused at {name!r}: {above!r} is a file; get the archive again")
+            raise DataError(message, path=path, name=name, above=above[0])
     return found
 
 
 def _checksums(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], path: Path) -> dict[str, str]:
     if CHECKSUMS not in entries:
-        raise DataError(f"{path}: no {CHECKSUMS} in it; expected an archive that virtio-study export wrote")
+        message = N_("{path}: no {checksums} in it; expected an archive that virtio-study export wrote")
+        raise DataError(message, path=path, checksums=CHECKSUMS)
     if entries[CHECKSUMS].file_size > CHECKSUMS_BYTES:
-        raise DataError(
-            f"{path}: {CHECKSUMS} has {entries[CHECKSUMS].file_size} bytes, too many; get the archive again"
+        size, message = (
+            entries[CHECKSUMS].file_size,
+            N_("{path}: {name} has {size} bytes, too many; get the archive again"),
         )
+        raise DataError(message, path=path, name=CHECKSUMS, size=size)
     digests: dict[str, str] = {}
     for line in archive.read(CHECKSUMS).decode().splitlines():
         match = LINE.fullmatch(line)
         if not match:
-            raise DataError(f"{path}: {CHECKSUMS}: {line[:80]!r} is no checksum and name; get the archive again")
+            message = N_("{path}: {name}: {line!r} is no checksum and name; get the archive again")
+            raise DataError(message, path=path, name=CHECKSUMS, line=line[:80])
         digests[match[2]] = match[1]
     missing, extra = sorted(set(digests) - set(entries)), sorted(set(entries) - set(digests) - {CHECKSUMS})
-    for names, what in ((missing, "is missing"), (extra, f"is not listed in {CHECKSUMS}")):
-        if names:
-            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-            raise DataError(f"{path}: {names[0]!r} {what}{more}; get the archive again")
+    if missing:
+        message = N_("{path}: {name!r} is missing ({count} such files); get the archive again")
+        raise DataError(message, path=path, name=missing[0], count=len(missing))
+    if extra:
+        message = N_("{path}: {name!r} is not listed in {checksums} ({count} such files); get the archive again")
+        raise DataError(message, path=path, name=extra[0], checksums=CHECKSUMS, count=len(extra))
     return digests
 
 
@@ -188,38 +233,26 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, dig
                 found.update(block)
                 file.write(block)
     except DAMAGED as error:
-        raise DataError(f"{path}: {entry.filename!r} is damaged ({error}); get the archive again") from error
+        message = N_("{path}: {name!r} is damaged ({error}); get the archive again")
+        raise DataError(message, path=path, name=entry.filename, error=error) from error
     if found.hexdigest() != digest:
-        raise DataError(f"{path}: {entry.filename!r} changed since it was archived (SHA-256 differs); get it again")
+        message = N_("{path}: {name!r} changed since it was archived (SHA-256 differs); get it again")
+        raise DataError(message, path=path, name=entry.filename)
 
 
 def _study_name(path: Path, digests: Mapping[str, str]) -> str:
     found = [match[1] for name in digests if (match := re.fullmatch(r"reports/([^/]+)/results\.json", name))]
     if len(found) != 1 or f"data/{found[0]}/study.yaml" not in digests:
-        raise DataError(f"{path}: expected one study with its results; found {len(found)}; get the archive again")
+        message = N_("{path}: expected one study with its results; found {count}; get the archive again")
+        raise DataError(message, path=path, count=len(found))
     return found[0]
-
-
-def other_versions(results: Mapping[str, Any]) -> dict[str, tuple[str, str | None]]:
-    """Python and packages whose version here is not the recorded one: (recorded, here; None if it is not installed)."""
-    provenance = results["provenance"]
-    packages = provenance.get("packages")
-    recorded = {"python": str(provenance.get("python")), **(packages if isinstance(packages, dict) else {})}
-    here = {name: platform.python_version() if name == "python" else _installed(name) for name in recorded}
-    return {name: (recorded[name], here[name]) for name in sorted(recorded) if recorded[name] != here[name]}
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _notebooks() -> Path:
     folder = CHECKOUT / "notebooks"
     if not (folder / "1_collect.ipynb").is_file():
-        raise StudyError(f"no notebooks in {folder}; run from a checkout of virtio-study, or use --archived-code")
+        message = N_("no notebooks in {folder}; run from a checkout of virtio-study, or use --archived-code")
+        raise StudyError(message, folder=folder)
     return folder
 
 
@@ -239,12 +272,11 @@ def _run(
         # The archived program finds its notebooks beside itself.
         done = subprocess.run(words, cwd=folder.parents[1], env={**os.environ, "PYTHONPATH": str(source)}, check=False)
         if done.returncode:
-            raise PipelineError(
-                f"the archived program ended with exit code {done.returncode}; its own messages are above"
-            )
+            message = N_("the archived program ended with exit code {code}; its own messages are above")
+            raise PipelineError(message, code=done.returncode)
         return
     from virtio_study.workflow.runner import run
 
     outcome = run(load_study(folder), workers=workers, notebooks=notebooks, say=say)
     for name, reason in outcome.error.items():
-        raise PipelineError(f"{name}: {reason}")
+        raise PipelineError("{name}: {reason}", name=name, reason=reason)

@@ -25,7 +25,10 @@ class _LazyGroup(Group):
     lazy = {  # noqa: RUF012
         "collect": ("virtio_study.cli.live", N_("Ask a Proxmox VE host once for everything.")),
         "demo": ("virtio_study.cli.demo", N_("Try everything with a simulated Proxmox VE host.")),
-        "diff": ("virtio_study.cli.archive", N_("Which values differ between two results, and why.")),
+        "diff": (
+            "virtio_study.cli.archive",
+            N_("Which values differ between two results, and what is known about it."),
+        ),
         "doctor": ("virtio_study.cli.live", N_("Whether a Proxmox VE host can answer the question.")),
         "export": ("virtio_study.cli.archive", N_("Pack a study with all that its numbers were made from.")),
         "files": ("virtio_study.cli.files", N_("Record servers from files, without the API.")),
@@ -35,7 +38,10 @@ class _LazyGroup(Group):
         "plausible": ("virtio_study.cli.plausibility", N_("Whether a CPU change is possible at all.")),
         "plan": ("virtio_study.cli.planning", N_("How many boots or days a side a study needs.")),
         "watch": ("virtio_study.cli.live", N_("Poll a Proxmox VE host for as long as a study lasts.")),
-        "verify": ("virtio_study.cli.archive", N_("Whether an archive is whole, and every number comes out the same.")),
+        "verify": (
+            "virtio_study.cli.archive",
+            N_("Whether an archive is whole, and all of it comes out the same."),
+        ),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

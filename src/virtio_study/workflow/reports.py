@@ -20,10 +20,25 @@ from virtio_study.study import Study
 from virtio_study.workflow.graph import find_notebooks, plan
 from virtio_study.workflow.keys import Key, Keys
 
-__all__ = ["MANIFEST", "Made", "check_reports", "list_made", "listed", "present", "publish", "todays", "withdraw"]
+__all__ = [
+    "ENVIRONMENT",
+    "MANIFEST",
+    "Made",
+    "check_reports",
+    "list_made",
+    "listed",
+    "present",
+    "publish",
+    "read_list",
+    "todays",
+    "withdraw",
+]
 
 MANIFEST = "manifest.json"
 """The list of a study's reports, in their folder."""
+
+ENVIRONMENT = "environment.json"
+"""Where results were made, beside them: what differs between machines, and no result may depend on."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +82,19 @@ def withdraw(study: Study, like: str, but: Collection[str]) -> None:
 
 
 def listed(study: Study) -> dict[str, Made]:
-    """Files of a study's report as they were made, by name; empty if there is no list.
+    """Files of a study's report as they were made; see `read_list`."""
+    return read_list(study.reports)
+
+
+def read_list(folder: Path) -> dict[str, Made]:
+    """Files that the list of a report's folder has, by name; empty if there is no list.
 
     Raises
     ------
     DataError
         If the list is damaged.
     """
-    path = study.reports / MANIFEST
+    path = folder / MANIFEST
     try:
         found = json.loads(path.read_bytes())
         keys = {digest: Key(**parts) for digest, parts in found["keys"].items()}
@@ -82,14 +102,13 @@ def listed(study: Study) -> dict[str, Made]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            N_("{path}: not a list of reports ({error}); {again}"), path=path, error=error, again=_again(study)
-        ) from error
+        message = N_("{path}: not a list of reports ({error}); {again}")
+        raise DataError(message, path=path, error=error, again=_again(folder.name)) from error
 
 
-def present(study: Study) -> set[str]:
-    """Names of the files that are in `reports/<study>/`, without the list itself, hidden files and archives."""
-    names = {path.relative_to(study.reports).as_posix() for path in study.reports.rglob("*") if path.is_file()}
+def present(folder: Path) -> set[str]:
+    """Names of the files that are in a report's folder, without the list itself, hidden files and archives."""
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return {
         name
         for name in names - {MANIFEST}
@@ -103,7 +122,7 @@ def check_reports(study: Study) -> list[DataError]:
     Found are files that are missing, changed or not listed, and files that were made of another protocol, other code or
     other inputs than today's.
     """
-    there = present(study)
+    there = present(study.reports)
     try:
         files = listed(study)
     except DataError as error:
@@ -121,7 +140,7 @@ def check_reports(study: Study) -> list[DataError]:
             problems.append(DataError(message, path=path, manifest=study.reports / MANIFEST))
         elif sha256(path) != files[name].sha256:
             message = N_("{path}: changed since it was made (SHA-256 differs from the manifest); {again}")
-            problems.append(DataError(message, path=path, again=_again(study)))
+            problems.append(DataError(message, path=path, again=_again(study.name)))
     return problems
 
 
@@ -156,23 +175,23 @@ def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[
             reasons.setdefault(changes, []).append(name)
     problems = []
     for changes, names in reasons.items():
-        first = min(names, key=lambda name: (name.count("/"), name))
+        first = min(names, key=lambda name: (name != "results.json", name.count("/"), name))
         message = plural(
             len(names),
             "{count} file, {path}: made before {changes} changed; {again}",
             "{count} files, such as {path}: made before {changes} changed; {again}",
         )
-        path, again = study.reports / first, _again(study)
+        path, again = study.reports / first, _again(study.name)
         problems.append(DataError(message, count=len(names), path=path, changes=list(changes), again=again))
     return problems
 
 
 def _missing(study: Study, name: str) -> DataError:
-    return DataError(N_("{path}: missing; {again}"), path=study.reports / name, again=_again(study))
+    return DataError(N_("{path}: missing; {again}"), path=study.reports / name, again=_again(study.name))
 
 
-def _again(study: Study) -> Said:
-    return said(N_("make it again with: virtio-study run {study}"), study=study.name)
+def _again(study: str) -> Said:
+    return said(N_("make it again with: virtio-study run {study}"), study=study)
 
 
 def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Collection[str]) -> None:

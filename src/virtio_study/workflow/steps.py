@@ -17,6 +17,7 @@ from virtio_study.cleaning.transients import label_periods, period_table
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.recording import Provenance, recordings, share_time
+from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.artefacts import (
     model_bytes,
@@ -29,8 +30,9 @@ from virtio_study.workflow.artefacts import (
     write_model,
     write_table,
 )
+from virtio_study.workflow.environment import environment
 from virtio_study.workflow.keys import INPUTS, Keys, borrowed_counts
-from virtio_study.workflow.reports import publish
+from virtio_study.workflow.reports import ENVIRONMENT, publish
 
 if TYPE_CHECKING:
     from virtio_study.analysis.arms import Arm
@@ -335,7 +337,12 @@ def _results(keys: Keys) -> "Results":
 
 def _write_results(keys: Keys) -> "Results":
     found = _results(keys)
-    publish(keys.study, keys.reported, {"results.json": model_bytes(found)})
+    content = model_bytes(found)
+    path, beside = (keys.study.reports / name for name in ("results.json", ENVIRONMENT))
+    # Of the machine that made these bytes first: the same results, made again elsewhere, leave everything as it is.
+    known = beside.is_file() and path.is_file() and path.read_bytes() == content
+    where = beside.read_bytes() if known else json_bytes(environment())
+    publish(keys.study, keys.reported, {ENVIRONMENT: where, "results.json": content})
     return found
 
 
