@@ -25,7 +25,7 @@ from virtio_study.stats.controls import controls
 from virtio_study.stats.hours import same_hours
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS
-from virtio_study.stats.series import difference_of_series, level_of_series, ratio_of_series
+from virtio_study.stats.series import difference_of_series, fit, level_of_series
 from virtio_study.stats.stretch import Stretch
 
 ROOT = Path(__file__).parents[1]
@@ -164,7 +164,7 @@ def other_estimators(count: int) -> list[dict[str, Any]]:
             before, after = sides(np.exp(0.5 * ar1(rng, phi, 2 * rows)), rows)
             for name in ("mean", "median", "peak"):
                 hits[name].append(not difference_of_series(before, after, CONFIDENCE, name).interval.excludes(0.0))
-            ratio = ratio_of_series(before, after, CONFIDENCE)
+            ratio = fit(before, after).ratio(CONFIDENCE)
             hits["ratio"].append(ratio is not None and not ratio.excludes(0.0))
             hits["level"].append(not level_of_series(before, CONFIDENCE).excludes(float(np.exp(0.125))))
         found.append(

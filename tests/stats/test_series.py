@@ -16,9 +16,8 @@ from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS
 from virtio_study.stats.series import (
     difference_of_series,
+    fit,
     level_of_series,
-    ratio_of_series,
-    share_below,
     work_difference,
 )
 from virtio_study.stats.stretch import Stretch, batch, stretch
@@ -118,18 +117,18 @@ def test_level_and_difference_of_other_statistics(statistic):
 
 def test_relative_difference_agrees_with_the_one_sided_shares_at_its_limits():
     sides = pair(ar1(1, 0.5, 300), ar1(2, 0.5, 300, level=15))
-    ratio = ratio_of_series(*sides, 0.95)
+    ratio = fit(*sides).ratio(0.95)
     assert ratio is not None
     assert ratio.low < -0.25 < ratio.high
-    assert share_below(*sides, 1 + ratio.low) == pytest.approx(0.025, abs=1e-6)
-    assert share_below(*sides, 1 + ratio.high) == pytest.approx(0.975, abs=1e-6)
-    assert share_below(*sides, 1 + ratio.estimate) == pytest.approx(0.5, abs=1e-9)
+    assert fit(*sides).share_below(1 + ratio.low) == pytest.approx(0.025, abs=1e-6)
+    assert fit(*sides).share_below(1 + ratio.high) == pytest.approx(0.975, abs=1e-6)
+    assert fit(*sides).share_below(1 + ratio.estimate) == pytest.approx(0.5, abs=1e-9)
 
 
 def test_a_base_that_may_be_zero_has_no_ratio():
     near_zero = np.abs(ar1(1, 0.9, 300, level=0.0))
     near_zero[:150] = 0
-    assert ratio_of_series(*pair(near_zero, ar1(2, 0.5, 300)), 0.95) is None
+    assert fit(*pair(near_zero, ar1(2, 0.5, 300))).ratio(0.95) is None
 
 
 def test_effect_per_unit_of_work_finds_the_price_when_the_work_doubled():

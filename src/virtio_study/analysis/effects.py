@@ -16,13 +16,13 @@ from virtio_study.i18n.sentences import Numbers
 from virtio_study.pve.instruments import comparable, instrument
 from virtio_study.stats import controls as control
 from virtio_study.stats.effects import difference, relative_difference
-from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
+from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_fit
 from virtio_study.stats.hierarchical import restart_interval
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours, whole_days
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import Level, level_over_boots
 from virtio_study.stats.planning import detectable
-from virtio_study.stats.series import difference_of_series, level_of_series, ratio_of_series
+from virtio_study.stats.series import difference_of_series, fit, level_of_series
 from virtio_study.stats.stretch import FEWEST_ROWS, Statistic, Stretch
 from virtio_study.study import METRICS, Metric, Study
 
@@ -218,18 +218,18 @@ def _within(study: Study, before: Stretch, after: Stretch, restarts: Sequence[fl
     # the cycle stays in for quantiles, which it belongs to; the hours are the same on both sides
     raw = whole_days(before, after) if study.daily_cycle else (before, after)
     before, after = same_hours(before, after, study.daily_cycle)
-    found = difference_of_series(before, after, confidence)
-    unchanged = _controls(raw, study)
+    both = fit(before, after)
+    found, unchanged = both.difference(confidence), _controls(raw, study)
     interval = control.widened(found.interval, unchanged)
     return _Answer(
         "batches",
-        level_of_series(before, confidence),
-        level_of_series(after, confidence),
+        both.before.level(confidence),
+        both.after.level(confidence),
         restart_interval(interval, restarts) if restarts else interval,
-        ratio_of_series(before, after, confidence),
+        both.ratio(confidence),
         _safe_series(*raw, "median", confidence),
         _safe_series(*raw, "peak", confidence),
-        equivalent_series(before, after, study.practical_margin, confidence),
+        equivalent_fit(both, study.practical_margin, confidence),
         found.bound,
         None,
         unchanged,

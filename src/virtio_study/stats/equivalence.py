@@ -11,12 +11,12 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import ratio_limits, satterthwaite
 from virtio_study.stats.elementary import mean
-from virtio_study.stats.interval import Sample, sample
-from virtio_study.stats.series import ratio_of_series, share_below
+from virtio_study.stats.interval import Interval, Sample, sample
+from virtio_study.stats.series import Fit, fit
 from virtio_study.stats.stretch import BATCHES, Stretch, present
 from virtio_study.stats.student import t_cdf
 
-__all__ = ["Equivalence", "equivalent", "equivalent_series"]
+__all__ = ["Equivalence", "equivalent", "equivalent_fit", "equivalent_series"]
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,38 @@ def equivalent_series(before: Stretch, after: Stretch, margin_relative: float, c
     Raises
     ------
     DataError
-        If the margin is not between 0 and 1, or as `series.difference_of_series`.
+        If the margin is not between 0 and 1, or as `series.fit`.
     """
     _check_margin(margin_relative)
     first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
-    base, value, limits = mean(first), mean(second), None
-    if np.ptp(first) == 0 and np.ptp(second) == 0:
-        inside = abs(value - base) <= margin_relative * base
-        p, method = float(not inside), "both sides constant: compared directly"
-    else:
-        p = max(share_below(before, after, 1 - margin_relative), 1 - share_below(before, after, 1 + margin_relative))
-        inside, method = p <= 1 - confidence, "two one-sided tests, AR(1) over 12 batches a side"
-        limits = ratio_of_series(before, after, 2 * confidence - 1) if confidence > 0.75 else None
+    if np.ptp(first) > 0 or np.ptp(second) > 0:
+        return equivalent_fit(fit(before, after), margin_relative, confidence)
+    base, value = mean(first), mean(second)
+    inside = abs(value - base) <= margin_relative * base
+    method = "both sides constant: compared directly"
+    return _of_series(inside, float(not inside), base, value, None, margin_relative, confidence, method)
+
+
+def equivalent_fit(both: Fit, margin_relative: float, confidence: float) -> Equivalence:
+    """As `equivalent_series`, from the model that was fitted to both sides."""
+    _check_margin(margin_relative)
+    p = max(both.share_below(1 - margin_relative), 1 - both.share_below(1 + margin_relative))
+    limits = both.ratio(2 * confidence - 1) if confidence > 0.75 else None
+    inside, method = p <= 1 - confidence, "two one-sided tests, AR(1) over 12 batches a side"
+    base, value = both.before.value, both.after.value
+    return _of_series(inside, p, base, value, limits, margin_relative, confidence, method)
+
+
+def _of_series(
+    inside: bool,
+    p: float,
+    base: float,
+    value: float,
+    limits: Interval | None,
+    margin_relative: float,
+    confidence: float,
+    method: str,
+) -> Equivalence:
     return Equivalence(
         bool(inside),
         p,

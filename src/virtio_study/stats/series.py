@@ -22,21 +22,32 @@ from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import said
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.stats.elementary import exp, log, log1p, mean, powers, product_sum, total, variance
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.mixture import crossing, mixture_cdf, mixture_quantile
-from virtio_study.stats.stretch import BATCHES, Array, Statistic, Stretch, batch, present, refuse_overlap, statistic_of
+from virtio_study.stats.stretch import (
+    BATCHES,
+    Array,
+    Batched,
+    Statistic,
+    Stretch,
+    batch,
+    batched,
+    present,
+    refuse_overlap,
+)
 from virtio_study.stats.student import t_quantile
 
 __all__ = [
     "Difference",
-    "difference_of_batches",
+    "Fit",
+    "Fitted",
     "difference_of_series",
+    "fit",
+    "fitted",
     "halves_difference",
     "level_of_series",
-    "ratio_of_series",
-    "share_below",
     "work_difference",
 ]
 
@@ -69,22 +80,116 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class _Side:
-    """A side under every phi: variance of its mean, and the logarithm of phi's likelihood (None: no spread)."""
+class Fitted:
+    """One side: a value, the same of its two halves, and under every phi the variance of its error.
 
+    `likelihood` is the logarithm of every phi's; None where the side is constant in every batch.
+    """
+
+    value: float
+    halves: Array
     variance: Array
     likelihood: Array | None
 
     @property
     def constant(self) -> bool:
+        """Whether there is no spread to make an interval of."""
         return self.likelihood is None
 
+    def level(self, confidence: float) -> Interval:
+        """The side's value with its interval; see `level_of_series`."""
+        if self.constant:
+            method = "constant in every batch: no spread to make an interval of"
+            return Interval(self.value, self.value, self.value, confidence, BATCHES, None, method)
+        half = self.half_width(_weights(self), confidence)
+        return Interval(self.value, self.value - half, self.value + half, confidence, BATCHES, None, _METHOD)
 
-def _side(batched: Array) -> _Side:
-    """Batch means as the level plus AR(1) noise: generalised least squares under every phi, in closed form."""
-    if np.ptp(batched) == 0:
-        return _Side(np.zeros_like(_PHI), None)
-    z, phi, square = batched - mean(batched), _PHI, _PHI * _PHI
+    def half_width(self, weight: Array, confidence: float) -> float:
+        """Half the interval of the value under given weights of every phi."""
+        return mixture_quantile(weight, np.sqrt(self.variance), np.full_like(_PHI, BATCHES - 1), confidence)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Both sides under one error model: every answer about their difference comes from it, so that none contradicts.
+
+    `weight` is every phi's.
+    """
+
+    before: Fitted
+    after: Fitted
+    weight: Array
+
+    def difference(self, confidence: float) -> Difference:
+        """After minus before; see `difference_of_series`."""
+        error, df = self._welch(1.0)
+        half = mixture_quantile(self.weight, error, df, confidence)
+        estimate = self.after.value - self.before.value
+        note = "; one side is constant" if self.before.constant or self.after.constant else ""
+        method = _METHOD + note
+        interval = Interval(
+            estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, None, method, BATCHES, BATCHES
+        )
+        bound = halves_difference(self.before.halves, self.after.halves, confidence)
+        return Difference(interval, bound, self.before.value, self.after.value)
+
+    def ratio(self, confidence: float) -> Interval | None:
+        """Relative difference, `after / before - 1`, by Fieller's argument within the mixture.
+
+        Returns
+        -------
+        Interval or None
+            None means "not estimable": the base's own interval includes zero, so the ratio has no bounded interval.
+
+        References
+        ----------
+        Fieller, E. C. (1954). Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.
+        """
+        base = self.before
+        least = base.value if base.constant else base.value - base.half_width(self.weight, confidence)
+        if base.value <= 0 or least <= 0:
+            return None
+        low, high = (self._fieller_limit(confidence, sign) - 1 for sign in (-1.0, 1.0))
+        ratio = self.after.value / base.value
+        return Interval(ratio - 1, low, high, confidence, 2 * BATCHES, None, f"Fieller; {_METHOD}", BATCHES, BATCHES)
+
+    def share_below(self, ratio: float) -> float:
+        """How much of the mixture lies below a ratio of `after` to `before`; 0.5 at the ratio of the values.
+
+        One minus it, or it, is the one-sided p value of that ratio.
+        """
+        error, df = self._welch(ratio)
+        # a constant numerator at ratio 0 has no error: its sign decides
+        safe = np.where(error > 0, error, np.finfo(float).tiny)
+        return mixture_cdf(self.weight, df, (ratio * self.before.value - self.after.value) / safe)
+
+    def _welch(self, ratio: float) -> tuple[Array, Array]:
+        """Standard error and Satterthwaite's df of `after - ratio * before` under every phi."""
+        before, after = ratio * ratio * self.before.variance, self.after.variance
+        variance = before + after
+        scale = variance.max()
+        b, a = before / scale, after / scale
+        return np.sqrt(variance), (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
+
+    def _fieller_limit(self, confidence: float, sign: float) -> float:
+        """The ratio below (-1) or above (+1) the estimate at which half of `1 - confidence` lies outside."""
+        wanted = (1 + sign * confidence) / 2
+        inside = self.after.value / self.before.value
+        step = math.sqrt(float(self.after.variance.max() + self.before.variance.max())) / self.before.value
+        while sign * (self.share_below(inside + sign * step) - wanted) < 0:
+            step *= 2
+        return crossing(self.share_below, wanted, inside, inside + sign * step)
+
+
+def fitted(side: Batched) -> Fitted:
+    """One side under every phi.
+
+    The batch means are the level plus AR(1) noise: generalised least squares under every phi, in closed form.
+    """
+    batches = side.batches
+    if np.ptp(batches) == 0:
+        return Fitted(side.value, side.halves, np.zeros_like(_PHI), None)
+    z, phi, square = batches - mean(batches), _PHI, _PHI * _PHI
     inner, ends = z[1:-1], float(z[0] + z[-1])
     # 1'R^-1 1, 1'R^-1 z and z'R^-1 z with the tridiagonal R^-1 of an AR(1) whose innovations have variance 1
     xx = 2 + (BATCHES - 2) * (1 + square) - 2 * (BATCHES - 1) * phi
@@ -92,10 +197,56 @@ def _side(batched: Array) -> _Side:
     zz = product_sum(z, z) + square * product_sum(inner, inner) - 2 * phi * product_sum(z[:-1], z[1:])
     rss = np.maximum(zz - xz * xz / xx, np.finfo(float).tiny)
     likelihood = 0.5 * (log1p(-square) - log(xx) - (BATCHES - 1) * log(rss))
-    return _Side(rss / (BATCHES - 1) * _MEAN_VARIANCE, likelihood)
+    return Fitted(side.value, side.halves, rss / (BATCHES - 1) * _MEAN_VARIANCE, likelihood)
 
 
-def _weights(*sides: _Side) -> Array:
+def fit(before: Stretch, after: Stretch, statistic: Statistic = "mean") -> Fit:
+    """Fit the error model to two stretches of one server.
+
+    Parameters
+    ----------
+    before, after : Stretch
+        Steady rows in one unit. For a server with daily habits pass them through `hours.same_hours` first.
+    statistic : {"mean", "median", "peak"}
+        Peaks of rows of different steps are refused: a longer step hides peaks.
+
+    Raises
+    ------
+    DataError
+        "not enough data" as `level_of_series`; if the sides overlap in time; if both are constant (without spread
+        there is no interval); if peaks of different steps are asked for.
+
+    References
+    ----------
+    Welch, B. L. (1947). Biometrika 34, 28-35. Zellner, A. & Tiao, G. C. (1964). Bayesian analysis of the regression
+    model with autocorrelated errors. J. Am. Stat. Assoc. 59, 763-778. Batch means: Law, A. M. & Kelton, W. D.
+    (1984). Confidence intervals for steady-state simulations. Oper. Res. 32, 1221-1239.
+    """
+    refuse_overlap(before, after)
+    if statistic == "peak" and before.step_s != after.step_s:
+        raise DataError(
+            N_("peaks of rows of {before:g} s and {after:g} s cannot be compared: longer rows hide peaks"),
+            before=before.step_s,
+            after=after.step_s,
+        )
+    first, second = said(N_("the side before")), said(N_("the side after"))
+    return _both(fitted(batched(before, first, statistic)), fitted(batched(after, second, statistic)))
+
+
+def _both(before: Fitted, after: Fitted) -> Fit:
+    if before.constant and after.constant:
+        raise DataError(
+            N_(
+                "both sides are constant (before {before}, after {after}): without spread there is no "
+                "interval; a value that never varies is an allocation or a stuck reading, not a measurement"
+            ),
+            before=before.value,
+            after=after.value,
+        )
+    return Fit(before, after, _weights(before, after))
+
+
+def _weights(*sides: Fitted) -> Array:
     logs = _LOG_PRIOR
     for side in sides:
         if side.likelihood is not None:
@@ -103,14 +254,6 @@ def _weights(*sides: _Side) -> Array:
     weight = exp(logs - logs.max())
     normed: Array = weight / total(weight)
     return normed
-
-
-def _welch(before: Array, after: Array) -> tuple[Array, Array]:
-    """Standard error and Satterthwaite's df of the difference under every phi."""
-    variance = before + after
-    scale = variance.max()
-    b, a = before / scale, after / scale
-    return np.sqrt(variance), (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
 
 
 def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "mean") -> Interval:
@@ -136,14 +279,7 @@ def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "me
     DataError
         "not enough data" with fewer than 24 rows or more than 5 % of the rows missing.
     """
-    values = present(side, said(N_("the series")))
-    estimate, one = statistic_of(values, statistic), _side(batch(values, statistic))
-    if one.constant:
-        method = "constant in every batch: no spread to make an interval of"
-        return Interval(estimate, estimate, estimate, confidence, BATCHES, None, method)
-    df = np.full_like(_PHI, BATCHES - 1)
-    half = mixture_quantile(_weights(one), np.sqrt(one.variance), df, confidence)
-    return Interval(estimate, estimate - half, estimate + half, confidence, BATCHES, None, _METHOD)
+    return fitted(batched(side, said(N_("the series")), statistic)).level(confidence)
 
 
 def difference_of_series(
@@ -151,40 +287,9 @@ def difference_of_series(
 ) -> Difference:
     """After minus before, of two stretches of one server, with an interval and a robust bound.
 
-    Parameters
-    ----------
-    before, after : Stretch
-        Steady rows in one unit. For a server with daily habits pass them through `calendar.whole_days` first.
-    confidence : float
-        Such as 0.95.
-    statistic : {"mean", "median", "peak"}
-        Peaks of rows of different steps are refused: a longer step hides peaks.
-
-    Raises
-    ------
-    DataError
-        "not enough data" as `level_of_series`; if the sides overlap in time; if both are constant (without spread
-        there is no interval); if peaks of different steps are asked for.
-
-    References
-    ----------
-    Welch, B. L. (1947). Biometrika 34, 28-35. Zellner, A. & Tiao, G. C. (1964). Bayesian analysis of the regression
-    model with autocorrelated errors. J. Am. Stat. Assoc. 59, 763-778. Batch means: Law, A. M. & Kelton, W. D.
-    (1984). Confidence intervals for steady-state simulations. Oper. Res. 32, 1221-1239.
+    Parameters and errors are those of `fit`; `confidence` is such as 0.95.
     """
-    refuse_overlap(before, after)
-    if statistic == "peak" and before.step_s != after.step_s:
-        raise DataError(
-            N_("peaks of rows of {before:g} s and {after:g} s cannot be compared: longer rows hide peaks"),
-            before=before.step_s,
-            after=after.step_s,
-        )
-    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
-    return difference_of_batches(
-        (statistic_of(first, statistic), batch(first, statistic), batch(first, statistic, 2)),
-        (statistic_of(second, statistic), batch(second, statistic), batch(second, statistic, 2)),
-        confidence,
-    )
+    return fit(before, after, statistic).difference(confidence)
 
 
 def work_difference(
@@ -210,58 +315,24 @@ def work_difference(
     Raises
     ------
     DataError
-        As `difference_of_series`; if spending and work are not the same rows; if a batch has no work.
+        As `fit`; if spending and work are not the same rows; if a batch has no work.
     """
     refuse_overlap(before, after)
-    sides = []
-    named = (N_("the side before"), before, before_work), (N_("the side after"), after, after_work)
-    for side, spent, work in named:
-        name = said(side)
-        if (spent.start_s, spent.step_s, len(spent.values)) != (work.start_s, work.step_s, len(work.values)):
-            raise DataError(N_("spending and work of {name} are not the same rows"), name=name)
-        both = spent.values + work.values
-        kept = ~np.isnan(both)
-        present(Stretch(both, spent.start_s, spent.step_s), name)
-        done, paid = work.values[kept], spent.values[kept]
-        if (batch(done) <= 0).any():
-            raise DataError(N_("not enough data: a twelfth of {name} has no work to divide by"), name=name)
-        sides.append((mean(paid) / mean(done), batch(paid) / batch(done), _halves(paid, done)))
-    return difference_of_batches(sides[0], sides[1], confidence)
+    first = _of_work(said(N_("the side before")), before, before_work)
+    return _both(first, _of_work(said(N_("the side after")), after, after_work)).difference(confidence)
 
 
-def _halves(paid: Array, done: Array) -> Array:
-    return batch(paid, batches=2) / batch(done, batches=2)
-
-
-def difference_of_batches(
-    before: tuple[float, Array, Array], after: tuple[float, Array, Array], confidence: float
-) -> Difference:
-    """Difference of two values, each given with the same statistic of its 12 batches and of its 2 halves.
-
-    Raises
-    ------
-    DataError
-        If both sides are constant.
-    """
-    (low_side, batches_before, halves_before), (high_side, batches_after, halves_after) = before, after
-    one, two = _side(batches_before), _side(batches_after)
-    if one.constant and two.constant:
-        raise DataError(
-            N_(
-                "both sides are constant (before {before}, after {after}): without spread there is no "
-                "interval; a value that never varies is an allocation or a stuck reading, not a measurement"
-            ),
-            before=low_side,
-            after=high_side,
-        )
-    error, df = _welch(one.variance, two.variance)
-    half = mixture_quantile(_weights(one, two), error, df, confidence)
-    estimate = high_side - low_side
-    note = "; one side is constant" if one.constant or two.constant else ""
-    interval = Interval(
-        estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, None, _METHOD + note, BATCHES, BATCHES
-    )
-    return Difference(interval, halves_difference(halves_before, halves_after, confidence), low_side, high_side)
+def _of_work(name: Said, spent: Stretch, work: Stretch) -> Fitted:
+    if (spent.start_s, spent.step_s, len(spent.values)) != (work.start_s, work.step_s, len(work.values)):
+        raise DataError(N_("spending and work of {name} are not the same rows"), name=name)
+    both = spent.values + work.values
+    kept = ~np.isnan(both)
+    present(Stretch(both, spent.start_s, spent.step_s), name)
+    done, paid = work.values[kept], spent.values[kept]
+    if (batch(done) <= 0).any():
+        raise DataError(N_("not enough data: a twelfth of {name} has no work to divide by"), name=name)
+    halves = batch(paid, batches=2) / batch(done, batches=2)
+    return fitted(Batched(mean(paid) / mean(done), batch(paid) / batch(done), halves))
 
 
 def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float) -> Interval:
@@ -287,83 +358,3 @@ def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float) ->
     half = t_quantile(df, confidence) * math.sqrt(both)
     estimate = mean(second) - mean(first)
     return Interval(estimate, estimate - half, estimate + half, confidence, 4, df, "Welch t over half sides", 2, 2)
-
-
-def ratio_of_series(before: Stretch, after: Stretch, confidence: float) -> Interval | None:
-    """Relative difference of the means, `after / before - 1`, by Fieller's argument within the mixture of `series`.
-
-    Returns
-    -------
-    Interval or None
-        None means "not estimable": the base's own interval includes zero, so the ratio has no bounded interval.
-
-    Raises
-    ------
-    DataError
-        As `difference_of_series`.
-
-    References
-    ----------
-    Fieller, E. C. (1954). Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.
-    """
-    refuse_overlap(before, after)
-    fitted = _fitted(before, after)
-    base = fitted.before
-    if not base.constant:
-        df = np.full_like(_PHI, BATCHES - 1)
-        half = mixture_quantile(fitted.weight, np.sqrt(base.variance), df, confidence)
-    if fitted.base <= 0 or (not base.constant and fitted.base - half <= 0):
-        return None
-    low, high = (_fieller_limit(fitted, confidence, sign) - 1 for sign in (-1.0, 1.0))
-    ratio = fitted.value / fitted.base
-    return Interval(ratio - 1, low, high, confidence, 2 * BATCHES, None, f"Fieller; {_METHOD}", BATCHES, BATCHES)
-
-
-def share_below(before: Stretch, after: Stretch, ratio: float) -> float:
-    """How much of the mixture lies below a ratio of `after` to `before`; 0.5 at the ratio of the means.
-
-    One minus it, or it, is the one-sided p value of that ratio.
-
-    Raises
-    ------
-    DataError
-        As `difference_of_series`.
-    """
-    refuse_overlap(before, after)
-    return _share_below(_fitted(before, after), ratio)
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """Means of both sides, the variances of each under every phi, and every phi's weight."""
-
-    base: float
-    value: float
-    before: _Side
-    after: _Side
-    weight: Array
-
-
-def _fitted(before: Stretch, after: Stretch) -> _Fitted:
-    first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
-    one, two = _side(batch(first)), _side(batch(second))
-    if one.constant and two.constant:
-        raise DataError(N_("both sides are constant: without spread there is no interval"))
-    return _Fitted(mean(first), mean(second), one, two, _weights(one, two))
-
-
-def _share_below(fitted: _Fitted, ratio: float) -> float:
-    error, df = _welch(ratio * ratio * fitted.before.variance, fitted.after.variance)
-    # a constant numerator at ratio 0 has no error: its sign decides
-    safe = np.where(error > 0, error, np.finfo(float).tiny)
-    return mixture_cdf(fitted.weight, df, (ratio * fitted.base - fitted.value) / safe)
-
-
-def _fieller_limit(fitted: _Fitted, confidence: float, sign: float) -> float:
-    """The ratio below (-1) or above (+1) the estimate at which the mixture leaves half of `1 - confidence` outside."""
-    wanted = (1 + sign * confidence) / 2
-    inside = fitted.value / fitted.base
-    step = math.sqrt(float(fitted.after.variance.max() + fitted.before.variance.max())) / fitted.base
-    while sign * (_share_below(fitted, inside + sign * step) - wanted) < 0:
-        step *= 2
-    return crossing(lambda ratio: _share_below(fitted, ratio), wanted, inside, inside + sign * step)

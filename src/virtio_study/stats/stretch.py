@@ -17,9 +17,11 @@ __all__ = [
     "FEWEST_ROWS",
     "PEAK_QUANTILE",
     "Array",
+    "Batched",
     "Statistic",
     "Stretch",
     "batch",
+    "batched",
     "present",
     "refuse_overlap",
     "statistic_of",
@@ -152,6 +154,27 @@ def present(side: Stretch, name: str | Said) -> Array:
             most=MOST_MISSING,
         )
     return values
+
+
+@dataclass(frozen=True)
+class Batched:
+    """A statistic of all rows of a stretch, of its `BATCHES` batches and of its two halves."""
+
+    value: float
+    batches: Array
+    halves: Array
+
+
+def batched(side: Stretch, name: str | Said, statistic: Statistic = "mean") -> Batched:
+    """The statistic of a stretch, of its batches and of its halves; gaps are left out.
+
+    Raises
+    ------
+    DataError
+        As `present`.
+    """
+    values = present(side, name)
+    return Batched(statistic_of(values, statistic), batch(values, statistic), batch(values, statistic, 2))
 
 
 def refuse_overlap(before: Stretch, after: Stretch) -> None:
