@@ -20,10 +20,11 @@ from virtio_study.errors import VirtioStudyError
 from virtio_study.pve.devices import agent_enabled, devices, unclassifiable
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import Client, hosts_of, nodes_of, servers_of
-from virtio_study.sources.api.collecting import collect, record_rrddata
+from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential
+from virtio_study.sources.api.importers import import_answers, record_rrddata
 from virtio_study.sources.api.watching import watch
-from virtio_study.sources.responses import import_answers, read_answers
+from virtio_study.sources.responses import read_answers
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.pve import Clock, serve, two_servers

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from paths import ROOT
 from virtio_study import recording, storage
 from virtio_study.errors import DataError
-from virtio_study.sources.api.collecting import record_rrddata
-from virtio_study.sources.events import new_instruments
-from virtio_study.sources.responses import import_answers, of, qemu_server_of, read_answers
-from virtio_study.sources.runs import Around
+from virtio_study.sources.api.importers import import_answers, record_rrddata
+from virtio_study.sources.events import upgrades
+from virtio_study.sources.history import History, Installed, Node, qemu_server_in
+from virtio_study.sources.recorder import NotRecorded, Outcome, Recorded
+from virtio_study.sources.responses import objects, read_answers
 from virtio_study.study import LogEntry, Study, load_study
 
 RIG = ROOT / "data" / "pve-rig"
@@ -55,7 +56,7 @@ def test_the_bundled_recordings_come_out_of_the_answers_again(tmp_path: Path) ->
         kept = recording.read(path, RIG)
         pd.testing.assert_frame_equal(again.frame, kept.frame)
         assert (kept.provenance.kind, kept.provenance.accelerator) == ("emulated", "tcg")
-    assert "was recorded already" in import_answers(study, [RAW])[0][1]
+    assert "was recorded already" in next(iter(by_place(import_answers(study, [RAW])).values()))
 
 
 def test_answers_that_are_in_the_study_already_are_not_kept_twice(
@@ -74,12 +75,12 @@ def test_a_run_that_fits_no_configuration_is_named_and_a_stretch_of_time_is_reco
     path = study.folder / "study.yaml"
     plain = path.read_text()
     path.write_text(plain.replace("disk: ide", "disk: ahci"))
-    notes = [note for _, note in import_answers(load_study(path), [RAW])]
-    assert len([note for note in notes if note.startswith("not recorded: disk ide, network card e1000")]) == 4
+    lost = [item for item in import_answers(load_study(path), [RAW]) if isinstance(item, NotRecorded)]
+    assert len([item for item in lost if str(item).startswith("not recorded: disk ide, network card e1000")]) == 4
     # now the same run has another number: as a second recording it would count as a second boot
     path.write_text(plain)
-    again = dict(import_answers(load_study(path), [RAW]))
-    assert again["versat"] == (
+    again = [item for item in import_answers(load_study(path), [RAW]) if isinstance(item, NotRecorded)]
+    assert str(next(item for item in again if item.server == "versat" and item.place.endswith("api-03.parquet"))) == (
         "not recorded as recordings/versat/virtio/api-03.parquet: the same time is in "
         "recordings/versat/virtio/api-01.parquet, and counts once; to record all anew, import into a new folder"
     )
@@ -103,25 +104,31 @@ def test_the_instrument_of_every_row_is_that_of_its_answer() -> None:
     ("version", "known"), [("9.2.11", "9.1.4"), ("9.1.2", None), ("9.0.3", None), ("8.4.1", "8.0"), ("", None)]
 )
 def test_the_version_of_proxmox_tells_the_instrument_where_it_can(version: str, known: str | None) -> None:
-    assert qemu_server_of(version, Around(), 0.0) == known
+    assert History(100).qemu_server_at(0.0, version) == known
 
 
 def test_the_packages_of_the_node_tell_it_before_the_version_does() -> None:
-    def installed(version: str) -> list[dict[str, str]]:
-        return [
+    def installed(at: float, version: str) -> Installed:
+        rows = [
             {"Package": "ceph", "Version": "9.9"},
             {"Package": "qemu-server", "OldVersion": version, "Version": "9.9"},
         ]
+        return Installed(at, qemu_server_in(rows))
 
-    packages = [(100.0, installed("9.1.1")), (200.0, installed("9.1.3")), (300.0, installed("9.1.5"))]
-    around = Around(packages={"a": packages})
-    told = [qemu_server_of("9.1.2", around, moment) for moment in (50.0, 250.0, 400.0)]
+    node = Node(packages=[installed(100.0, "9.1.1"), installed(200.0, "9.1.3"), installed(300.0, "9.1.5")])
+    one = History(100, nodes={"a": node})
+    told = [one.qemu_server_at(moment, "9.1.2") for moment in (50.0, 250.0, 400.0)]
     assert told == ["9.1.1", "9.1.3", "9.1.5"]
-    two = Around(packages={"a": packages, "b": [(100.0, installed("9.0.11"))]})
-    assert qemu_server_of("9.1.2", two, 400.0) is None, "a server that was on two nodes was measured by either"
-    assert qemu_server_of("9.2", Around(packages={"a": [(1.0, [{"Package": "qemu-server", "Version": "9.9"}])]}), 2.0)
-    (change,) = new_instruments(packages)
+    two = History(100, nodes={"a": node, "b": Node(packages=[installed(100.0, "9.0.11")])})
+    assert two.qemu_server_at(400.0, "9.1.2") is None, "a server that was on two nodes was measured by either"
+    not_installed = Installed(1.0, qemu_server_in([{"Package": "qemu-server", "Version": "9.9"}]))
+    assert History(100, nodes={"a": Node(packages=[not_installed])}).qemu_server_at(2.0, "9.2") == "9.1.4"
+    (change,) = upgrades(node)
     assert (change.start_s, change.end_s, change.detail) == (200.0, 300.0, "qemu-server 9.1.3 -> 9.1.5")
+
+
+def by_place(outcomes: list[Outcome]) -> dict[str, str]:
+    return {item.place: item.told for item in outcomes if isinstance(item, Recorded)}
 
 
 def rig_study(folder: Path) -> Study:
@@ -144,15 +151,15 @@ def test_a_run_that_went_on_is_recorded_again_longer_and_the_others_stay(tmp_pat
     first = import_answers(study, [until((start + end) / 2, tmp_path)])
     place = "recordings/versat/balloon/api-02.parquet"
     half = recording.read(study.folder / place, study.folder).frame
-    whole = dict(import_answers(study, [RAW]))
+    whole = by_place(import_answers(study, [RAW]))
     assert "It had" in whole[place]
     assert "recorded already" in whole["recordings/versat/emulated/api-01.parquet"]
     now = recording.read(study.folder / place, study.folder).frame
-    assert len(dict(first)) == 4
+    assert len(by_place(first)) == 4
     assert len(half) < len(now) == 120
     pd.testing.assert_frame_equal(now, recording.read(RIG / place, RIG).frame)
     # a shorter import later takes nothing away
-    assert "recorded already" in dict(import_answers(study, [until((start + end) / 2, tmp_path)]))[place]
+    assert "recorded already" in by_place(import_answers(study, [until((start + end) / 2, tmp_path)]))[place]
 
 
 def test_a_start_too_quick_for_the_rows_is_found_by_uptime_and_tasks(tmp_path: Path) -> None:
@@ -163,9 +170,10 @@ def test_a_start_too_quick_for_the_rows_is_found_by_uptime_and_tasks(tmp_path: P
     protocol.write_text(f"{protocol.read_text()}windows:\n  - {window}\n")
     (study.folder / "raw").mkdir()
     shutil.copy(RAW, study.folder / "raw" / "api-20261123.jsonl.zst")
-    written, missing = record_rrddata(load_study(protocol))
-    assert missing == []
-    found = recording.read(study.folder / written[0][0], study.folder)
+    outcomes, failed = record_rrddata(load_study(protocol))
+    assert failed == {}
+    (place,) = by_place(outcomes)
+    found = recording.read(study.folder / place, study.folder)
     assert len(found.frame) == 30
     assert not found.frame[["cpu_cores", "net_in_bytes_per_s"]].isna().any().any()
     begun = PHASES["balloon"][0]
@@ -188,11 +196,11 @@ def test_a_recording_that_was_killed_between_two_files_is_made_anew(tmp_path: Pa
 def test_a_run_too_short_to_record_is_named_and_costs_no_other(tmp_path: Path) -> None:
     study = rig_study(tmp_path)
     written = import_answers(study, [until(PHASES["balloon"][0] + 8, tmp_path)])
-    assert [place for place, _ in written if place.startswith("recordings/")] == [
+    assert [*by_place(written)] == [
         "recordings/versat/emulated/api-01.parquet",
         "recordings/dominio/emulated/api-01.parquet",
     ]
-    assert [note for place, note in written if place == "versat"] == [
+    assert [str(item) for item in written if isinstance(item, NotRecorded) and item.server == "versat"] == [
         "not recorded: it ran for 1 s, too short to tell what it is"
     ]
 
@@ -248,7 +256,7 @@ def test_a_line_that_a_killed_writer_left_is_passed_over_and_any_other_is_named(
     good = json.dumps({"t": 1.8e9, "path": "/version", "status": 200, "body": {"data": {"version": "9.2.11"}}})
     path = tmp_path / "a.jsonl"
     path.write_text(f"{good}\n{good[:30]}")
-    assert [data for _, data in of(read_answers([path]), "/version")] == [{"version": "9.2.11"}]
+    assert [data for _, data in objects(read_answers([path]), "/version")] == [{"version": "9.2.11"}]
     path.write_text(f"{good[:30]}\n{good}\n")
     with pytest.raises(DataError, match=r"a\.jsonl: line 1 is no answer with t, path, status and body"):
         read_answers([path])

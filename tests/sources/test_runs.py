@@ -1,5 +1,6 @@
 """What the API's answers and the log say about when each configuration was in force, and what disturbed its rows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,53 +10,58 @@ import pytest
 
 from paths import ROOT
 from virtio_study.errors import StudyError
-from virtio_study.sources.events import CONTAMINATING, Disturbance, Polls, seconds, starts
-from virtio_study.sources.runs import Around, Span, match, timeline
+from virtio_study.pve.values import seconds
+from virtio_study.sources.events import CONTAMINATING, starts
+from virtio_study.sources.history import Disturbance, History, InForce, Node, NodeStatus, Poll, Task, Waiting
+from virtio_study.sources.runs import Run, match, timeline
 from virtio_study.study import DriverConfiguration, load_study
 
 
-def poll(at: float, started: float = 0.0, **more: Any) -> tuple[float, dict[str, Any]]:
+def poll(at: float, started: float = 0.0, **more: Any) -> Poll:
     data = {"status": "running", "uptime": at - started, "pid": 1, "blockstat": {"ide0": {}}, "nics": {"tap100i0": {}}}
-    return at, data | more
+    return Poll.of(at, data | more)
 
 
-CONFIG = (5.0, {"ide0": "local:a", "net0": "e1000=AA", "net1": "e1000=BB", "digest": "d"})
-AROUND = Around([CONFIG])
+CONFIG = InForce(5.0, {"ide0": "local:a", "net0": "e1000=AA", "net1": "e1000=BB", "digest": "d"})
 
 
-def bounds(spans: list[Span]) -> list[tuple[float, float]]:
-    return [(span.start_s, span.end_s) for span in spans]
+def runs_of(polls: list[Poll], configs: Sequence[InForce] = (CONFIG,), **more: Any) -> list[Run]:
+    return timeline(History(100, polls=polls, configs=configs, **more))
 
 
-def disturbances(span: Span) -> list[tuple[float, float, str]]:
-    return [(item.start_s, item.end_s, item.reason) for item in span.contaminated]
+def bounds(runs: list[Run]) -> list[tuple[float, float]]:
+    return [(run.start_s, run.end_s) for run in runs]
+
+
+def disturbances(run: Run) -> list[tuple[float, float, str]]:
+    return [(item.start_s, item.end_s, item.reason) for item in run.contaminated]
 
 
 def test_a_new_start_and_other_disks_begin_a_new_run() -> None:
     polls = [poll(t) for t in range(10, 60, 10)]
     polls += [poll(t, started=60.0) for t in range(70, 100, 10)]
     polls += [poll(t, started=60.0, blockstat={"scsi0": {}}) for t in range(100, 130, 10)]
-    after = (101.0, {"scsi0": "local:a", "scsihw": "virtio-scsi-single", "net0": "e1000=AA"})
-    spans = timeline(polls, Around([CONFIG, after]), 100)
-    assert bounds(spans) == [(10, 50), (70, 90), (100, 120)]
-    assert [span.devices["disk"] for span in spans] == ["ide", "ide", "virtio-scsi"]
+    after = InForce(101.0, {"scsi0": "local:a", "scsihw": "virtio-scsi-single", "net0": "e1000=AA"})
+    runs = runs_of(polls, [CONFIG, after])
+    assert bounds(runs) == [(10, 50), (70, 90), (100, 120)]
+    assert [run.devices["disk"] for run in runs] == ["ide", "ide", "virtio-scsi"]
 
 
 def test_another_network_card_begins_a_new_run() -> None:
     polls = [poll(t) for t in (10, 20, 30)] + [poll(t, nics={"tap100i0": {}, "tap100i1": {}}) for t in (40, 50)]
-    assert bounds(timeline(polls, AROUND, 100)) == [(10, 30), (40, 50)]
+    assert bounds(runs_of(polls)) == [(10, 30), (40, 50)]
 
 
 def test_another_process_and_uptimes_written_as_text_are_understood() -> None:
     polls = [poll(t) for t in (10, 20)] + [poll(t, pid="2") for t in (30, 40)]
     polls += [poll(t, pid=2, uptime=str(t)) for t in (50, 60)]
-    assert bounds(timeline(polls, AROUND, 100)) == [(10, 20), (30, 60)]
+    assert bounds(runs_of(polls)) == [(10, 20), (30, 60)]
 
 
 def test_a_server_that_is_off_is_in_no_run() -> None:
-    off = (30.0, {"status": "stopped", "uptime": 0})
+    off = Poll.of(30.0, {"status": "stopped", "uptime": 0})
     polls = [poll(10), poll(20), off, poll(50, started=45.0), poll(60, started=45.0)]
-    assert bounds(timeline(polls, AROUND, 100)) == [(10, 20), (50, 60)]
+    assert bounds(runs_of(polls)) == [(10, 20), (50, 60)]
 
 
 def test_tasks_and_gaps_disturb_a_run_and_tasks_of_others_do_not() -> None:
@@ -68,22 +74,23 @@ def test_tasks_and_gaps_disturb_a_run_and_tasks_of_others_do_not() -> None:
         {"upid": "d", "type": "qmigrate", "id": "100", "starttime": 95},
         {"upid": "e", "type": "qmsnapshot", "id": "100", "starttime": 200, "endtime": 210},
     ]
-    (span,) = timeline(polls, Around([CONFIG], tasks=tasks), 100)
-    assert disturbances(span) == [(15, 25, "backup"), (95, 100, "migration"), (40, 90, "gap")]
+    (run,) = runs_of(polls, tasks=[Task.of(task) for task in tasks])
+    assert disturbances(run) == [(15, 25, "backup"), (95, 100, "migration"), (40, 90, "gap")]
     assert set(CONTAMINATING.values()) >= {"backup", "migration", "snapshot", "disk resized"}
 
 
 def test_backups_of_several_servers_and_locks_disturb_a_run_too() -> None:
     polls = [poll(t, **({"lock": "backup"} if t in (60, 70) else {})) for t in range(10, 110, 10)]
     tasks = [{"upid": "a", "type": "vzdump", "id": "", "starttime": 15, "endtime": 25}]
-    (span,) = timeline(polls, Around([CONFIG], tasks=tasks), 100)
-    assert disturbances(span) == [(15, 25, "backup"), (50, 80, "backup")]
+    (run,) = runs_of(polls, tasks=[Task.of(task) for task in tasks])
+    assert disturbances(run) == [(15, 25, "backup"), (50, 80, "backup")]
 
 
 def test_a_change_of_the_configuration_in_force_begins_a_new_run_and_the_time_between_two_looks_is_left_out() -> None:
     polls = [poll(t) for t in range(10, 700, 10)]
-    configs = [(at, CONFIG[1]) for at in (10.0, 310.0)] + [(610.0, CONFIG[1] | {"net0": "virtio=AA"})]
-    first, second = timeline(polls, Around(configs), 100)
+    configs = [InForce(at, CONFIG.config) for at in (10.0, 310.0)]
+    configs.append(InForce(610.0, {**CONFIG.config, "net0": "virtio=AA"}))
+    first, second = runs_of(polls, configs)
     assert bounds([first, second]) == [(10, 600), (610, 690)]
     assert (310.0, 600.0, "configuration changed") in disturbances(first)
     assert [item.detail for item in first.contaminated] == ["net0"]
@@ -95,16 +102,16 @@ def test_a_change_of_the_configuration_in_force_begins_a_new_run_and_the_time_be
 )
 def test_what_changes_nothing_in_a_server_that_runs_is_no_change(change: dict[str, str]) -> None:
     polls = [poll(t) for t in range(10, 700, 10)]
-    (span,) = timeline(polls, Around([(10.0, CONFIG[1]), (310.0, CONFIG[1] | change)]), 100)
-    assert not span.contaminated
+    (run,) = runs_of(polls, [InForce(10.0, CONFIG.config), InForce(310.0, {**CONFIG.config, **change})])
+    assert not run.contaminated
 
 
 def test_changes_that_wait_for_a_restart_are_named_and_do_not_count() -> None:
     pending = [{"key": "scsihw", "value": "lsi", "pending": "virtio-scsi-single"}, {"key": "net0", "value": "e1000=AA"}]
     pending += [{"key": "balloon", "value": 0, "delete": 1}]
-    (span,) = timeline([poll(t) for t in (10, 20, 30)], Around([CONFIG], pendings=[(20.0, pending)]), 100)
-    assert span.waiting == ("balloon", "scsihw")
-    assert span.devices == {"disk": "ide", "network": "e1000"}
+    (run,) = runs_of([poll(t) for t in (10, 20, 30)], waiting=[Waiting.of(20.0, pending)])
+    assert run.waiting == ("balloon", "scsihw")
+    assert run.devices == {"disk": "ide", "network": "e1000"}
 
 
 def test_a_new_proxmox_begins_a_new_run_and_a_reboot_of_the_host_disturbs() -> None:
@@ -114,36 +121,34 @@ def test_a_new_proxmox_begins_a_new_run_and_a_reboot_of_the_host_disturbs() -> N
         (50.0, {"uptime": 1040, "pveversion": "pve-manager/9.2.11/def"}),
         (90.0, {"uptime": "20", "pveversion": "pve-manager/9.2.11/def"}),
     ]
-    first, second = timeline(polls, Around([CONFIG], statuses={"pve1": statuses}), 100)
+    first, second = runs_of(polls, nodes={"pve1": Node([NodeStatus.of(at, data) for at, data in statuses])})
     assert bounds([first, second]) == [(10, 40), (50, 90)]
     assert (first.proxmox, second.proxmox) == ("pve-manager/9.1.2/abc", "pve-manager/9.2.11/def")
     assert (10.0, 40.0, "Proxmox VE upgraded") in disturbances(first)
     assert (50.0, 90.0, "host reboot") in disturbances(second)
 
 
-def balloon(at: float, guest: bool) -> tuple[float, dict[str, Any]]:
+def balloon(at: float, guest: bool) -> Poll:
     info = {"actual": 1, "total_mem": 1, "free_mem": 1, "last_update": at} if guest else {"actual": 1}
     return poll(at, ballooninfo=info, qmpstatus="running")
 
 
 def test_statistics_that_begin_for_good_begin_a_new_run_and_a_boot_or_a_blip_does_not() -> None:
-    def seen(guest: Any) -> Polls:
+    def seen(guest: Any) -> list[Poll]:
         return [balloon(t, guest(t)) for t in range(10, 4000, 10)]
 
-    first, second = timeline(seen(lambda t: t > 2000), AROUND, 100)
+    first, second = runs_of(seen(lambda t: t > 2000))
     assert bounds([first, second]) == [(10, 2000), (2010, 3990)]
     assert (2000.0, 2000.0, "balloon statistics began") in disturbances(first)
     assert (first.balloon_driver, second.balloon_driver) == (False, True)
-    assert "balloon statistics ended" in [
-        item[2] for item in disturbances(timeline(seen(lambda t: t < 2000), AROUND, 100)[0])
-    ]
-    assert len(timeline(seen(lambda t: t > 300), AROUND, 100)) == 1
-    assert len(timeline(seen(lambda t: t % 1000 != 0), AROUND, 100)) == 1
+    assert "balloon statistics ended" in [item[2] for item in disturbances(runs_of(seen(lambda t: t < 2000))[0])]
+    assert len(runs_of(seen(lambda t: t > 300))) == 1
+    assert len(runs_of(seen(lambda t: t % 1000 != 0))) == 1
 
 
 def test_the_log_cuts_runs_at_moments_and_leaves_stretches_out() -> None:
     log = [Disturbance(40.0, 40.0, "drivers installed"), Disturbance(60.0, 80.0, "inventory of the pharmacy")]
-    first, second = timeline([poll(t) for t in range(10, 100, 10)], Around([CONFIG], logged=log), 100)
+    first, second = runs_of([poll(t) for t in range(10, 100, 10)], logged=log)
     assert bounds([first, second]) == [(10, 30), (40, 90)]
     assert disturbances(second)[-1] == (60.0, 80.0, "inventory of the pharmacy")
 
@@ -180,7 +185,7 @@ def test_a_wrong_entry_of_the_log_is_refused_with_its_place(tmp_path: Path, wron
 
 
 def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
-    (span,) = timeline([poll(t) for t in range(10, 200, 10)], AROUND, 100)
+    (run,) = runs_of([poll(t) for t in range(10, 200, 10)])
     label = {"en": "x", "es": "x"}
     known = {
         name: DriverConfiguration.model_validate({"label": label, **keys})
@@ -190,11 +195,11 @@ def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
             "c": {"disk": "ide"},
         }.items()
     }
-    assert match(span, {"a": known["a"], "b": known["b"]}).driver_config == "a"
-    assert "fits a, c alike" in match(span, known).why
-    short = match(replace(span, end_s=100.0), {"a": known["a"]})
+    assert match(run, {"a": known["a"], "b": known["b"]}).driver_config == "a"
+    assert "fits a, c alike" in match(run, known).why
+    short = match(replace(run, end_s=100.0), {"a": known["a"]})
     assert (short.driver_config, short.why) == ("", "it ran for 90 s, too short to tell what it is")
-    lost = match(span, {"b": known["b"]})
+    lost = match(run, {"b": known["b"]})
     assert lost.driver_config == ""
     assert lost.why == (
         "disk ide, network card e1000, without balloon statistics: is none of the study's driver configurations"
@@ -221,5 +226,6 @@ def test_starts_are_told_by_tasks_that_succeeded_and_by_the_uptime() -> None:
         task("hastart", 6000),
         task("qmshutdown", 7000),
     ]
-    polls = [(9000.0, {"uptime": 1500}), (9010.2, {"uptime": "1510"}), (9020.0, {"uptime": 0})]
-    assert [item.start_s for item in starts(tasks, polls, 100)] == [1000, 4000, 5000, 7500]
+    polls = [Poll.of(at, {"uptime": uptime}) for at, uptime in ((9000.0, 1500), (9010.2, "1510"), (9020.0, 0))]
+    history = History(100, polls=polls, tasks=[Task.of(task) for task in tasks])
+    assert [item.start_s for item in starts(history)] == [1000, 4000, 5000, 7500]

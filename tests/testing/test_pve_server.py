@@ -502,7 +502,7 @@ def test_the_demonstration_records_simulated_data_and_says_so(tmp_path: Path, cl
         written = collect(study, LiveClient(endpoint, Credential(*host.token_id.split("!"), host.token_secret))).written
         secret = host.token_secret
     assert len(written) == 6
-    for place, _ in written:
+    for place in [item.place for item in written]:
         assert recording.read(study.folder / place, study.folder).provenance.kind == "simulated"
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
     with pytest.raises(DataError, match="there is a study already"):

@@ -1,12 +1,16 @@
 """The `virtio-study files` commands: recordings from files, without the API."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from virtio_study.cli.speaking import Group
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, told
+
+if TYPE_CHECKING:
+    from virtio_study.sources.recorder import Outcome
 
 __all__ = ["files"]
 
@@ -74,8 +78,8 @@ def rrddata(study: str, server: str, answers: tuple[Path, ...], qemu_server: str
 @click.argument("saved", type=FILE, nargs=-1)
 @VERSION
 def answers(study: str, saved: tuple[Path, ...], qemu_server: str | None) -> None:
+    from virtio_study.sources.api.importers import import_answers
     from virtio_study.sources.api.response_log import stored
-    from virtio_study.sources.responses import import_answers
     from virtio_study.study import load_study
 
     protocol = load_study(study)
@@ -146,6 +150,9 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _report(written: list[tuple[str, str]]) -> None:
-    for place, note in written:
-        click.echo(f"{place}: {told(note)}")
+def _report(outcomes: "list[Outcome]") -> None:
+    from virtio_study.sources.recorder import Recorded
+
+    for item in outcomes:
+        place, says = (item.place, item.told) if isinstance(item, Recorded) else (item.server, str(item))
+        click.echo(f"{place}: {told(says)}")

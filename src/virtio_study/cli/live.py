@@ -170,19 +170,19 @@ def collect(study: str) -> None:
     protocol = load_study(study)
     done = collect_once(protocol, client_of(protocol))
     click.echo(_("{answers} answers stored in {folder}", answers=done.answers, folder=protocol.folder / "raw"))
-    for place, note in done.written:
-        click.echo(f"{place}: {told(note)}")
+    for item in done.written:
+        click.echo(f"{item.place}: {told(item.told)}")
     if not protocol.windows:
         text = _("no windows in study.yaml, so nothing was recorded: add them, or see virtio-study files answers")
         click.echo(text)
-    for item in done.missing:
+    for lost in done.missing:
         text = _(
             "missing: {server}: {path}: {cause}",
-            server=item.server or _("host"),
-            path=item.path,
-            cause=item.cause,
+            server=lost.server or _("host"),
+            path=lost.path,
+            cause=lost.cause,
         )
-        click.echo(f"{text}\n  {told(item.remedy)}", err=True)
+        click.echo(f"{text}\n  {told(lost.remedy)}", err=True)
     if done.missing:
         raise click.exceptions.Exit(PARTIAL)
 

@@ -2,9 +2,11 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from virtio_study.pve.values import Config
 
 __all__ = [
     "BALLOON",
@@ -87,7 +89,7 @@ class Device:
     device_class: Class
 
 
-def devices(config: Mapping[str, Any]) -> list[Device]:
+def devices(config: Config) -> list[Device]:
     """Devices of a configuration by kind and key, also those that are there because a key is absent.
 
     Controllers count as their disks do; what is passed through from the host is in `unclassifiable`.
@@ -118,7 +120,7 @@ def devices(config: Mapping[str, Any]) -> list[Device]:
     return [Device(key, kind, model, device_class(model)) for key, kind, model in ordered]
 
 
-def _of_key(key: str, text: str, config: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+def _of_key(key: str, text: str, config: Config) -> Iterator[tuple[Kind, str]]:
     """Kind and model of the device that a key of the configuration stands for; nothing if it stands for none."""
     if (drive := DRIVE.match(key)) and text != "none":
         kind: Kind = "cdrom" if "media=cdrom" in text else "disk"
@@ -138,7 +140,7 @@ def _of_key(key: str, text: str, config: Mapping[str, Any]) -> Iterator[tuple[Ki
         yield "serial", "isa-serial"
 
 
-def _display(config: Mapping[str, Any]) -> str:
+def _display(config: Config) -> str:
     """Model of the display; none or serial where there is none."""
     text = str(config.get("vga") or "")
     named = re.search(r"(?:^|,)type=([\w-]+)", text)
@@ -159,18 +161,18 @@ def device_class(model: str) -> Class:
     return CLASSES.get(model, "unknown")
 
 
-def agent_enabled(config: Mapping[str, Any]) -> bool:
+def agent_enabled(config: Config) -> bool:
     """Whether a configuration has the channel of the guest agent on; it is off where the key is absent."""
     said = dict(part.partition("=")[::2] for part in f"enabled={config.get('agent', 0)}".split(","))
     return said["enabled"].removeprefix("enabled=") in ("1", "on", "yes", "true")
 
 
-def balloon_device(config: Mapping[str, Any]) -> bool:
+def balloon_device(config: Config) -> bool:
     """Whether the server has the balloon device: always, unless `balloon` is 0 (qemu-server, `config_to_command`)."""
     return str(config.get(BALLOON, "")) != "0"
 
 
-def unclassifiable(config: Mapping[str, Any]) -> list[str]:
+def unclassifiable(config: Config) -> list[str]:
     """Keys of a configuration that may hide a device: `args` (QEMU's own options), and devices passed through."""
     try:
         words = shlex.split(str(config.get("args") or ""))

@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.pve.values import Sample
 
 __all__ = [
     "INSTRUMENTS",
@@ -164,7 +165,7 @@ qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`.
 """
 
 
-def memory_state(sample: Mapping[str, Any], age_s: float = 0.0) -> MemoryState:
+def memory_state(sample: Sample, age_s: float = 0.0) -> MemoryState:
     """State of the displayed memory in one answer.
 
     Parameters
@@ -188,7 +189,7 @@ def memory_state(sample: Mapping[str, Any], age_s: float = 0.0) -> MemoryState:
     return next(state for state in MEMORY_STATES if state.shows <= signs)
 
 
-def memory_states(samples: Iterable[Mapping[str, Any]]) -> Iterator[MemoryState]:
+def memory_states(samples: Iterable[Sample]) -> Iterator[MemoryState]:
     """State of the displayed memory in every answer about a server, which come in order of their `time` (Unix seconds).
 
     The age of statistics is the time since their `last_update` was seen first, so that a clock that goes wrong does not
@@ -203,12 +204,12 @@ def memory_states(samples: Iterable[Mapping[str, Any]]) -> Iterator[MemoryState]
             yield memory_state(known[number], 0.0 if update is None else math.inf if always else age_s)
 
 
-def _last_update(sample: Mapping[str, Any]) -> Any:
+def _last_update(sample: Sample) -> object:
     info = sample.get("ballooninfo")
     return info.get("last_update") if isinstance(info, Mapping) else None
 
 
-def _seconds(sample: Mapping[str, Any]) -> float:
+def _seconds(sample: Sample) -> float:
     now = sample.get("time")
     return float(now) if isinstance(now, int | float) else 0.0
 

@@ -1,38 +1,30 @@
-"""What went on around a server, from the API's answers and the researcher's log: changes, and what disturbs rows."""
+"""What went on around a server, from its history and its rows: changes, and what disturbs rows."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from virtio_study.pve.instruments import host_instrument, memory_states
-from virtio_study.sources.normalising import COUNTED, number
+from virtio_study.sources.history import Disturbance, History, InForce, Node, Poll, Task
+from virtio_study.sources.normalising import COUNTED
 
 __all__ = [
     "CONTAMINATING",
-    "Disturbance",
-    "Polls",
+    "counter_spikes",
     "edits",
     "gaps",
-    "host_changes",
-    "kernel_at",
     "locks",
-    "new_instruments",
-    "qemu_server_at",
-    "seconds",
+    "reboots",
     "starts",
     "stops",
     "tasks_of",
+    "upgrades",
     "view_changes",
     "views",
-    "waiting",
 ]
-
-Polls = Sequence[tuple[float, Mapping[str, Any]]]
-"""Unix seconds and the data of an answer, in order of time."""
 
 CONTAMINATING: dict[str, str] = {
     "vzdump": "backup",
@@ -71,36 +63,21 @@ NO_MATTER = {"boot", "description", "digest", "lock", "meta", "name", "onboot", 
 NO_MATTER |= {"startup", "tags", "template"}
 """Keys of a configuration that change nothing in a server that runs."""
 
+UPGRADED = "Proxmox VE upgraded"
+
 GAP = 2.5
 """A poll that comes later than so many usual steps after the one before it leaves a gap."""
 
 PERSISTS_S = 900.0
 """A view of the memory that lasts as long as this is no passing thing, such as a boot before the driver is loaded."""
 
-
-@dataclass(frozen=True)
-class Disturbance:
-    """A stretch (Unix seconds) in which something else went on; `detail` names what, such as keys or versions."""
-
-    start_s: float
-    end_s: float
-    reason: str
-    detail: str = ""
+FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
 
 
-def seconds(value: Any) -> float | None:
-    """A positive number of seconds, which may be written as text; None for anything else."""
-    try:
-        found = number(value)
-    except ValueError:
-        return None
-    return found if 0 < found < 1e10 else None
-
-
-def views(polls: Polls) -> list[tuple[float, str]]:
+def views(polls: Sequence[Poll]) -> list[tuple[float, str]]:
     """Whose view the displayed memory of every poll is: guest, host or unknown."""
-    states = memory_states({**data, "time": at} for at, data in polls)
-    return [(at, state.view) for (at, _), state in zip(polls, states, strict=True)]
+    states = memory_states({**poll.sample, "time": poll.time_s} for poll in polls)
+    return [(poll.time_s, state.view) for poll, state in zip(polls, states, strict=True)]
 
 
 def view_changes(seen: Sequence[tuple[float, str]]) -> Iterator[Disturbance]:
@@ -115,113 +92,59 @@ def view_changes(seen: Sequence[tuple[float, str]]) -> Iterator[Disturbance]:
             lasting = moments[-1], view
 
 
-def edits(configs: Polls) -> Iterator[Disturbance]:
+def edits(configs: Sequence[InForce]) -> Iterator[Disturbance]:
     """Changes of the configuration in force, between two answers about it; a CD that is put in or taken out is none."""
-    for (before, old), (after, new) in pairwise(configs):
+    for before, after in pairwise(configs):
+        old, new = before.config, after.config
         keys = sorted(key for key in {*old, *new} - NO_MATTER if str(old.get(key)) != str(new.get(key)))
         keys = [key for key in keys if "media=cdrom" not in f"{old.get(key)}{new.get(key)}"]
         if keys:
-            yield Disturbance(before, after, "configuration changed", ", ".join(keys))
+            yield Disturbance(before.time_s, after.time_s, "configuration changed", ", ".join(keys))
 
 
-def waiting(pendings: Sequence[tuple[float, Sequence[Any]]]) -> list[str]:
-    """Keys whose change waits for a restart, by the last answer of `pending`."""
-    rows = pendings[-1][1] if pendings else []
-    changed = (row for row in rows if isinstance(row, Mapping) and ("pending" in row or row.get("delete")))
-    return sorted(str(row.get("key")) for row in changed)
+def reboots(node: Node) -> Iterator[Disturbance]:
+    """Reboots of a node, between two answers."""
+    for old, new in pairwise(node.statuses):
+        if old.uptime_s and new.uptime_s and new.uptime_s < old.uptime_s:
+            yield Disturbance(old.time_s, new.time_s, "host reboot")
 
 
-def host_changes(statuses: Polls) -> tuple[list[Disturbance], list[Disturbance]]:
-    """Reboots of a node, and changes of its Proxmox VE, which may change how things are measured.
+def upgrades(node: Node) -> Iterator[Disturbance]:
+    """Changes of a node that may change how things are measured, each between two answers.
 
-    Parameters
-    ----------
-    statuses : sequence of (time, data)
-        Of `/nodes/{node}/status`, of one node.
+    They are those of Proxmox VE, and those of qemu-server that changed what makes the host's memory.
     """
-    reboots, upgrades = [], []
-    for (before, old), (after, new) in pairwise(statuses):
-        was, now = seconds(old.get("uptime")), seconds(new.get("uptime"))
-        if was and now and now < was:
-            reboots.append(Disturbance(before, after, "host reboot"))
-        versions = [str(item.get("pveversion") or "") for item in (old, new)]
-        if all(versions) and versions[0] != versions[1]:
-            upgrades.append(Disturbance(before, after, "Proxmox VE upgraded", " -> ".join(versions)))
-    return reboots, upgrades
-
-
-def qemu_server_at(packages: Sequence[tuple[float, Sequence[Any]]], moment: float) -> str | None:
-    """Version of qemu-server at a moment: of the last answer before it, else of the first since; None if none tells.
-
-    Parameters
-    ----------
-    packages : sequence of (time, data)
-        Of `/nodes/{node}/apt/versions` (pve-manager, `PVE/API2/APT.pm`: `OldVersion` is what is installed).
-    """
-    found = None
-    for at, listed in packages:
-        if found is not None and at > moment:
-            break
-        rows = (row for row in listed if isinstance(row, Mapping) and row.get("Package") == "qemu-server")
-        found = next((str(row["OldVersion"]) for row in rows if row.get("OldVersion")), found)
-    return found
-
-
-def new_instruments(packages: Sequence[tuple[float, Sequence[Any]]]) -> Iterator[Disturbance]:
-    """Upgrades of qemu-server, between two answers of `apt/versions`, that changed what makes the host's memory."""
-    for (before, old), (after, new) in pairwise(packages):
-        was, now = (qemu_server_at([(0.0, listed)], 0.0) for listed in (old, new))
+    for old, new in pairwise(node.statuses):
+        if old.proxmox and new.proxmox and old.proxmox != new.proxmox:
+            yield Disturbance(old.time_s, new.time_s, UPGRADED, f"{old.proxmox} -> {new.proxmox}")
+    for before, after in pairwise(node.packages):
+        was, now = before.qemu_server, after.qemu_server
         if was and now and host_instrument(was) != host_instrument(now):
-            yield Disturbance(before, after, "Proxmox VE upgraded", f"qemu-server {was} -> {now}")
+            yield Disturbance(before.time_s, after.time_s, UPGRADED, f"qemu-server {was} -> {now}")
 
 
-def kernel_at(statuses: Polls, moment: float) -> str:
-    """Release of a node's kernel at a moment: of an answer since, if the node was up all the time, or the last before.
-
-    Empty if no answer tells. Parameters are as in `host_changes`.
-    """
-    found = ""
-    for at, data in statuses:
-        kernel = data.get("current-kernel")
-        release = kernel.get("release") if isinstance(kernel, Mapping) else None
-        release = str(release or str(data.get("kversion") or "").removeprefix("Linux "))
-        if at > moment:
-            since = at - (seconds(data.get("uptime")) or 0.0)
-            return release if since <= moment and release else found
-        found = release or found
-    return found
-
-
-def tasks_of(tasks: Sequence[Mapping[str, Any]], vmid: int, first: float, last: float) -> Iterator[Disturbance]:
+def tasks_of(tasks: Sequence[Task], vmid: int, first: float, last: float) -> Iterator[Disturbance]:
     """Tasks on a server between two moments during which its rows say nothing."""
     seen = set()
-    for task in sorted(tasks, key=lambda item: (seconds(item.get("starttime")) or 0.0, "endtime" not in item)):
-        kind, of_server = str(task.get("type")), str(task.get("id"))
+    for task in sorted(tasks, key=lambda item: (item.start_s, not item.ended)):
         # a backup of several servers has no id, and may be this one's
-        mine = of_server == str(vmid) or (kind == "vzdump" and not of_server)
-        if not mine or str(task.get("upid")) in seen or kind not in CONTAMINATING:
+        mine = task.server == str(vmid) or (task.kind == "vzdump" and not task.server)
+        if not mine or task.upid in seen or task.kind not in CONTAMINATING:
             continue
-        seen.add(str(task.get("upid")))
-        start = seconds(task.get("starttime")) or 0.0
-        end = seconds(task.get("endtime")) or last
-        if start <= last and end >= first:
-            yield Disturbance(max(start, first), min(end, last), CONTAMINATING[kind])
+        seen.add(task.upid)
+        end = task.end_s or last
+        if task.start_s <= last and end >= first:
+            yield Disturbance(max(task.start_s, first), min(end, last), CONTAMINATING[task.kind])
 
 
-def starts(tasks: Sequence[Mapping[str, Any]], polls: Polls, vmid: int) -> Iterator[Disturbance]:
+def starts(history: History) -> Iterator[Disturbance]:
     """Every start of a server that its tasks or its uptime tell, where there are no polls enough to see it.
 
     A task that failed, as one does on a server that runs already, is none.
-
-    Parameters
-    ----------
-    tasks, polls
-        Of `/nodes/{node}/tasks` and of `status/current`.
     """
-    of_server = [task for task in tasks if str(task.get("id")) == str(vmid) and task.get("type") in STARTS]
-    told = [task for task in of_server if str(task.get("status", "OK")).startswith(("OK", "WARNINGS", "RUNNING"))]
-    moments = {moment for task in told if (moment := seconds(task.get("starttime")))}
-    moments |= {round(at - uptime) for at, data in polls if (uptime := seconds(data.get("uptime")))}
+    told = (task for task in history.tasks if task.server == str(history.vmid) and task.kind in STARTS)
+    moments = {task.start_s for task in told if task.succeeded and task.start_s}
+    moments |= {round(poll.started_s) for poll in history.polls if poll.uptime_s}
     yield from (Disturbance(moment, moment + 1.0, "restart") for moment in sorted(moments))
 
 
@@ -252,21 +175,47 @@ def stops(frames: Mapping[float, pd.DataFrame]) -> list[Disturbance]:
     return sorted(found, key=lambda item: item.start_s)
 
 
-def locks(polls: Polls) -> Iterator[Disturbance]:
+def counter_spikes(frame: pd.DataFrame) -> list[Disturbance]:
+    """Rows whose disk rates are the whole past: the counters fell to 0 and came back.
+
+    Where QEMU did not answer in time, qemu-server before 8.4.4 and 9.0.23 said that nothing was ever read or written
+    (commit 528df523, fix #6207), so that the next sample counts everything since the start again. A row is such a one
+    if both its reads and its writes are nearly all that the rows before it have together, or more.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `rrd_frame`.
+    """
+    disk = frame.reindex(columns=["disk_read_bytes_per_s", "disk_write_bytes_per_s"]).to_numpy(dtype=float)
+    moved = np.nan_to_num(disk) * frame[["step_s"]].to_numpy(dtype=float)
+    spikes = []
+    before = np.zeros(2)
+    for place, amounts in enumerate(moved):
+        if place >= FEWEST_BEFORE and (before > 0).all() and (amounts >= NEARLY_ALL * before).all():
+            end = frame["time"].iloc[place].timestamp()
+            spikes.append(Disturbance(end - float(frame["step_s"].iloc[place]), end, "disk counter fell back"))
+        else:
+            before += amounts
+    return spikes
+
+
+def locks(polls: Sequence[Poll]) -> Iterator[Disturbance]:
     """Stretches in which polls show a lock, from the poll before to the poll after."""
-    reasons = [LOCKS.get(str(data.get("lock") or "")) for _, data in polls]
+    reasons = [LOCKS.get(poll.lock) for poll in polls]
     for reason, numbers in groupby(range(len(polls)), key=reasons.__getitem__):
         if reason:
             first, *_, last = [*numbers] * 2
-            yield Disturbance(polls[max(0, first - 1)][0], polls[min(len(polls) - 1, last + 1)][0], reason)
+            before, after = polls[max(0, first - 1)], polls[min(len(polls) - 1, last + 1)]
+            yield Disturbance(before.time_s, after.time_s, reason)
 
 
-def gaps(polls: Polls) -> Iterator[Disturbance]:
+def gaps(polls: Sequence[Poll]) -> Iterator[Disturbance]:
     """Stretches without polls."""
-    steps = sorted(after - before for (before, _), (after, _) in pairwise(polls))
+    steps = sorted(after.time_s - before.time_s for before, after in pairwise(polls))
     if not steps:
         return
     usual = steps[len(steps) // 2]
-    for (before, _), (after, _) in pairwise(polls):
-        if after - before > GAP * usual:
-            yield Disturbance(before, after, "gap")
+    for before, after in pairwise(polls):
+        if after.time_s - before.time_s > GAP * usual:
+            yield Disturbance(before.time_s, after.time_s, "gap")

@@ -4,19 +4,18 @@ What files can tell: the API's rows and the exporters' samples without the answe
 that nothing tells stays unknown.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from virtio_study.errors import DataError
 from virtio_study.pve.instruments import host_instrument, memory_states
+from virtio_study.pve.values import Sample, number
 from virtio_study.recording import SCHEMA
 from virtio_study.study import Server
 
-__all__ = ["COUNTED", "RRD_COLUMNS", "add_node_cpu", "counter_spikes", "number", "rrd_frame", "sample_frame"]
+__all__ = ["COUNTED", "RRD_COLUMNS", "add_node_cpu", "rrd_frame", "sample_frame"]
 
 RRD_COLUMNS: dict[str, str] = {
     "maxcpu": "cpu_allocated_cores",
@@ -36,11 +35,7 @@ RRD_COLUMNS: dict[str, str] = {
 COUNTERS = ("diskread", "diskwrite", "netin", "netout")
 COUNTED = tuple(RRD_COLUMNS[key] for key in COUNTERS)
 
-LARGEST = 2.0**64
-"""No counter of a host goes further."""
-
 NEARLY_S = 0.02
-FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
 
 MINUTE_S, ONE_SAMPLE = 60, 1 / 6
 LEAST_WAY = 0.05
@@ -51,7 +46,7 @@ GAP = 2.5
 
 
 def rrd_frame(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Sample],
     step_s: int,
     consolidation: str,
     where: str,
@@ -110,9 +105,7 @@ def _mixed(numbers: pd.DataFrame) -> "pd.Series[bool]":
     return moved & one & (rows <= 2)
 
 
-def sample_frame(
-    samples: Sequence[Mapping[str, Any]], server: Server, where: str, qemu_server: str | None = None
-) -> pd.DataFrame:
+def sample_frame(samples: Sequence[Sample], server: Server, where: str, qemu_server: str | None = None) -> pd.DataFrame:
     """Frame of the schema from samples of a server's status, taken at moments.
 
     Parameters
@@ -196,31 +189,6 @@ def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:
     return pd.merge_asof(frame, control, on="time", direction="nearest", tolerance=half)
 
 
-def counter_spikes(frame: pd.DataFrame) -> list[tuple[float, float]]:
-    """First and last second (Unix) of rows whose disk rates are the whole past: the counters fell to 0 and came back.
-
-    Where QEMU did not answer in time, qemu-server before 8.4.4 and 9.0.23 said that nothing was ever read or written
-    (commit 528df523, fix #6207), so that the next sample counts everything since the start again. A row is such a one
-    if both its reads and its writes are nearly all that the rows before it have together, or more.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Of `rrd_frame`.
-    """
-    disk = frame.reindex(columns=["disk_read_bytes_per_s", "disk_write_bytes_per_s"]).to_numpy(dtype=float)
-    moved = np.nan_to_num(disk) * frame[["step_s"]].to_numpy(dtype=float)
-    spikes = []
-    before = np.zeros(2)
-    for place, amounts in enumerate(moved):
-        if place >= FEWEST_BEFORE and (before > 0).all() and (amounts >= NEARLY_ALL * before).all():
-            end = frame["time"].iloc[place].timestamp()
-            spikes.append((end - float(frame["step_s"].iloc[place]), end))
-        else:
-            before += amounts
-    return spikes
-
-
 def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
     frame = numbers.rename(columns=RRD_COLUMNS)[list(RRD_COLUMNS.values())]
     frame.insert(0, "time", pd.to_datetime((numbers["time"] * 1e6).round().astype("int64"), unit="us", utc=True))
@@ -230,7 +198,7 @@ def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
 
 
 def _ordered(
-    frame: pd.DataFrame, views: "pd.Series[Any]", qemu_server: str | Callable[[float], str | None] | None
+    frame: pd.DataFrame, views: "pd.Series[str]", qemu_server: str | Callable[[float], str | None] | None
 ) -> pd.DataFrame:
     """The frame in order of time without repetitions, with the instruments of its memory columns."""
     if callable(qemu_server):
@@ -249,30 +217,9 @@ def _ordered(
     return frame[[name for name in SCHEMA if name in frame]]
 
 
-def number(value: Any) -> float:
-    """A finite number that may be written as text (old versions of Proxmox VE do), NaN for nothing.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else, or larger than any counter.
-    """
-    if value is None or value == "":
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(value)
-    try:
-        found = float(value)
-    except OverflowError:
-        raise ValueError(value) from None
-    if math.isfinite(found) and abs(found) > LARGEST:
-        raise ValueError(value)
-    return found if math.isfinite(found) else math.nan
-
-
-def _numbers(rows: Sequence[Mapping[str, Any]], keys: list[str], where: str) -> pd.DataFrame:
+def _numbers(rows: Sequence[Sample], keys: list[str], where: str) -> pd.DataFrame:
     """Float columns of the given keys and `view`, whose the displayed memory is, in order of time; NaN for no key."""
-    table: dict[str, list[Any]] = {key: [] for key in keys}
+    table: dict[str, list[float]] = {key: [] for key in keys}
     for place, row in enumerate(rows):
         for key in keys:
             try:

@@ -1,28 +1,74 @@
 """Keeping what a source gave: raw files compressed, frames cut at the study's windows, recordings written once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from virtio_study import __version__, storage
 from virtio_study.errors import DataError, StudyError
 from virtio_study.pve.devices import devices, models
+from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
-from virtio_study.sources import normalising
-from virtio_study.sources.events import Disturbance, Polls, edits, kernel_at
-from virtio_study.sources.runs import Around
+from virtio_study.sources.events import counter_spikes, edits
+from virtio_study.sources.history import Disturbance, History, InForce
 from virtio_study.study import Study, Window
 
-__all__ = ["ENOUGH", "Written", "choose", "configured", "keep", "keep_raw", "no_window", "write_windows"]
+__all__ = [
+    "ENOUGH",
+    "NotRecorded",
+    "Origin",
+    "Outcome",
+    "Recorded",
+    "choose",
+    "keep",
+    "keep_raw",
+    "no_window",
+    "provenance_of",
+    "write_windows",
+]
 
-Written = list[tuple[str, str]]
-"""File of each recording, relative to the study's folder, and a sentence on what it holds."""
-
-NOTHING = Around()
+ANEW = "to record all anew, import into a new folder"
 ENOUGH = 0.95
 """A finer step is taken if it covers this share of what the best one covers."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recording that is in the study: its file, relative to the study's folder, and a sentence on what it holds."""
+
+    place: str
+    told: str
+
+
+@dataclass(frozen=True)
+class NotRecorded:
+    """A run or window of a server that is not recorded, and why; `place` is the file that it would have had, if known.
+
+    `str` of it is the sentence for people.
+    """
+
+    server: str
+    reason: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"not recorded{self.place and f' as {self.place}'}: {self.reason}"
+
+
+Outcome = Recorded | NotRecorded
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a source tells of all rows that it gave, as in `Provenance`."""
+
+    source: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    simulated: bool = False
 
 
 def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
@@ -65,10 +111,10 @@ def write_windows(
     server: str,
     frames: Mapping[float, pd.DataFrame],
     replicate: str,
-    provenance: Mapping[str, Any],
+    origin: Origin,
     disturbances: Sequence[Disturbance] = (),
-    around: Around = NOTHING,
-) -> Written:
+    history: History | None = None,
+) -> list[Outcome]:
     """Cut a server's frames at the study's windows and write one recording for each window.
 
     Parameters
@@ -81,18 +127,18 @@ def write_windows(
         Seconds between rows -> frame of the schema; see `choose`.
     replicate : str
         What the names of the recordings begin with: `rrd`, `csv`, ...; the number of the window follows.
-    provenance : dict
-        `source`, `inputs`, `versions` and, where the configuration does not tell it, `kind`, as in `Provenance`.
+    origin : Origin
+        Of the rows.
     disturbances : sequence of Disturbance, optional
         Known beside the study's log.
-    around : Around, optional
-        Configurations in force and states of the node. A window inside which a configuration has other devices than the
-        window's driver configuration is not recorded, and what was edited between two inside disturbs the rows between.
+    history : History, optional
+        A window inside which a configuration in force has other devices than the window's driver configuration is not
+        recorded, and what was edited between two inside disturbs the rows between.
 
     Returns
     -------
-    list of (str, str)
-        As in `Written`, one for each window; see `keep`. For a window that is not recorded, the server and why.
+    list of Outcome
+        One for each window; see `keep`.
 
     Raises
     ------
@@ -105,7 +151,7 @@ def write_windows(
     if not windows:
         raise no_window(study, f"window for server {server!r}")
     return [
-        _write_window(study, window, f"{replicate}-{number:02d}", frames, provenance, disturbances, around)
+        _write_window(study, window, f"{replicate}-{number:02d}", frames, origin, disturbances, history)
         for number, window in enumerate(windows, 1)
     ]
 
@@ -115,61 +161,77 @@ def _write_window(
     window: Window,
     replicate: str,
     frames: Mapping[float, pd.DataFrame],
-    provenance: Mapping[str, Any],
+    origin: Origin,
     disturbances: Sequence[Disturbance],
-    around: Around,
-) -> tuple[str, str]:
+    history: History | None,
+) -> Outcome:
     """Write the recording of one window, or say why there is none."""
-    shown = [(at, data) for at, data in around.configs if window.start.timestamp() < at < window.end.timestamp()]
+    start, end = window.start.timestamp(), window.end.timestamp()
+    shown = [item for item in history.configs if start < item.time_s < end] if history else []
     if wrong := _contradiction(study, window, shown):
-        return window.server, f"not recorded: {wrong}"
-    known = configured(shown[0][1]) if shown else {}
+        return NotRecorded(window.server, wrong)
     frame, note = choose(frames, window)
-    spikes = [Disturbance(*stretch, "disk counter fell back") for stretch in normalising.counter_spikes(frame)]
-    contaminated, moments = _disturbances(study, window, [*disturbances, *spikes, *edits(shown)])
-    kernel = max((kernel_at(polls, window.end.timestamp()) for polls in around.statuses.values()), default="")
-    versions = {**provenance.get("versions", {}), **({"host_kernel": kernel} if kernel else {})}
-    told = {"kind": "emulated" if known.get("accelerator") == "tcg" else "measured", **known, **provenance}
-    told |= {"versions": versions, "notes": [note, *moments, *provenance.get("notes", [])]}
-    full = Provenance(
+    contaminated, moments = _disturbances(study, window, [*disturbances, *counter_spikes(frame), *edits(shown)])
+    kernel = history.kernel_at(end) if history else ""
+    origin = replace(
+        origin,
+        versions={**origin.versions, **({"host_kernel": kernel} if kernel else {})},
+        notes=[note, *moments, *origin.notes],
+    )
+    config = shown[0].config if shown else None
+    known = provenance_of(study, window.server, window.driver_config, replicate, frame, origin, config, contaminated)
+    return keep(study, frame, known, note)
+
+
+def provenance_of(
+    study: Study,
+    server: str,
+    driver_config: str,
+    replicate: str,
+    frame: pd.DataFrame,
+    origin: Origin,
+    config: Config | None,
+    contaminated: Sequence[Disturbance],
+) -> Provenance:
+    """Provenance of rows of a server under a driver configuration; `config` is what was in force, None if not known."""
+    told = config or {}
+    kinds = devices(told)
+    emulated = str(told.get("kvm", "1")) == "0"
+    return Provenance(
         study=study.name,
-        server=window.server,
-        driver_config=window.driver_config,
+        server=server,
+        driver_config=driver_config,
         replicate=replicate,
+        kind="simulated" if origin.simulated else "emulated" if emulated else "measured",
+        source=origin.source,
         collector_version=__version__,
         started_at=frame["time"].iloc[0].isoformat(),
-        contaminated=contaminated,
-        **told,
+        accelerator=None if config is None else "tcg" if emulated else "kvm",
+        versions=origin.versions,
+        devices={} if config is None else {kind: models(kinds, kind) for kind in ("disk", "network")},
+        vm_config=[f"{key}: {value}" for key, value in sorted(told.items()) if key != "description"],
+        config_digest=str(told.get("digest", "")),
+        inputs=origin.inputs,
+        contaminated=[(item.start_s, item.end_s, item.reason) for item in contaminated],
+        notes=[*origin.notes],
     )
-    return keep(study, frame, full, note)
 
 
-def configured(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a configuration in force says for a `Provenance`: its keys, digest, devices and accelerator."""
-    kinds = devices(config)
-    return {
-        "accelerator": "tcg" if str(config.get("kvm", "1")) == "0" else "kvm",
-        "config_digest": str(config.get("digest", "")),
-        "devices": {kind: models(kinds, kind) for kind in ("disk", "network")},
-        "vm_config": [f"{key}: {value}" for key, value in sorted(config.items()) if key != "description"],
-    }
-
-
-def _contradiction(study: Study, window: Window, shown: Polls) -> str:
+def _contradiction(study: Study, window: Window, shown: Sequence[InForce]) -> str:
     """How a configuration that was in force in a window differs from what the window claims; empty if none does."""
     claimed = study.driver_configs[window.driver_config]
-    for at, data in shown:
+    for item in shown:
         for kind, said in (("disk", claimed.disk), ("network", claimed.nic)):
-            seen = models(devices(data), kind)
+            seen = models(devices(item.config), kind)
             if said is not None and said != seen:
                 return (
                     f"window {window.driver_config} from {window.start.isoformat()} claims {kind} {said}; the host's "
-                    f"configuration of {pd.Timestamp(at, unit='s'):%Y-%m-%d %H:%M:%S} UTC has {seen or 'none'}"
+                    f"configuration of {pd.Timestamp(item.time_s, unit='s'):%Y-%m-%d %H:%M:%S} UTC has {seen or 'none'}"
                 )
     return ""
 
 
-def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> tuple[str, str]:
+def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> Outcome:
     """Write a recording; one that is there stays, unless what it holds has gone on since, and then it is written anew.
 
     What lies in the time of another recording of the server is not written: it would count as a replicate.
@@ -179,27 +241,22 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -
     told : str
         What to say of a recording that is written.
 
-    Returns
-    -------
-    (str, str)
-        As in `Written`; for what is not recorded, the server and why.
     """
     place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
     path = study.folder / place
     if other := _recorded_meanwhile(study, provenance.server, frame, place):
-        says = f"not recorded as {place}: the same time is in {other}, and counts once; to record all anew, import into"
-        return provenance.server, f"{says} a new folder"
+        return NotRecorded(provenance.server, f"the same time is in {other}, and counts once; {ANEW}", place)
     if place in storage.manifest(study.folder):
         old = read(path, study.folder).frame
         known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
         if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True)):
-            return place, f"has {len(old)} other rows and stays; to record all anew, import into a new folder"
+            return Recorded(place, f"has {len(old)} other rows and stays; {ANEW}")
         if len(old) >= len(frame):
-            return place, "was recorded already; recordings are never rewritten"
+            return Recorded(place, "was recorded already; recordings are never rewritten")
         storage.unlist(study.folder, path)
         told = f"{told} It had {len(old)}."
     write(Recording(frame, provenance, path), study.folder)
-    return place, told
+    return Recorded(place, told)
 
 
 def _recorded_meanwhile(study: Study, server: str, frame: pd.DataFrame, place: str) -> str:
@@ -245,23 +302,21 @@ def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.Dat
     )
 
 
-def _disturbances(
-    study: Study, window: Window, known: Sequence[Disturbance]
-) -> tuple[list[tuple[float, float, str]], list[str]]:
+def _disturbances(study: Study, window: Window, known: Sequence[Disturbance]) -> tuple[list[Disturbance], list[str]]:
     """Disturbed stretches inside a window, and a note on every moment of the log inside it."""
     start, end = window.start.timestamp(), window.end.timestamp()
-    logged = study.logged(window.server)
-    stretches = [(item.start_s, item.end_s, item.reason) for item in known]
-    stretches += [(first, last, what) for first, last, what in logged if first < last]
-    moments = [(pd.Timestamp(first, unit="s"), what) for first, last, what in logged if first == last]
-    inside = [(max(first, start), min(last, end), what) for first, last, what in stretches]
+    logged = [Disturbance(*entry) for entry in study.logged(window.server)]
+    stretches = [*known, *(item for item in logged if item.start_s < item.end_s)]
+    inside = [replace(item, start_s=max(item.start_s, start), end_s=min(item.end_s, end)) for item in stretches]
     # what had begun before the window is the start that the window follows
     inside = [
-        (first, last, "start-up" if (first, what) == (start, "restart") else what) for first, last, what in inside
+        replace(item, reason="start-up") if (item.start_s, item.reason) == (start, "restart") else item
+        for item in inside
     ]
+    moments = [item for item in logged if item.start_s == item.end_s and start <= item.start_s <= end]
     return (
-        [item for item in inside if item[0] < item[1]],
-        [f"Log, {at:%Y-%m-%d %H:%M:%S} UTC: {what}" for at, what in moments if start <= at.timestamp() <= end],
+        [item for item in inside if item.start_s < item.end_s],
+        [f"Log, {pd.Timestamp(item.start_s, unit='s'):%Y-%m-%d %H:%M:%S} UTC: {item.reason}" for item in moments],
     )
 
 

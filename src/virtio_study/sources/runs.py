@@ -1,59 +1,33 @@
-"""What a server was at every moment, from the API's answers alone: starts, devices, instrument, disturbances."""
+"""What a server was at every moment, from its history alone: runs, each with its devices, instrument, disturbances."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from operator import attrgetter
 
 from virtio_study.pve.devices import devices, models, unclassifiable
+from virtio_study.pve.values import Config
 from virtio_study.sources import events
-from virtio_study.sources.events import Disturbance, Polls, seconds
+from virtio_study.sources.history import Disturbance, History, InForce, Poll
 from virtio_study.study import DriverConfiguration
 
-__all__ = ["Around", "Span", "match", "timeline"]
+__all__ = ["Run", "match", "timeline"]
 
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
-LONGEST_UPTIME_S = 1e9
 SHORTEST_S = 120.0
 """Until its balloon driver is loaded, a server that starts looks like one without."""
 
 
 @dataclass(frozen=True)
-class Around:
-    """What else is known of a server.
+class Run:
+    """A stretch of a boot under one configuration in force: from its first to its last poll, in Unix seconds.
 
-    Attributes
-    ----------
-    configs, pendings : sequence of (time, data)
-        Of `config?current=1` (what is in force) and of `pending`.
-    tasks : sequence of dict
-        Of `/nodes/{node}/tasks`; the same task may come more than once.
-    statuses : mapping of node to sequence of (time, data)
-        Of `/nodes/{node}/status`, of every node on which the server was.
-    packages : mapping of node to sequence of (time, data)
-        Of `/nodes/{node}/apt/versions`, of the same nodes.
-    logged : sequence of Disturbance
-        Of the researcher's own log; one without length marks a change that the API does not show.
-    """
-
-    configs: Polls = ()
-    pendings: Sequence[tuple[float, Sequence[Any]]] = ()
-    tasks: Sequence[Mapping[str, Any]] = ()
-    statuses: Mapping[str, Polls] = field(default_factory=dict)
-    packages: Mapping[str, Sequence[tuple[float, Sequence[Any]]]] = field(default_factory=dict)
-    logged: Sequence[Disturbance] = ()
-
-
-@dataclass(frozen=True)
-class Span:
-    """One run of a server with one set of devices: from its first to its last poll, in Unix seconds.
-
-    `balloon_driver` says whether the guest sent balloon statistics; `instruments` what made the displayed memory, poll
-    by poll, as `(first second, guest, host or unknown)`; `waiting` which keys of the configuration were changed and not
-    in force; `proxmox` the version of Proxmox VE at its end. `driver_config` is the study's name for it, empty if it
-    has none; `why` says then what was found.
+    `polls` are all within, `config` what was in force. `balloon_driver` says whether the guest sent balloon statistics;
+    `instruments` what made the displayed memory, poll by poll, as `(first second, guest, host or unknown)`; `waiting`
+    which keys of the configuration were changed and not in force; `proxmox` the version of Proxmox VE at its end.
+    `driver_config` is the study's name for it, empty if it has none; `why` says then what was found.
     """
 
     vmid: int
@@ -62,7 +36,8 @@ class Span:
     started_s: float
     devices: dict[str, str]
     balloon_driver: bool
-    config: Mapping[str, Any]
+    config: Config
+    polls: Sequence[Poll]
     qemu: str = ""
     machine: str = ""
     proxmox: str = ""
@@ -73,155 +48,133 @@ class Span:
     why: str = ""
     hidden: list[str] = field(default_factory=list)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for `timeline.json`, without the configuration itself."""
-        plain = asdict(self)
-        plain.pop("config")
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for `timeline.json`, without the polls and the configuration itself."""
+        plain = asdict(replace(self, polls=(), config={}))
+        del plain["polls"], plain["config"]
         return plain | {"digest": str(self.config.get("digest", ""))}
 
 
-def timeline(polls: Polls, around: Around, vmid: int) -> list[Span]:
+def timeline(history: History) -> list[Run]:
     """Runs of one server, in order of time.
 
     Parameters
     ----------
-    polls : sequence of (time, data)
-        Of `status/current`.
-    around : Around
-        Where `blockstat` or `nics` of a poll has another device than the configuration, the poll is right, and the next
-        configuration that agrees is taken.
-    vmid : int
-        Number of the server.
+    history : History
+        Where a poll shows another device than the configuration, the poll is right, and the next configuration that
+        agrees is taken.
 
     Returns
     -------
-    list of Span
+    list of Run
         A new one begins where the server was started (its uptime fell, or the process is another one), its devices or
         its configuration in force changed, balloon statistics began or ended for good, Proxmox VE was upgraded, or the
         log says so. Stretches in which it was off belong to none.
     """
     found = []
-    running = [(at, data) for at, data in polls if data.get("status") == "running" and _uptime(data)]
-    reboots, upgrades = [], []
-    for statuses in around.statuses.values():
-        kinds = events.host_changes(statuses)
-        reboots += kinds[0]
-        upgrades += kinds[1]
-    for packages in around.packages.values():
-        upgrades += events.new_instruments(packages)
-    moments = [item for item in around.logged if item.end_s == item.start_s]
-    for start in _starts(running):
-        first, last, used = start[0][0], start[-1][0], _in_use(start)
-        in_force = [(at, data) for at, data in around.configs if first <= at <= last and used <= set(data)]
-        inside = [*events.edits(in_force), *events.view_changes(events.views(start)), *upgrades, *moments]
-        for group in _cut(start, [item.end_s for item in inside]):
-            others = [*inside, *reboots, *(item for item in around.logged if item not in moments)]
-            found.append(_span(group, start, others, around, vmid))
+    upgrades = [item for node in history.nodes.values() for item in events.upgrades(node)]
+    reboots = [item for node in history.nodes.values() for item in events.reboots(node)]
+    moments = [item for item in history.logged if item.end_s == item.start_s]
+    stretches = [item for item in history.logged if item.end_s != item.start_s]
+    for boot in _boots([poll for poll in history.polls if poll.running and poll.uptime_s]):
+        first, last, used = boot[0].time_s, boot[-1].time_s, _in_use(boot)
+        in_force = [item for item in history.configs if first <= item.time_s <= last and used <= set(item.config)]
+        inside = [*events.edits(in_force), *events.view_changes(events.views(boot)), *upgrades, *moments]
+        for group in _cut(boot, [item.end_s for item in inside]):
+            found.append(_run(group, boot, [*inside, *reboots, *stretches], history))
     return found
 
 
-def _span(group: Polls, start: Polls, others: Sequence[Disturbance], around: Around, vmid: int) -> Span:
-    first, last = group[0][0], group[-1][0]
-    config = _config(group, around.configs)
+def _run(group: Sequence[Poll], boot: Sequence[Poll], others: Sequence[Disturbance], history: History) -> Run:
+    first, last = group[0].time_s, group[-1].time_s
+    config = _config(group, history.configs)
     kinds = devices(config)
     seen = events.views(group)
     touching = (item for item in others if item.start_s <= last and item.end_s >= first)
-    latest = [(at, str(data.get("pveversion") or "")) for polls in around.statuses.values() for at, data in polls]
-    return Span(
-        vmid=vmid,
+    pending = [item for item in history.waiting if first <= item.time_s <= last]
+    begin = bisect_left(history.polls, first, key=attrgetter("time_s"))
+    end = bisect_right(history.polls, last, key=attrgetter("time_s"))
+    return Run(
+        vmid=history.vmid,
         start_s=first,
         end_s=last,
-        started_s=min(at - _uptime(data) for at, data in start),
+        started_s=min(poll.started_s for poll in boot),
         devices={kind: models(kinds, kind) for kind in ("disk", "network")},
         balloon_driver=any(view == "guest" for _, view in seen),
         config=config,
-        qemu=str(group[-1][1].get("running-qemu") or ""),
-        machine=str(group[-1][1].get("running-machine") or ""),
-        proxmox=max(((at, text) for at, text in latest if at <= last and text), default=(0.0, ""))[1],
+        polls=history.polls[begin:end],
+        qemu=group[-1].qemu,
+        machine=group[-1].machine,
+        proxmox=history.proxmox_at(last),
         instruments=tuple((next(polls)[0], view) for view, polls in groupby(seen, key=lambda item: item[1])),
         contaminated=(
-            *events.tasks_of(around.tasks, vmid, first, last),
+            *events.tasks_of(history.tasks, history.vmid, first, last),
             *events.locks(group),
             *events.gaps(group),
             *(replace(item, start_s=max(item.start_s, first), end_s=min(item.end_s, last)) for item in touching),
         ),
-        waiting=tuple(events.waiting([item for item in around.pendings if first <= item[0] <= last])),
+        waiting=pending[-1].keys if pending else (),
         hidden=unclassifiable(config),
     )
 
 
-def _uptime(data: Mapping[str, Any]) -> float:
-    found = seconds(data.get("uptime")) or 0.0
-    return found if found < LONGEST_UPTIME_S else 0.0
+def _in_use(polls: Sequence[Poll]) -> set[str]:
+    """Keys of the disks and of the network cards that polls show."""
+    return {key for keys in {poll.disks | poll.cards for poll in polls} for key in keys}
 
 
-def _devices(data: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """Keys of the disks and of the network cards that a poll shows; a card's tap is called `tap100i0`."""
-    disks, taps = data.get("blockstat"), data.get("nics")
-    cards = [str(name).rpartition("i")[2] for name in taps] if isinstance(taps, Mapping) else []
-    return (
-        frozenset(map(str, disks)) if isinstance(disks, Mapping) else frozenset(),
-        frozenset(f"net{number}" for number in cards if number.isdecimal()),
-    )
-
-
-def _in_use(polls: Polls) -> set[str]:
-    return {key for data in {_devices(data) for _, data in polls} for keys in data for key in keys}
-
-
-def _starts(running: Polls) -> Iterator[list[tuple[float, Mapping[str, Any]]]]:
+def _boots(running: Sequence[Poll]) -> Iterator[list[Poll]]:
     """Polls of one process with the same devices."""
-    group: list[tuple[float, Mapping[str, Any]]] = []
-    for at, data in running:
-        if group and _another(group[-1], (at, data)):
+    group: list[Poll] = []
+    for poll in running:
+        if group and _another(group[-1], poll):
             yield group
             group = []
-        group.append((at, data))
+        group.append(poll)
     if group:
         yield group
 
 
-def _another(before: tuple[float, Mapping[str, Any]], now: tuple[float, Mapping[str, Any]]) -> bool:
-    (at, data), (then, old) = now, before
-    moved = (at - _uptime(data)) - (then - _uptime(old))
-    other_process = data.get("pid") and old.get("pid") and str(data["pid"]) != str(old["pid"])
-    changed = any(was and has and was != has for was, has in zip(_devices(old), _devices(data), strict=True))
-    return moved > SAME_START_S or bool(other_process) or changed
+def _another(old: Poll, new: Poll) -> bool:
+    """Whether a poll shows another boot than the one before it."""
+    other_process = bool(old.pid and new.pid and old.pid != new.pid)
+    pairs = ((old.disks, new.disks), (old.cards, new.cards))
+    changed = any(was and has and was != has for was, has in pairs)
+    return new.started_s - old.started_s > SAME_START_S or other_process or changed
 
 
-def _cut(polls: Polls, moments: Sequence[float]) -> Iterator[Polls]:
+def _cut(polls: Sequence[Poll], moments: Sequence[float]) -> Iterator[list[Poll]]:
     """Polls before, between and since the moments."""
     ordered = sorted(moments)
-    for _, group in groupby(polls, key=lambda poll: bisect_right(ordered, poll[0])):
+    for _, group in groupby(polls, key=lambda poll: bisect_right(ordered, poll.time_s)):
         yield [*group]
 
 
-def _config(group: Polls, configs: Polls) -> Mapping[str, Any]:
+def _config(group: Sequence[Poll], configs: Sequence[InForce]) -> Config:
     """The first configuration within a run whose devices are those that are in use; the last before it otherwise."""
-    first, last = min(at - _uptime(data) for at, data in group), group[-1][0]
+    first, last = min(poll.started_s for poll in group), group[-1].time_s
     in_use = _in_use(group)
-    within = [data for at, data in configs if max(first, 0.0) <= at <= last]
-    agreeing = [(at, data) for at, data in configs if at <= last and in_use <= set(data)]
-    since = [data for at, data in agreeing if at >= group[0][0]]
-    before = [data for at, data in agreeing if at < group[0][0]]
-    found = [*since[:1], *before[-1:], *within[:1]]
-    return found[0] if found else {}
+    within = [item.config for item in configs if max(first, 0.0) <= item.time_s <= last]
+    agreeing = [item for item in configs if item.time_s <= last and in_use <= set(item.config)]
+    since = [item.config for item in agreeing if item.time_s >= group[0].time_s]
+    before = [item.config for item in agreeing if item.time_s < group[0].time_s]
+    return next(iter([*since[:1], *before[-1:], *within[:1]]), {})
 
 
-def match(span: Span, known: Mapping[str, DriverConfiguration]) -> Span:
-    """The span with the study's name for its devices and balloon driver, or with what kept it from having one."""
-    if span.end_s - span.start_s < SHORTEST_S:
-        return replace(span, why=f"it ran for {span.end_s - span.start_s:.0f} s, too short to tell what it is")
+def match(run: Run, known: Mapping[str, DriverConfiguration]) -> Run:
+    """The run with the study's name for its devices and balloon driver, or with what kept it from having one."""
+    if run.end_s - run.start_s < SHORTEST_S:
+        return replace(run, why=f"it ran for {run.end_s - run.start_s:.0f} s, too short to tell what it is")
     fits = [
         name
         for name, config in known.items()
-        if config.disk in (None, span.devices["disk"])
-        and config.nic in (None, span.devices["network"])
-        and config.balloon_driver in (None, span.balloon_driver)
+        if config.disk in (None, run.devices["disk"])
+        and config.nic in (None, run.devices["network"])
+        and config.balloon_driver in (None, run.balloon_driver)
     ]
     if len(fits) == 1:
-        return replace(span, driver_config=fits[0])
-    seen = f"disk {span.devices['disk'] or 'none'}, network card {span.devices['network'] or 'none'}"
-    balloon = "with" if span.balloon_driver else "without"
+        return replace(run, driver_config=fits[0])
+    seen = f"disk {run.devices['disk'] or 'none'}, network card {run.devices['network'] or 'none'}"
+    balloon = "with" if run.balloon_driver else "without"
     many = f"fits {', '.join(fits)} alike" if fits else "is none of the study's driver configurations"
-    return replace(span, why=f"{seen}, {balloon} balloon statistics: {many}")
+    return replace(run, why=f"{seen}, {balloon} balloon statistics: {many}")

@@ -92,10 +92,10 @@ def run_demo(folder: Path, say: Callable[[str | Said], None]) -> Path:
         endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
         user, name = host.token_id.split("!")
         done = collect(study, Client(endpoint, Credential(user, name, host.token_secret)))
-    for _, sentence in done.written:
-        say(sentence)
-    for item in done.missing:
-        say(f"missing: {item.server}: {item.path}: {item.cause}; {item.remedy}")
+    for item in done.written:
+        say(item.told)
+    for lost in done.missing:
+        say(f"missing: {lost.server}: {lost.path}: {lost.cause}; {lost.remedy}")
     outcome = run(study, say=say)
     failed = outcome.error | outcome.skipped
     if failed:

@@ -27,10 +27,11 @@ from virtio_study.sources.api.client import IN_FLIGHT, Client, Reply
 from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential, credential, parse
 from virtio_study.sources.api.doctor import examine
+from virtio_study.sources.api.importers import import_answers
 from virtio_study.sources.api.inventory import inventory
 from virtio_study.sources.api.watching import watch
 from virtio_study.sources.files.rrddata import merge_rrddata
-from virtio_study.sources.responses import import_answers, of, read_answers
+from virtio_study.sources.responses import lists, read_answers
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
@@ -315,7 +316,7 @@ def test_rows_go_on_without_a_gap_or_a_repetition_over_a_time_without_a_watch(
             watched(study, host, clock, 60, poll_s=60.0)
             clock.advance(break_s)
     answers = read_answers(response_log.stored(study.folder))
-    asked = [(str(at), rows) for at, rows in of(answers, r".*/qemu/100/rrddata.*AVERAGE", list)]
+    asked = [(str(at), rows) for at, rows in lists(answers, r".*/qemu/100/rrddata.*AVERAGE")]
     assert len(asked) >= 12
     times = [row["time"] for row in merge_rrddata(asked)[60]]
     assert len(times) > 220
@@ -414,6 +415,7 @@ from virtio_study import cli, recording
 from virtio_study.cli import live
 from virtio_study.sources.api import collecting, client, watching
 from virtio_study.sources.files import importers
+from virtio_study.sources.api import importers as api_importers
 watching.watch = functools.partial(watching.watch, poll_s=0.05)
 for command in sys.stdin:
     child = os.fork()

@@ -18,10 +18,11 @@ from virtio_study import recording
 from virtio_study.cleaning.transients import label_periods
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError
-from virtio_study.sources.events import stops
+from virtio_study.sources.events import counter_spikes, stops
 from virtio_study.sources.files.importers import import_rrd
 from virtio_study.sources.files.rrd import archives, fetch, find, read_rows
-from virtio_study.sources.normalising import counter_spikes, rrd_frame
+from virtio_study.sources.history import Disturbance
+from virtio_study.sources.normalising import rrd_frame
 
 START = 1_766_966_400  # 2025-12-29T00:00:00Z, a multiple of every step in use
 HOURS = 13
@@ -300,7 +301,7 @@ def test_a_disk_counter_that_fell_back_is_found_in_the_rows_of_real_files(
     feed(path, [(START + int(t), [f"{v:.0f}" for v in row]) for t, row in zip(seconds, values, strict=True)])
     frame = rrd_frame(read_rows([path], "AVERAGE")[60], 60, "AVERAGE", "rows")
     assert frame["disk_read_bytes_per_s"].max() > 5 * frame["disk_read_bytes_per_s"].median()
-    assert counter_spikes(frame) == [(START + 6000, START + 6060)]
+    assert counter_spikes(frame) == [Disturbance(START + 6000, START + 6060, "disk counter fell back")]
     start, end = "2025-12-29T01:00:00Z", "2025-12-29T02:00:00Z"
     study = windowed(tmp_path, ("alpha", "emulated", start, end))
     import_rrd(study, tmp_path / "db")

@@ -4,13 +4,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from virtio_study.errors import StudyError
 from virtio_study.pve.devices import agent_enabled
 from virtio_study.pve.instruments import host_instrument, instrument
 from virtio_study.sources.api.client import Client, Reply, nodes_of, remedy
-from virtio_study.sources.events import qemu_server_at
+from virtio_study.sources.history import qemu_server_in
 from virtio_study.study import Endpoint, Server
 
 __all__ = ["Finding", "examine"]
@@ -82,7 +82,7 @@ def _way(endpoint: Endpoint) -> Finding:
     return Finding("TLS", "pass", f"the certificate is verified with {how}")
 
 
-def _version(data: Mapping[str, Any]) -> Iterator[Finding]:
+def _version(data: Mapping[str, object]) -> Iterator[Finding]:
     text = str(data.get("version", "?"))
     found = re.match(r"(\d+)\.(\d+)", text)
     release = (int(found[1]), int(found[2])) if found else (0, 0)
@@ -115,7 +115,8 @@ def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str
 def _instrument(client: Client, node: str) -> Finding:
     """Whether it is known what makes the host's memory figure on a node."""
     packages = client.get(f"/nodes/{node}/apt/versions")
-    found = qemu_server_at([(0.0, packages.data)], 0.0) if isinstance(packages.data, list) else None
+    rows = packages.data if isinstance(packages.data, list) else []
+    found = qemu_server_in(row for row in rows if isinstance(row, dict))
     if found:
         label = instrument(host_instrument(found)).label
         return Finding("instrument", "pass", f"{node}: qemu-server {found} shows as the host's memory: {label}")
@@ -141,7 +142,7 @@ def _unseen(client: Client, nodes: Sequence[str], token: str) -> Iterator[Findin
             yield Finding("privileges", "fail", says, remedy(Reply(0.0, "", 403), token))
 
 
-def _has(known: Mapping[str, Any], path: str, name: str) -> bool:
+def _has(known: Mapping[str, object], path: str, name: str) -> bool:
     """Whether a privilege is in force on a path, by the longest path listed (path -> privilege -> inherited)."""
     above = [place for place in known if place == "/" or f"{path}/".startswith(f"{place}/")]
     nearest = max(above, key=len, default="")

@@ -5,10 +5,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from virtio_study.errors import DataError
-from virtio_study.sources.files.rrd import Row
+from virtio_study.pve.values import Sample
 
 __all__ = ["STEPS", "merge_rrddata", "read_rrddata"]
 
@@ -16,7 +15,7 @@ STEPS = (60, 1800, 10800, 21600, 43200, 604800)
 """Seconds between the rows of rrddata, in every version (`src/PVE/RRD.pm` of pve-cluster)."""
 
 
-def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Row]]:
+def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Sample]]:
     """Rows of saved rrddata answers, by seconds between rows.
 
     Parameters
@@ -44,20 +43,19 @@ def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Row]]:
     return merge_rrddata((str(path), _answer(path)) for path in paths)
 
 
-def merge_rrddata(answers: Iterable[tuple[str, Any]]) -> dict[int, list[Row]]:
+def merge_rrddata(answers: Iterable[tuple[str, object]]) -> dict[int, list[Sample]]:
     """As `read_rrddata`, of answers at hand: what to call each in an error, and its rows."""
-    found: dict[int, dict[float, Row]] = {}
+    found: dict[int, dict[int, Sample]] = {}
     for where, body in answers:
         rows = _rows(where, body)
-        times = [row["time"] for row in rows]
-        for row, step in zip(rows, _steps(where, times), strict=True):
+        for (time, row), step in zip(rows, _steps(where, [time for time, _ in rows]), strict=True):
             kept = found.setdefault(step, {})
-            if len(row) > len(kept.get(row["time"], {})):
-                kept[row["time"]] = row
+            if len(row) > len(kept.get(time, {})):
+                kept[time] = {**row, "time": time}
     return {step: [rows[time] for time in sorted(rows)] for step, rows in sorted(found.items())}
 
 
-def _answer(path: Path) -> Any:
+def _answer(path: Path) -> object:
     try:
         body = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -69,11 +67,13 @@ def _answer(path: Path) -> Any:
     return body.get("data") if isinstance(body, dict) else body
 
 
-def _rows(path: str, rows: Any) -> list[dict[str, Any]]:
+def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
+    """Rows, each with its time in whole seconds."""
     if not isinstance(rows, list) or not rows:
         raise DataError(
             f"{path}: no list of rows; expected an answer of rrddata (virtio-study files answers takes every kind)"
         )
+    found = []
     for number, row in enumerate(rows):
         time = row.get("time") if isinstance(row, dict) else None
         try:
@@ -82,8 +82,8 @@ def _rows(path: str, rows: Any) -> list[dict[str, Any]]:
             seconds = math.nan
         if not 1e9 <= seconds < 41e8 or seconds % 1:
             raise DataError(f"{path}: row {number}: time is {str(time)[:40]!r}; expected whole Unix seconds")
-        row["time"] = int(seconds)
-    return rows
+        found.append((int(seconds), row))
+    return found
 
 
 def _steps(path: str, times: list[int]) -> Iterator[int]:

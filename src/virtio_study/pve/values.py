@@ -1,0 +1,51 @@
+"""Values as Proxmox VE's API gives them: numbers that may be written as text, keys that may be missing."""
+
+import math
+from collections.abc import Mapping
+
+__all__ = ["Config", "Sample", "number", "part", "seconds"]
+
+Config = Mapping[str, object]
+"""A server's configuration: key -> text or number."""
+
+Sample = Mapping[str, object]
+"""A row or an answer with measured values, in the API's own keys and as it came; a value that is not known has none."""
+
+LARGEST = 2.0**64
+"""No counter of a host goes further."""
+
+
+def number(value: object) -> float:
+    """A finite number that may be written as text (old versions of Proxmox VE do), NaN for nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or larger than any counter.
+    """
+    if value is None or value == "":
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    try:
+        found = float(value)
+    except OverflowError:
+        raise ValueError(value) from None
+    if math.isfinite(found) and abs(found) > LARGEST:
+        raise ValueError(value)
+    return found if math.isfinite(found) else math.nan
+
+
+def seconds(value: object) -> float | None:
+    """A positive number of seconds, which may be written as text; None for anything else."""
+    try:
+        found = number(value)
+    except ValueError:
+        return None
+    return found if 0 < found < 1e10 else None
+
+
+def part(data: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """The object that an answer has under a key; empty where it has none."""
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}

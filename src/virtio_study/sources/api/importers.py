@@ -1,0 +1,288 @@
+"""Stored answers of the API -> recordings of a study.
+
+Polls of `status/current` show by themselves when a server ran with which devices; a study's `driver_configs` (disk,
+nic, balloon_driver) are what they are compared with. Rows of rrddata show nothing, so the study's `windows` say it.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from virtio_study.errors import DataError
+from virtio_study.pve.values import Sample
+from virtio_study.sources import normalising
+from virtio_study.sources.api import response_log
+from virtio_study.sources.events import starts, stops, tasks_of, upgrades
+from virtio_study.sources.files.rrddata import merge_rrddata
+from virtio_study.sources.history import Disturbance, History, history_of
+from virtio_study.sources.recorder import (
+    NotRecorded,
+    Origin,
+    Outcome,
+    Recorded,
+    keep,
+    keep_raw,
+    provenance_of,
+    write_windows,
+)
+from virtio_study.sources.responses import Answer, lists, read_answers
+from virtio_study.sources.runs import Run, match, timeline
+from virtio_study.storage import write_json
+from virtio_study.study import Server, Study
+
+__all__ = ["import_answers", "record_rrddata"]
+
+TIMELINE = "timeline.json"
+CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
+MOST_FALSE_ZEROS = 0.05
+
+AT_ONCE = 4
+"""Servers that are read together: weeks of polls of more are more than a small machine can hold."""
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """A run and what came of it; `replicate` is empty if the study has no name for its devices."""
+
+    run: Run
+    replicate: str
+    outcome: Outcome
+
+    def as_dict(self) -> dict[str, object]:
+        """The run as `timeline.json` has it."""
+        if isinstance(self.outcome, Recorded):
+            return self.run.as_dict() | {"replicate": self.replicate}
+        return self.run.as_dict() | {"replicate": "", "why": self.run.why or str(self.outcome)}
+
+
+def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None = None) -> list[Outcome]:
+    """Record every server of a study from saved answers: one recording for each run of the server.
+
+    Rows are polls of `status/current`. Proxmox VE's CPU figure there covers the time since that worker of the API
+    answered before, which may be longer than the step; its mean is right, single rows are smoothed.
+
+    Parameters
+    ----------
+    study : Study
+        Its `driver_configs` say which devices each has.
+    paths : sequence of Path
+        As in `read_answers`; they are kept, compressed, in the study's `raw/`.
+    qemu_server : str, optional
+        Version of qemu-server on the host, where that of Proxmox VE does not tell the instrument.
+
+    Returns
+    -------
+    list of Outcome
+        One for each run. The timeline is in `timeline.json`.
+
+    Raises
+    ------
+    DataError
+        If no answer is of a server, or nothing could be recorded.
+    """
+    inputs = keep_raw(study, paths)
+    done: dict[str, list[_Imported]] = {}
+    for names, answers in _read(study, [*study.servers], paths, but="/rrddata"):
+        for name in names:
+            done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
+    outcomes = [item.outcome for imported in done.values() for item in imported]
+    if not any(isinstance(outcome, Recorded) for outcome in outcomes):
+        named = (f"{outcome.server}: {outcome}" for outcome in outcomes if isinstance(outcome, NotRecorded))
+        raise DataError("nothing was recorded; " + "; ".join([*named][:4]))
+    write_json(study.folder / TIMELINE, {name: [item.as_dict() for item in found] for name, found in done.items()})
+    return outcomes
+
+
+def _read(
+    study: Study, names: Sequence[str], paths: Sequence[Path], but: str
+) -> Iterator[tuple[Sequence[str], list[Answer]]]:
+    """Some servers after others, with the answers of them and of the host, but those with a text in their path."""
+    for start in range(0, len(names), AT_ONCE):
+        some = names[start : start + AT_ONCE]
+        yield some, read_answers(paths, _is_of({study.servers[name].vmid for name in some}, but))
+
+
+def _is_of(vmids: Collection[int], but: str) -> Callable[[str], bool]:
+    """Whether a path is of the host or of one of some servers, and has not a text in it."""
+    own = [f"/qemu/{vmid}/" for vmid in vmids]
+    return cache(lambda path: but not in path and ("/qemu/" not in path or any(part in path for part in own)))
+
+
+def _import_runs(
+    study: Study, name: str, history: History, qemu_server: str | None, inputs: dict[str, str]
+) -> list[_Imported]:
+    """Record every run of a server."""
+    runs = [match(run, study.driver_configs) for run in timeline(history)]
+    if not runs:
+        raise DataError(
+            f"{name}: no answer of /nodes/NODE/qemu/{history.vmid}/status/current shows it running; for answers of "
+            "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
+        )
+    found: list[_Imported] = []
+    for run in runs:
+        replicate = f"api-{1 + sum(bool(item.run.driver_config) for item in found):02d}"
+        outcome: Outcome = NotRecorded(name, run.why)
+        if run.driver_config:
+            try:
+                outcome = _record_run(study, name, replicate, run, history, qemu_server, inputs)
+            except DataError as error:  # such as a run of one poll: the others are recorded all the same
+                outcome = NotRecorded(name, str(error))
+        found.append(_Imported(run, replicate, outcome))
+    return found
+
+
+def _record_run(
+    study: Study,
+    name: str,
+    replicate: str,
+    run: Run,
+    history: History,
+    qemu_server: str | None,
+    inputs: dict[str, str],
+) -> Outcome:
+    proxmox = run.proxmox.split("/")[1] if "/" in run.proxmox else next((text for _, text in history.versions), "")
+    instrument = qemu_server or history.qemu_server_at(run.end_s, proxmox)
+    samples: list[Sample] = [{**poll.sample, "time": poll.time_s} for poll in run.polls]
+    samples, notes = _without_false_zeros(samples)
+    frame = normalising.sample_frame(samples, study.servers[name], f"status/current of {name}", instrument)
+    node = _node_frame(history, study.servers[name])
+    frame = frame if node is None else normalising.add_node_cpu(frame, node)
+    if run.waiting:
+        notes.append(f"Changed in the configuration and not in force: {', '.join(run.waiting)}.")
+    notes += [f"{item.reason}: {item.detail}" for item in run.contaminated if item.detail]
+    versions = {"proxmox-ve": proxmox, "host_kernel": history.kernel_at(run.end_s), "qemu": run.qemu}
+    versions |= {"running machine": run.machine}
+    origin = Origin(
+        source=f"saved answers of Proxmox VE, /nodes/NODE/qemu/{run.vmid}/status/current",
+        inputs=inputs,
+        versions={key: value for key, value in versions.items() if value},
+        notes=[CPU_NOTE, *notes],
+        simulated=history.simulated,
+    )
+    first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
+    known = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
+    return keep(study, frame, known, f"{len(frame)} rows from {first} to {last} UTC.")
+
+
+def _without_false_zeros(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
+    """Samples without the CPU of 0 where it is rare: the first answer of every worker of the API is 0.
+
+    Where zeros are many the server may be idle, and they stay. (qemu-server, `vmstatus`: the figure is the difference
+    to the same process' last call.)
+    """
+    zeros = sum(sample.get("cpu") == 0 for sample in samples)
+    if not 0 < zeros <= MOST_FALSE_ZEROS * len(samples):
+        return samples, []
+    cured = [{**sample, "cpu": None} if sample.get("cpu") == 0 else sample for sample in samples]
+    return cured, [f"{zeros} rows are without CPU: a worker of the API answered for the first time, with 0."]
+
+
+def _node_frame(history: History, server: Server) -> pd.DataFrame | None:
+    """Rows of the first of a server's nodes of which there are some, for its CPU."""
+    for node in history.nodes.values():
+        if len(node.statuses) > 1:
+            samples = [
+                {"time": item.time_s, "cpu": item.cpu, "maxcpu": item.cpus, "uptime": item.time_s}
+                for item in node.statuses
+            ]
+            return normalising.sample_frame(samples, server, "node status")
+    return None
+
+
+def record_rrddata(study: Study) -> tuple[list[Outcome], dict[str, str]]:
+    """Make recordings of the stored rrddata rows (AVERAGE) that lie in the study's windows, the node's CPU beside them.
+
+    Parameters
+    ----------
+    study : Study
+        With windows.
+
+    Returns
+    -------
+    outcomes : list of Outcome
+        One for each window: a window that the host's configuration contradicts, or in the time of another recording,
+        is not recorded.
+    failed : dict
+        Server that has a window and no usable rows in it -> why; the others are recorded all the same.
+    """
+    outcomes: list[Outcome] = []
+    failed: dict[str, str] = {}
+    named = [name for name in study.servers if any(window.server == name for window in study.windows)]
+    try:
+        for names, answers in _read(study, named, response_log.stored(study.folder), but="cf=MAX"):
+            for name in names:
+                try:
+                    outcomes += _record_rows(study, name, answers)
+                except DataError as error:
+                    failed[name] = str(error).removeprefix(f"{name}: ")
+    except DataError as error:
+        failed |= {name: str(error) for name in named if name not in failed}
+    return outcomes, failed
+
+
+def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Outcome]:
+    history = history_of(study, name, answers)
+    frames = _frames(study, name, history, answers)
+    versions = history.versions
+    notes = []
+    if versions:
+        first = pd.Timestamp(versions[0][0], unit="s")
+        notes = [f"The host told its version first at {first:%Y-%m-%d %H:%M} UTC; older rows are taken for its."]
+    origin = Origin(
+        source="rrddata of the API of Proxmox VE, AVERAGE",
+        versions={"proxmox-ve": versions[-1][1]} if versions else {},
+        notes=notes,
+        simulated=history.simulated,
+    )
+    disturbed = [*tasks_of(history.tasks, history.vmid, 0.0, max(answer.time_s for answer in answers))]
+    disturbed += [*starts(history), *stops(frames), *_upgrades_inside(study, name, history)]
+    return write_windows(study, name, frames, "rrddata", origin, disturbed, history)
+
+
+def _frames(study: Study, name: str, history: History, answers: Sequence[Answer]) -> dict[float, pd.DataFrame]:
+    """Seconds between rows -> frame of a server's rows, with the CPU of its node where it was on one alone."""
+    base = rf"/nodes/([^/]+)/qemu/{history.vmid}/rrddata\?.*cf=AVERAGE"
+    merged = merge_rrddata(_rows(answers, base))
+    if not merged:
+        raise DataError(f"{name}: no stored rrddata of server {history.vmid} has a row with values")
+    nodes = {found[1] for path in {answer.path for answer in answers} if (found := re.fullmatch(base, path))}
+    # of a server that was on several nodes nothing in a row tells on which it then was
+    beside = {}
+    if len(nodes) == 1:
+        beside = merge_rrddata(_rows(answers, rf"/nodes/{re.escape(nodes.pop())}/rrddata\?.*cf=AVERAGE"))
+
+    def qemu_server(moment: float) -> str | None:
+        known = [version for at, version in history.versions if at <= moment] or [v for _, v in history.versions[:1]]
+        return history.qemu_server_at(moment, known[-1] if known else "")
+
+    frames = {}
+    for step, listed in merged.items():
+        frame = normalising.rrd_frame(listed, step, "AVERAGE", f"rrddata of {name}", qemu_server)
+        if step in beside:
+            node = normalising.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node")
+            frame = normalising.add_node_cpu(frame, node)
+        frames[float(step)] = frame
+    return frames
+
+
+def _upgrades_inside(study: Study, name: str, history: History) -> Iterator[Disturbance]:
+    """Upgrades inside a window.
+
+    Between two windows an upgrade may be part of what the researcher did, and its moment may be days wide.
+    """
+    windows = [(w.start.timestamp(), w.end.timestamp()) for w in study.windows if w.server == name]
+    for node in history.nodes.values():
+        for item in upgrades(node):
+            if any(start <= item.start_s and item.end_s <= end for start, end in windows):
+                yield item
+
+
+def _rows(answers: Sequence[Answer], pattern: str) -> Iterator[tuple[str, list[Sample]]]:
+    """What to call each answer of rrddata that has a value, and its rows."""
+    for at, rows in lists(answers, pattern):
+        if any(len(row) > 1 for row in rows):
+            yield f"rrddata of {at:.0f}", rows
