@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from virtio_study.sources.api.client import Client
+from virtio_study.sources.api.cluster import Cluster
 from virtio_study.sources.api.collecting import collect, paths_of
 from virtio_study.sources.api.credentials import Credential
 from virtio_study.study import Endpoint, Study, load_study
@@ -129,7 +130,7 @@ def main() -> None:
         study = make_study(Path(scratch), options.servers)
         client = Client(endpoint, secret)
         # the host's own work, once: its answers are kept from now on
-        paths = paths_of(study, client.get("/cluster/resources").data)
+        paths = paths_of(study, Cluster.of(client.get("/cluster/resources").data))
         known: set[str] = set()
         for path in paths:
             if "/rrddata" in path and key(path) not in known:

@@ -19,7 +19,8 @@ from virtio_study import recording
 from virtio_study.errors import VirtioStudyError
 from virtio_study.pve.devices import agent_enabled, devices, unclassifiable
 from virtio_study.sources.api import response_log
-from virtio_study.sources.api.client import Client, hosts_of, nodes_of, servers_of
+from virtio_study.sources.api.client import Client
+from virtio_study.sources.api.cluster import Cluster
 from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential
 from virtio_study.sources.api.importers import import_answers, record_rrddata
@@ -180,9 +181,7 @@ def test_a_spoilt_answer_of_any_path_is_a_sentence_or_a_row_less(
 
 
 def check_plain_functions(data: Any) -> None:
-    nodes_of(data)
-    hosts_of(data)
-    servers_of(data)
+    Cluster.of(data)
     if isinstance(data, dict):
         devices(data)
         unclassifiable(data)

@@ -4,13 +4,18 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from virtio_study.cli.speaking import Command
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, ngettext, told
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from virtio_study.study import Endpoint
 
 __all__ = ["collect", "doctor", "inventory", "new", "watch"]
 
@@ -38,26 +43,29 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where the host is; it gets them as `endpoint`."""
 
     @functools.wraps(command)
-    def called(**given: Any) -> None:
+    def called(**given: object) -> None:
+        from pydantic import ValidationError
+
         from virtio_study.study import Endpoint
 
         names = ("host", "port", "ca_file", "fingerprint", "backend", "user", "ssh_config")
-        told = {name: value for name in names if (value := given.pop(name)) is not None}
+        told = {name: _absolute(value) for name in names if (value := given.pop(name)) is not None}
         if "host" not in told and told.get("backend") != "local":
             raise click.UsageError(_("Missing option '--host'."))
-        for name in ("ca_file", "ssh_config"):
-            if name in told:
-                told[name] = told[name].resolve()
         try:
             endpoint = Endpoint.model_validate(told)
-        except ValueError as error:
-            place, says = error.errors()[0]["loc"], error.errors()[0]["msg"]  # type: ignore[attr-defined]
+        except ValidationError as error:
+            place, says = error.errors()[0]["loc"], error.errors()[0]["msg"]
             raise click.UsageError(f"--{str(place[0]).replace('_', '-')}: {says}") from None
         command(endpoint=endpoint, **given)
 
     for option in reversed(ENDPOINT):
         called = option(called)
     return called
+
+
+def _absolute(value: object) -> object:
+    return value.resolve() if isinstance(value, Path) else value
 
 
 @click.command(
@@ -71,7 +79,7 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("folder", type=FILE)
 @click.argument("vmids", type=click.IntRange(min=100), nargs=-1)
 @at_endpoint
-def new(folder: Path, vmids: tuple[int, ...], endpoint: Any) -> None:
+def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
     from virtio_study.errors import DataError
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.inventory import draft, overview
@@ -95,7 +103,7 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: Any) -> None:
     click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=folder))
 
 
-def _table(found: Any) -> str:
+def _table(found: "pd.DataFrame") -> str:
     from virtio_study.i18n.labels import harmless
 
     return str(found.map(lambda value: harmless(str(value))).to_string(index=False)) if len(found) else _("no server")
@@ -105,7 +113,7 @@ def _table(found: Any) -> str:
 @at_endpoint
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--all", "everything", is_flag=True, help=N_("VirtIO devices too, not only what is not VirtIO."))
-def inventory(endpoint: Any, form: str, everything: bool) -> None:
+def inventory(endpoint: "Endpoint", form: str, everything: bool) -> None:
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.inventory import inventory as take
 
@@ -212,7 +220,7 @@ def watch(study: str, hours: float | None) -> None:
     terminal = sys.stderr.isatty()
     shown: tuple[str, float] = "", 0.0
 
-    def say(state: Any) -> None:
+    def say(state: str) -> None:
         nonlocal shown
         line = told(state)
         now, kind = time.monotonic(), re.sub(r"\d+", "", line)

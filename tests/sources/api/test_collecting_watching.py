@@ -24,6 +24,7 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.sources.api import client as api_client
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import IN_FLIGHT, Client, Reply
+from virtio_study.sources.api.cluster import Cluster
 from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential, credential, parse
 from virtio_study.sources.api.doctor import examine
@@ -594,7 +595,7 @@ def test_polls_share_a_few_logins_and_a_lost_ticket_is_fetched_anew(host: Host, 
 
 @pytest.mark.parametrize("data", [None, "x", {"a": 1}, [1, None], [{"type": "qemu", "vmid": "x", "node": "n"}]])
 def test_a_list_of_servers_of_another_shape_has_no_server(data: Any) -> None:
-    assert api_client.nodes_of(data) == {}
+    assert Cluster.of(data) == Cluster()
 
 
 def test_tasks_are_asked_of_every_node_that_may_answer_also_of_those_without_a_server_of_the_study() -> None:
@@ -606,5 +607,4 @@ def test_tasks_are_asked_of_every_node_that_may_answer_also_of_those_without_a_s
         {"type": "node"},
         None,
     ]
-    assert api_client.hosts_of(rows) == ["a", "b"]
-    assert api_client.hosts_of(None) == []
+    assert Cluster.of(rows).hosts == ("a", "b")

@@ -5,17 +5,21 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from virtio_study.errors import DataError, StudyError
 from virtio_study.sources.api import pvesh
+from virtio_study.sources.api.backend import Api, prepare
 from virtio_study.sources.api.credentials import Credential, credential
 from virtio_study.study import Endpoint
 
-__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "hosts_of", "nodes_of", "remedy", "servers_of"]
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "remedy"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -41,7 +45,7 @@ class Reply:
     time_s: float
     path: str
     status: int
-    data: Any = None
+    data: object = None
     reason: str = ""
     text: str = ""
 
@@ -161,34 +165,28 @@ class Client:
             return Reply(asked, path, 200, reason="the answer is empty")
         return Reply(asked, path, 200, data, text=self._local.text if self.https else "")
 
-    def _api(self) -> Any:
-        api = getattr(self._local, "api", None)
+    def _api(self) -> Api:
+        api: Api | None = getattr(self._local, "api", None)
         if api is None:
             api = self._local.api = self._connect()
         return api
 
-    def _connect(self) -> Any:
+    def _connect(self) -> Api:
         from proxmoxer import ProxmoxAPI
 
         if not self.https:
             return pvesh.connect(self.endpoint, TIMEOUT_S)
         verify: bool | str = str(self.endpoint.ca_file.expanduser()) if self.endpoint.ca_file else True
-        how: dict[str, Any] = {"port": self.endpoint.port, "timeout": TIMEOUT_S, "user": self.secret.user}
+        how: dict[str, object] = {"port": self.endpoint.port, "timeout": TIMEOUT_S, "user": self.secret.user}
         if self.secret.name:
             how |= {"token_name": self.secret.name, "token_value": self.secret.secret}
         else:
             how |= {"password": self.secret.secret}
-        api = ProxmoxAPI(self.endpoint.host, verify_ssl=verify, **how)
-        session = api._store["session"]
-        # Otherwise REQUESTS_CA_BUNDLE and .netrc of the environment would stand above what the study says.
-        session.trust_env = False
-        session.hooks["response"].append(self._remember)
-        if self.endpoint.fingerprint:
-            session.auth.verify_ssl = False  # the fingerprint below is checked instead of the chain, never nothing
-            session.mount("https://", _pinned(self.endpoint.fingerprint))
+        api: Api = ProxmoxAPI(self.endpoint.host, verify_ssl=verify, **how)
+        prepare(api, self._remember, self.endpoint.fingerprint)
         return api
 
-    def _remember(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
+    def _remember(self, response: "requests.Response", *_args: object, **_kwargs: object) -> None:
         """Keep the text of this thread's latest answer: proxmoxer gives the data alone, and writing it anew is slow."""
         self._local.text = response.content.decode(errors="replace")
 
@@ -209,17 +207,6 @@ class Client:
             f"{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its "
             "/etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates page"
         )
-
-
-def _pinned(fingerprint: str) -> Any:
-    """An adapter that accepts one certificate alone."""
-    from requests.adapters import HTTPAdapter
-
-    class Pinned(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, assert_fingerprint=fingerprint, **kwargs)
-
-    return Pinned()
 
 
 def _may_pass(reply: Reply) -> bool:
@@ -256,32 +243,10 @@ def remedy(reply: Reply, token_id: str) -> str:
     return "collect again; if it stays, look at journalctl -u pvedaemon -u pvestatd on the host"
 
 
-def good(reply: Reply, what: str) -> Any:
+def good(reply: Reply, what: str) -> object:
     """The data of a reply that nothing goes on without; `DataError` names what it was for, the cause and the remedy."""
     if not reply.good:
         raise DataError(
             f"{what}: {reply.path}: {reply.status or 'no answer'}, {reply.reason}; {remedy(reply, 'TOKEN')}"
         )
     return reply.data
-
-
-def servers_of(resources: Any) -> dict[int, Mapping[str, Any]]:
-    """Rows of `/cluster/resources` that are virtual machines, by their number; anything else in it is passed over."""
-    rows = resources if isinstance(resources, list) else []
-    return {
-        int(row["vmid"]): row
-        for row in rows
-        if isinstance(row, dict) and row.get("type") == "qemu" and str(row.get("vmid")).isdecimal() and row.get("node")
-    }
-
-
-def hosts_of(resources: Any) -> list[str]:
-    """Nodes of the cluster that may answer, from `/cluster/resources`: all but those that are known to be off."""
-    rows = [row for row in resources if isinstance(row, dict)] if isinstance(resources, list) else []
-    listed = [row for row in rows if row.get("type") == "node" and row.get("node")]
-    return sorted({str(row["node"]) for row in listed if row.get("status") != "offline"})
-
-
-def nodes_of(resources: Any) -> dict[int, str]:
-    """Node of every server by its number, from `/cluster/resources`."""
-    return {vmid: str(row["node"]) for vmid, row in servers_of(resources).items()}

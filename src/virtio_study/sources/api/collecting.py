@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from virtio_study.errors import StudyError
 from virtio_study.pve.devices import agent_enabled
 from virtio_study.sources.api import response_log
-from virtio_study.sources.api.client import TRIES, Client, Reply, hosts_of, nodes_of, remedy
+from virtio_study.sources.api.client import TRIES, Client, Reply, remedy
+from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.importers import record_rrddata
 from virtio_study.sources.recorder import Recorded
 from virtio_study.study import Study
@@ -60,7 +61,7 @@ def _hidden(study: Study, nodes: Mapping[int, str], token: str) -> list[Missing]
     return [
         Missing(
             name,
-            "/cluster/resources",
+            RESOURCES,
             f"the host shows no server {server.vmid}: there is none, or the token may not see it",
             f"compare with qm list on the host; for the permission: pveum acl modify / {who} --roles PVEAuditor",
         )
@@ -107,15 +108,15 @@ def collect(study: Study, client: Client) -> Collected:
             done.missing.append(_missing(paths.get(reply.path, ""), reply, client))
 
     with response_log.alone(study.folder):
-        paths = dict.fromkeys(["/version", "/cluster/resources"], "")
+        paths = dict.fromkeys(["/version", RESOURCES], "")
         first = client.get_all(paths)
         for reply in first:
             keep(reply)
         if all(reply.status == 401 for reply in first):
             return done  # the token is refused, and every further question would be
-        nodes = nodes_of(first[1].data)
-        done.missing += _hidden(study, nodes, client.secret.token_id) if first[1].good else []
-        paths = paths_of(study, first[1].data)
+        cluster = Cluster.of(first[1].data)
+        done.missing += _hidden(study, cluster.nodes, client.secret.token_id) if first[1].good else []
+        paths = paths_of(study, cluster)
         client.each(paths, keep)
         client.each([f"{agent}/get-osinfo" for agent in sorted(agents)], keep)
         client.each([f"{agent}/{what}" for agent in sorted(answering) for what in AGENT], keep)
@@ -126,15 +127,15 @@ def collect(study: Study, client: Client) -> Collected:
     return done
 
 
-def paths_of(study: Study, resources: object) -> dict[str, str]:
+def paths_of(study: Study, cluster: Cluster) -> dict[str, str]:
     """What to ask, and of which server of the study it is; empty for the host's own."""
-    nodes = nodes_of(resources)
+    nodes = cluster.nodes
     paths = {"/cluster/tasks": ""}
     for node in sorted({nodes[server.vmid] for server in study.servers.values() if server.vmid in nodes}):
         paths |= {f"/nodes/{node}/{what}": "" for what in ("status", "apt/versions")}
         paths |= {f"/nodes/{node}/rrddata?timeframe={frame}&cf=AVERAGE": "" for frame in TIMEFRAMES}
     # of every node, for a server may have been on another one
-    paths |= {f"/nodes/{node}/tasks?limit=500": "" for node in hosts_of(resources)}
+    paths |= {f"/nodes/{node}/tasks?limit=500": "" for node in cluster.hosts}
     for name, base in places_of(study, nodes).items():
         paths |= {f"{base}/{what}": name for what in ("status/current", "config?current=1", "pending")}
         paths |= {f"{base}/rrddata?timeframe={frame}&cf={cf}": name for frame in TIMEFRAMES for cf in CONSOLIDATIONS}

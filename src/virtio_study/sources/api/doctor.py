@@ -9,7 +9,8 @@ from typing import Literal
 from virtio_study.errors import StudyError
 from virtio_study.pve.devices import agent_enabled
 from virtio_study.pve.instruments import host_instrument, instrument
-from virtio_study.sources.api.client import Client, Reply, nodes_of, remedy
+from virtio_study.sources.api.client import Client, Reply, remedy
+from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.history import qemu_server_in
 from virtio_study.study import Endpoint, Server
 
@@ -52,8 +53,8 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
         return
     yield Finding("token", "pass", f"{token} is accepted")
     yield from _version(version.data if isinstance(version.data, dict) else {})
-    resources = client.get("/cluster/resources")
-    nodes = nodes_of(resources.data) if resources.good else {}
+    resources = client.get(RESOURCES)
+    nodes = Cluster.of(resources.data).nodes if resources.good else {}
     yield _servers(nodes, servers, token)
     known = sorted(set(nodes.values()))
     yield from _unseen(client, known, token)

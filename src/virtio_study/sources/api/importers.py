@@ -40,7 +40,7 @@ TIMELINE = "timeline.json"
 CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
 MOST_FALSE_ZEROS = 0.05
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Servers that are read together: weeks of polls of more are more than a small machine can hold."""
 
 

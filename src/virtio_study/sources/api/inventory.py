@@ -1,7 +1,6 @@
 """Every server of a cluster, device by device, and a first protocol written from it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -10,12 +9,15 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.labels import shortened
 from virtio_study.pve.devices import balloon_device, devices, models, unclassifiable
 from virtio_study.pve.instruments import memory_state
-from virtio_study.sources.api.client import Client, good, nodes_of, servers_of
+from virtio_study.pve.values import Config, Sample, number, part
+from virtio_study.sources.api.client import Client, good
+from virtio_study.sources.api.cluster import RESOURCES, Cluster, Resource
 from virtio_study.study import Endpoint
 
 __all__ = ["draft", "inventory", "overview"]
 
 GIB = 2**30
+SHOWN = ("vmid", "name", "node", "status", "template")
 
 
 def inventory(client: Client) -> pd.DataFrame:
@@ -34,57 +36,45 @@ def inventory(client: Client) -> pd.DataFrame:
     DataError
         If the list of servers cannot be had.
     """
-    resources = good(client.get("/cluster/resources"), "the list of servers")
-    nodes = nodes_of(resources)
-    known = servers_of(resources)
-    bases = {vmid: f"/nodes/{node}/qemu/{vmid}" for vmid, node in sorted(nodes.items())}
+    known = _cluster(client).servers
+    bases = {vmid: f"/nodes/{known[vmid].node}/qemu/{vmid}" for vmid in sorted(known)}
     replies = client.get_all([f"{base}/config?current=1" for base in bases.values()])
-    running = [vmid for vmid in bases if known[vmid].get("status") == "running"]
+    running = [vmid for vmid in bases if known[vmid].status == "running"]
     current = dict(zip(running, client.get_all([f"{bases[vmid]}/status/current" for vmid in running]), strict=True))
     table = []
-    for (vmid, node), reply in zip(sorted(nodes.items()), replies, strict=True):
-        row = known[vmid]
-        about = {
-            "vmid": vmid,
-            "name": str(row.get("name", "")),
-            "node": node,
-            "status": str(row.get("status", "")),
-            "template": bool(row.get("template")),
-        }
+    for vmid, reply in zip(bases, replies, strict=True):
+        about: dict[str, object] = {key: getattr(known[vmid], key) for key in SHOWN}
         if not reply.good:
             table.append({**about, "error": f"{reply.status or ''} {reply.reason}".strip()})
             continue
+        config = _object(reply.data)
         told = current[vmid] if vmid in current and current[vmid].good else None
-        status = {"time": told.time_s, **told.data} if told and isinstance(told.data, dict) else None
-        about |= {"balloon": _balloon(reply.data, status), "hidden": ", ".join(unclassifiable(reply.data)), "error": ""}
+        status = {"time": told.time_s, **told.data} if told and isinstance(told.data, dict) else {}
+        about |= {"balloon": _balloon(config, status), "hidden": ", ".join(unclassifiable(config)), "error": ""}
         table += [
             {**about, "kind": item.kind, "key": item.key, "model": item.model, "device_class": item.device_class}
-            for item in devices(reply.data)
+            for item in devices(config)
         ] or [about]
-    columns = [
-        "vmid",
-        "name",
-        "node",
-        "status",
-        "template",
-        "kind",
-        "key",
-        "model",
-        "device_class",
-        "balloon",
-        "hidden",
-    ]
-    return pd.DataFrame(table, columns=[*columns, "error"]).fillna("")
+    columns = [*SHOWN, "kind", "key", "model", "device_class", "balloon", "hidden", "error"]
+    return pd.DataFrame(table, columns=columns).fillna("")
 
 
-def _balloon(config: Mapping[str, Any], status: Mapping[str, Any] | None) -> str:
+def _cluster(client: Client) -> Cluster:
+    return Cluster.of(good(client.get(RESOURCES), "the list of servers"))
+
+
+def _object(data: object) -> Mapping[str, object]:
+    return data if isinstance(data, dict) else {}
+
+
+def _balloon(config: Config, status: Sample) -> str:
     if not balloon_device(config):
         return "off"
     if not status:
         return "device"
-    info = status.get("ballooninfo")
-    updated = info.get("last_update") if isinstance(info, Mapping) else None
-    return memory_state(status, status["time"] - updated if isinstance(updated, int | float) else 0.0).name
+    updated = part(status, "ballooninfo").get("last_update")
+    age_s = number(status["time"]) - updated if isinstance(updated, int | float) else 0.0
+    return memory_state(status, age_s).name
 
 
 def overview(table: pd.DataFrame) -> pd.DataFrame:
@@ -115,65 +105,73 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     DataError
         If a server or its node cannot be read, two have other devices than each other, or all are VirtIO already.
     """
-    resources = good(client.get("/cluster/resources"), "the list of servers")
-    nodes = nodes_of(resources)
-    rows = servers_of(resources)
-    lost = [str(vmid) for vmid in vmids if vmid not in nodes]
+    cluster = _cluster(client)
+    lost = [str(vmid) for vmid in vmids if vmid not in cluster.servers]
     if lost:
-        raise DataError(f"no server {', '.join(lost)}; the host shows: {', '.join(map(str, sorted(nodes))) or 'none'}")
-    node = good(client.get(f"/nodes/{nodes[vmids[0]]}/status"), "the node")
-    kinds, states = {}, set()
+        shown = ", ".join(map(str, sorted(cluster.servers))) or "none"
+        raise DataError(f"no server {', '.join(lost)}; the host shows: {shown}")
+    node = _object(good(client.get(f"/nodes/{cluster.nodes[vmids[0]]}/status"), "the node"))
+    kinds, views = {}, set()
     for vmid in vmids:
-        base = f"/nodes/{nodes[vmid]}/qemu/{vmid}"
-        kinds[vmid] = devices(good(client.get(f"{base}/config?current=1"), f"server {vmid}"))
-        status = client.get(f"{base}/status/current")
-        running = isinstance(status.data, dict) and status.data.get("status") == "running"
-        states |= {memory_state(status.data).view == "guest"} if running else set()
+        base = f"/nodes/{cluster.nodes[vmid]}/qemu/{vmid}"
+        kinds[vmid] = devices(_object(good(client.get(f"{base}/config?current=1"), f"server {vmid}")))
+        status = _object(client.get(f"{base}/status/current").data)
+        views |= {memory_state(status).view} if status.get("status") == "running" else set()
     shapes = {(models(found, "disk"), models(found, "network")) for found in kinds.values()}
     if len(shapes) > 1:
         seen = "; ".join(f"{vmid}: {models(f, 'disk')}, {models(f, 'network')}" for vmid, f in kinds.items())
         raise DataError(f"these servers have other devices than each other ({seen}); make a study for each kind")
     done = all(item.device_class == "virtio" for f in kinds.values() for item in f if item.kind in ("disk", "network"))
-    if done and states != {False}:
+    drivers = {view == "guest" for view in views}
+    if done and drivers != {False}:
         listed = ", ".join(map(str, vmids))
         raise DataError(
             f"servers {listed}: disks and network cards are VirtIO already, so there is no before to record; choose "
             "others (virtio-study inventory shows them), or write the protocol by hand"
         )
-    version = str(good(client.get("/version"), "the version").get("version", ""))
-    protocol = _protocol([rows[vmid] for vmid in vmids], node, version, *shapes.pop())
-    protocol["host"]["name"] = nodes[vmids[0]]
-    if len(states) == 1:  # what the balloon driver alone changes must not be taken for what the devices do
-        protocol["driver_configs"]["before"]["balloon_driver"] = states.pop()
-    if done:
-        protocol["driver_configs"]["virtio"]["balloon_driver"] = True
-    protocol["proxmox"] = {"host": endpoint.host, **endpoint.model_dump(mode="json", exclude_defaults=True)}
+    version = _object(good(client.get("/version"), "the version")).get("version", "")
+    protocol = {
+        **_start(f"Proxmox VE {version}", cluster.nodes[vmids[0]], node),
+        "servers": {_name(cluster.servers[vmid]): _server(cluster.servers[vmid]) for vmid in vmids},
+        "driver_configs": _configs(*shapes.pop(), drivers.pop() if len(drivers) == 1 else None, done),
+        **_questions([_name(cluster.servers[vmid]) for vmid in vmids]),
+        "proxmox": {"host": endpoint.host, **endpoint.model_dump(mode="json", exclude_defaults=True)},
+    }
     return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
 
 
-def _protocol(
-    rows: Sequence[Mapping[str, Any]], node: Mapping[str, Any], version: str, disk: str, network: str
-) -> dict[str, Any]:
-    cpu = node.get("cpuinfo") or {}
-    load = [
-        {"column": "disk_read_bytes_per_s", "margin": 0.1},
-        {"column": "net_in_bytes_per_s", "margin": 0.1},
-    ]
+def _start(hypervisor: str, name: str, node: Mapping[str, object]) -> dict[str, object]:
+    """Title of a protocol, and its host."""
+    cpu, memory = part(node, "cpuinfo"), part(node, "memory")
     return {
         "title": {"en": "Before and after VirtIO drivers", "es": "Antes y después de los controladores VirtIO"},
         "source": "recordings",
         "host": {
-            "name": "",
+            "name": name,
             "cpu_model": str(cpu.get("model", "unknown")),
-            "logical_cpus": int(cpu.get("cpus") or 1),
-            "memory_bytes": int((node.get("memory") or {}).get("total") or 1),
-            "hypervisor": f"Proxmox VE {version}",
+            "logical_cpus": int(number(cpu.get("cpus") or 1)),
+            "memory_bytes": int(number(memory.get("total") or 1)),
+            "hypervisor": hypervisor,
         },
-        "servers": {_name(row): _server(row) for row in rows},
-        "driver_configs": {
-            "before": {"label": {"en": "before", "es": "antes"}, "disk": disk or None, "nic": network or None},
-            "virtio": {"label": {"en": "VirtIO", "es": "VirtIO"}, "disk": "virtio-scsi", "nic": "virtio-net"},
-        },
+    }
+
+
+def _configs(disk: str, network: str, driver: bool | None, done: bool) -> dict[str, object]:
+    """Driver configurations: what there is, and VirtIO.
+
+    What the balloon driver alone changes must not be taken for what the devices do, so it is told where known.
+    """
+    before: dict[str, object] = {"label": {"en": "before", "es": "antes"}, "disk": disk or None, "nic": network or None}
+    after: dict[str, object] = {"label": {"en": "VirtIO", "es": "VirtIO"}, "disk": "virtio-scsi", "nic": "virtio-net"}
+    return {
+        "before": before | ({} if driver is None else {"balloon_driver": driver}),
+        "virtio": after | ({"balloon_driver": True} if done else {}),
+    }
+
+
+def _questions(names: Sequence[str]) -> dict[str, object]:
+    """What is compared, and by which load."""
+    return {
         "comparisons": {
             "total": {
                 "before": "before",
@@ -183,25 +181,27 @@ def _protocol(
             }
         },
         "metrics": ["cpu", "mem_displayed", "mem_host"],
-        "load": {_name(row): [dict(item) for item in load] for row in rows},
+        "load": {
+            name: [{"column": column, "margin": 0.1} for column in ("disk_read_bytes_per_s", "net_in_bytes_per_s")]
+            for name in names
+        },
         "seed": 1,
     }
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in str(row.get("name", "")).lower())
-    name = name.strip("-_")[:50]
-    return name or f"server-{row['vmid']}"
+def _name(server: Resource) -> str:
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in server.name.lower())
+    return name.strip("-_")[:50] or f"server-{server.vmid}"
 
 
-def _server(row: Mapping[str, Any]) -> dict[str, Any]:
-    said = shortened(str(row.get("name", "")), 60) or str(row["vmid"])
+def _server(server: Resource) -> dict[str, object]:
+    said = shortened(server.name, 60) or str(server.vmid)
     return {
-        "vmid": int(row["vmid"]),
+        "vmid": server.vmid,
         "role": {"en": f"{said} (say what it does)", "es": f"{said} (diga qué hace)"},
-        "vcpus": int(row.get("maxcpu") or 1),
-        "memory_bytes": int(row.get("maxmem") or GIB),
-        "disk_bytes": max(1, int(row.get("maxdisk") or 1)),
+        "vcpus": server.vcpus or 1,
+        "memory_bytes": server.memory_bytes or GIB,
+        "disk_bytes": server.disk_bytes or 1,
         "guest_os": None,
     }
 

@@ -10,9 +10,9 @@ import importlib
 import json
 import re
 import subprocess
-from typing import Any
 
 from virtio_study.errors import StudyError
+from virtio_study.sources.api.backend import Api
 from virtio_study.study import Endpoint
 
 __all__ = ["PveshError", "ask", "connect"]
@@ -34,12 +34,13 @@ class PveshError(Exception):
         self.status, self.reason = status, reason
 
 
-def connect(endpoint: Endpoint, timeout_s: float) -> Any:
+def connect(endpoint: Endpoint, timeout_s: float) -> Api:
     """A proxmoxer API over `pvesh`; `StudyError` if the package for SSH is not installed."""
     from proxmoxer import ProxmoxAPI
 
     if endpoint.backend == "local":
-        return ProxmoxAPI(backend="local", timeout=timeout_s)
+        local: Api = ProxmoxAPI(backend="local", timeout=timeout_s)
+        return local
     try:
         importlib.import_module("openssh_wrapper")  # proxmoxer ends the program where it cannot be imported
     except ImportError:
@@ -51,10 +52,11 @@ def connect(endpoint: Endpoint, timeout_s: float) -> Any:
     if config and not config.is_file():
         raise StudyError(f"proxmox.ssh_config: {config} is not there; expected a file in the form of ssh_config(5)")
     how = {"user": endpoint.user, "port": endpoint.port, "config_file": config and str(config)}
-    return ProxmoxAPI(endpoint.host, backend="openssh", timeout=int(timeout_s), **how)
+    over_ssh: Api = ProxmoxAPI(endpoint.host, backend="openssh", timeout=int(timeout_s), **how)
+    return over_ssh
 
 
-def ask(api: Any, endpoint: Endpoint, place: str, params: dict[str, str]) -> Any:
+def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> object:
     """Data of one path.
 
     Raises
@@ -72,7 +74,8 @@ def ask(api: Any, endpoint: Endpoint, place: str, params: dict[str, str]) -> Any
         said = _text(str(error.content))
         if error.exit_code == 0:  # warnings of Perl on its standard error are no failure
             with contextlib.suppress(ValueError):
-                return json.loads(said)
+                data: object = json.loads(said)
+                return data
         found = STATUS.search(said)
         status, reason = (int(found[1]), found[2]) if found else (int(error.status_code), said)
         if "pvesh: command not found" in reason or "pvesh: not found" in reason:

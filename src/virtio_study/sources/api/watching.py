@@ -4,18 +4,17 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from virtio_study.errors import StudyError
 from virtio_study.sources.api import response_log
-from virtio_study.sources.api.client import Client, Reply, hosts_of, nodes_of, remedy
+from virtio_study.sources.api.client import Client, Reply, remedy
+from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.collecting import places_of
 from virtio_study.study import Study
 
 __all__ = ["watch"]
 
 POLL_S = 10.0
-RESOURCES = "/cluster/resources"
 EVERY: tuple[tuple[float, str], ...] = (
     (60.0, "{node}/status"),
     (300.0, "{vm}/config?current=1"),
@@ -116,21 +115,20 @@ def watch(
         says = "watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"
         raise StudyError(f"proxmox.backend: {how}: {says}")
     polls, failures, due = 0, 0, _Due()
-    resources: Any = None
+    cluster = Cluster()
     with response_log.alone(study.folder):
         while not until():
             now = client.clock()
-            replies, resources = _poll(study, client, resources, due, failures, now, poll_s)
+            replies, cluster = _poll(study, client, cluster, due, failures, now, poll_s)
             response_log.append(study.folder, replies)
             response_log.finish(study.folder, client.clock())
             polls += 1
-            nodes = nodes_of(resources)
             answered = not replies or any(reply.good for reply in replies)
-            failures = 0 if answered and places_of(study, nodes) else failures + 1
+            failures = 0 if answered and places_of(study, cluster.nodes) else failures + 1
             due.told(replies, now)
             if failures:
                 due = _Due()
-            say(_state(study, nodes, polls, replies, failures, client))
+            say(_state(study, cluster.nodes, polls, replies, failures, client))
             if not until():
                 wait = _wait(poll_s, failures) * (random.uniform(1.0, 1.0 + JITTER) if failures else 1.0)
                 sleep(max(0.0, now // poll_s * poll_s + wait - client.clock()))
@@ -138,19 +136,18 @@ def watch(
 
 
 def _poll(
-    study: Study, client: Client, resources: Any, due: _Due, failures: int, now: float, poll_s: float
-) -> tuple[list[Reply], Any]:
+    study: Study, client: Client, cluster: Cluster, due: _Due, failures: int, now: float, poll_s: float
+) -> tuple[list[Reply], Cluster]:
     """Replies of what is due, and the latest list of servers and nodes; after a failure that list is asked first."""
-    nodes = nodes_of(resources)
-    lost = any(server.vmid not in nodes for server in study.servers.values())
+    lost = any(server.vmid not in cluster.servers for server in study.servers.values())
     list_s = LIST_WHILE_LOST_S if lost else LIST_S
     replies = client.get_all([RESOURCES] if failures else due.paths(now, {RESOURCES: list_s}))
     if replies and replies[0].good:
-        resources = replies[0].data
+        cluster = Cluster.of(replies[0].data)
     if not failures or replies[0].good:
-        wanted = _wanted(places_of(study, nodes_of(resources)), hosts_of(resources), poll_s)
+        wanted = _wanted(places_of(study, cluster.nodes), cluster.hosts, poll_s)
         replies += client.get_all(due.paths(now, wanted))
-    return replies, resources
+    return replies, cluster
 
 
 def _wait(poll_s: float, failures: int) -> float:

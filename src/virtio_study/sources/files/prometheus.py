@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from virtio_study.errors import DataError
 from virtio_study.sources.files.dumps import Dump, Sample, dump_of, lines, number_of, read_pairs, short, vmid_of
@@ -141,7 +140,7 @@ def _of_json(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
             yield where, text, _seconds(item[0], where), number_of(item[1], where)
 
 
-def _seconds(value: Any, where: str) -> float:
+def _seconds(value: str | float, where: str) -> float:
     """Unix seconds of a time in seconds (the API, OpenMetrics) or milliseconds (exposition text, promtool)."""
     time = number_of(value, where)
     seconds = time / 1000 if time >= 1e11 else time
