@@ -10,7 +10,7 @@ import yaml
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers, Said, render, said, sayable
 
-__all__ = ["FaultError", "fault", "unknown_config", "unknown_server"]
+__all__ = ["FaultError", "fault", "unknown_comparison", "unknown_config", "unknown_server"]
 
 OF_PYDANTIC = {
     "bool_parsing": N_("input should be a valid boolean, unable to interpret input"),
@@ -63,6 +63,16 @@ def unknown_config(name: str, known: Mapping[str, Any]) -> Said:
     """That there is no such driver configuration, with the nearest name."""
     return said(
         N_("unknown driver configuration {name!r}{nearest}; known: {known}"),
+        name=name,
+        nearest=_nearest(name, list(known)),
+        known=", ".join(known),
+    )
+
+
+def unknown_comparison(name: str, known: Mapping[str, Any]) -> Said:
+    """That there is no such comparison, with the nearest name."""
+    return said(
+        N_("unknown comparison {name!r}{nearest}; known: {known}"),
         name=name,
         nearest=_nearest(name, list(known)),
         known=", ".join(known),

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from virtio_study.errors import StudyError
-from virtio_study.faults import FaultError, fault, unknown_config, unknown_server
+from virtio_study.faults import FaultError, fault, unknown_comparison, unknown_config, unknown_server
 from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.marks import N_
 
@@ -276,6 +276,12 @@ class Study(_Strict):
         if name not in self.driver_configs:
             raise StudyError("{path}: {error}", path=self._file, error=unknown_config(name, self.driver_configs))
         return self.driver_configs[name]
+
+    def comparison(self, name: str) -> Comparison:
+        """Return a comparison by name; `StudyError` with the nearest name if there is none."""
+        if name not in self.comparisons:
+            raise StudyError("{path}: {error}", path=self._file, error=unknown_comparison(name, self.comparisons))
+        return self.comparisons[name]
 
 
 def load_study(study: str | Path) -> Study:

@@ -1,6 +1,5 @@
 """How much a study needs, planned from a pilot: boots or days a side for a fall of the level."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from virtio_study.analysis.arms import Arm
@@ -12,6 +11,10 @@ from virtio_study.stats.planning import enough, plan_boots, plan_days
 from virtio_study.study import METRICS
 
 __all__ = ["Planned", "PlannedAmount", "planned"]
+
+BOOTS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
+DAYS = (2, 3, 5, 7, 10, 14, 21, 28)
+"""Amounts a side that are looked at."""
 
 
 class PlannedAmount(Recorded):
@@ -37,17 +40,13 @@ class Planned(Recorded):
     enough: int | None
 
 
-def planned(
-    pilot: Arm, metric: str, drop: float, confidence: float, boots: Sequence[int], days: Sequence[int]
-) -> Planned:
+def planned(pilot: Arm, metric: str, drop: float, confidence: float) -> Planned:
     """Plans from a pilot's boots, or from its one recording.
 
     Parameters
     ----------
     drop : float
         Relative fall of the level that is to be shown, such as 0.3.
-    boots, days : sequence of int
-        Amounts a side to look at.
 
     Raises
     ------
@@ -68,7 +67,7 @@ def planned(
             metric=metric,
         )
     if len(levels) > 1:
-        plans = plan_boots([level.mean for level in levels], boots, drop, confidence)
+        plans = plan_boots([level.mean for level in levels], BOOTS, drop, confidence)
     else:
         (boot,) = pilot.steady_boots(columns[metric])
         name = said(
@@ -77,7 +76,7 @@ def planned(
             config=pilot.driver_config,
             metric=metric,
         )
-        plans = plan_days(boot.stretch(columns[metric], name), days, drop, confidence)
+        plans = plan_days(boot.stretch(columns[metric], name), DAYS, drop, confidence)
     chosen = enough(plans)
     return Planned(
         server=pilot.server,

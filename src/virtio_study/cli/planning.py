@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-BOOTS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
-DAYS = (2, 3, 5, 7, 10, 14, 21, 28)
 BAR = 20
 
 
@@ -36,13 +34,9 @@ BAR = 20
 @click.option("--drop", default=0.3, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True))
 @click.option("--json", "as_json", is_flag=True, help=N_("Numbers for a program."))
 def plan(study: str, server: str, driver_config: str | None, metric: str, drop: float, as_json: bool) -> None:
-    from virtio_study.analysis.planning import planned
-    from virtio_study.study import load_study
-    from virtio_study.workflow.steps import read_arm
+    from virtio_study.public import load_study
 
-    protocol = load_study(study)
-    config = driver_config or next(iter(protocol.driver_configs))
-    found = planned(read_arm(protocol, server, config), metric, drop, protocol.confidence, BOOTS, DAYS)
+    found = load_study(study).plan(server, driver_config, metric=metric, drop=drop)
     if as_json:
         click.echo(found.model_dump_json(indent=1))
         return

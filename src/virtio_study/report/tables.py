@@ -11,7 +11,7 @@ from virtio_study.analysis.comparison import ServerComparison
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.records import Estimate
 from virtio_study.analysis.results import Results
-from virtio_study.cleaning.transients import PeriodSummary
+from virtio_study.cleaning.transients import period_table
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.recording import Provenance
 
@@ -47,9 +47,9 @@ def columns(collected: pd.DataFrame) -> pd.DataFrame:
     return summary[summary["count"] > 0].rename(columns={"count": "rows"})
 
 
-def periods(table: Sequence[PeriodSummary]) -> pd.DataFrame:
-    """What `period_table` found, one row a boot."""
-    return pd.json_normalize([asdict(summary) for summary in table]).set_index("replicate")
+def periods(clean: pd.DataFrame) -> pd.DataFrame:
+    """Rows by period of the cleaned rows, one row a boot."""
+    return pd.json_normalize([asdict(summary) for summary in period_table(clean)]).set_index("replicate")
 
 
 def levels(described: Description) -> pd.DataFrame:
