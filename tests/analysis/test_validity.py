@@ -224,7 +224,7 @@ class TestLoad:
         found = check_same_load(loads({"disk_reads_per_s": [2 * x for x in LOAD]}), 0.95)
         assert found.status == "fail"
         assert found.numbers["disk_reads_per_s_ratio"] == pytest.approx(2)
-        assert "disk_reads_per_s" in found.sentence
+        assert "disk reads a second" in found.sentence
 
     def test_too_noisy_to_tell(self):
         assert check_same_load(loads({"disk_reads_per_s": (10.0, 30.0, 20.0)}), 0.95).status == "warn"
@@ -246,7 +246,7 @@ class TestLoad:
     def test_partly_recorded(self):
         found = check_same_load(loads({"disk_reads_per_s": LOAD}, {**MARGINS, "disk_writes_per_s": 0.05}), 0.95)
         assert found.status == "warn"
-        assert "disk_writes_per_s" in found.sentence
+        assert "disk writes a second" in found.sentence
 
 
 class TestVerdict:

@@ -72,7 +72,8 @@ def unmarked(text: str, data: Iterable[str]) -> set[str]:
     """Words outside marks that are not data: each must come from a marked message, or be data of the study."""
     rest = MARKED.sub(" ", text)
     for known in sorted(filter(None, data), key=len, reverse=True):
-        rest = rest.replace(known, " ")
+        if known in rest:
+            rest = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", " ", rest)
     return set(re.findall(r"[^\W\d_]{2,}", rest))
 
 

@@ -5,23 +5,20 @@ import hashlib
 import html
 import json
 import re
-from functools import partial
 from html.parser import HTMLParser
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import html5lib
 import pytest
-from markupsafe import Markup
 
 from paths import ROOT
 from synthetic import make_study
 from virtio_study.analysis.records import Estimate
 from virtio_study.analysis.results import Results
-from virtio_study.i18n.language import ENGLISH, LANGUAGES, Words, words
-from virtio_study.report.drawings import Drawn, draw
+from virtio_study.i18n.language import ENGLISH, LANGUAGES, words
 from virtio_study.report.formats import interval, quantity
-from virtio_study.report.page import conclusions, render
+from virtio_study.report.page import conclusions
 from virtio_study.study import Study
 from virtio_study.workflow import steps
 
@@ -263,39 +260,3 @@ def test_numbers_follow_the_language():
     entry = Estimate(estimate=2**20, low=0, high=2**21, confidence=0.95, n=2, df=1, method="m", unit="bytes")
     assert re.sub(r"<[^>]+>", "", interval(entry, words=ENGLISH)) == "1\N{NO-BREAK SPACE}MiB [0, 2]"
     assert re.sub(r"<[^>]+>", "", interval(entry, words=spanish)) == "1\N{NO-BREAK SPACE}MiB [0; 2]"
-
-
-class Strict(Words):
-    """Words that remember which messages had no translation."""
-
-    asked: ClassVar[set[str]] = set()
-
-    def gettext(self, message: str) -> str:
-        if message not in self.messages:
-            self.asked.add(message)
-        return super().gettext(message)
-
-
-@pytest.mark.parametrize("folder", ["made", "lab-qemu", "pve-rig"])
-def test_a_page_asks_for_no_message_that_is_not_translated(folder: str, study: Study, monkeypatch: Any):
-    where = study.reports if folder == "made" else ROOT / "reports" / folder
-    monkeypatch.setattr("virtio_study.report.page.words", lambda _: Strict("es", words("es").messages))
-    Strict.asked.clear()
-    results = Results.model_validate_json((where / "results.json").read_text(encoding="utf-8"))
-    drawn = (
-        draw(results, partial(steps.read_clean, study), Strict("es", words("es").messages))
-        if folder == "made"
-        else EveryFigure()
-    )
-    render(results, drawn, "es")
-    # what is left are names: of devices, configurations, columns, versions and units, and texts of the study itself
-    names = {str(leaf) for leaf in leaves(results.model_dump(mode="json"))} | set(words("es").messages.values())
-    left = {text for text in Strict.asked if text not in names}
-    assert left <= {"MiB", "GiB", "GB", "MB", "%", "s", "ms", "s/MiB"}, left
-
-
-class EveryFigure(dict[str, Drawn]):
-    """A figure for every name, for pages whose figures are not in question."""
-
-    def __missing__(self, name: str) -> Drawn:
-        return Drawn(Markup("<svg></svg>"), b"")

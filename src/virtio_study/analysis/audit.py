@@ -17,6 +17,8 @@ from virtio_study.analysis.published import (
 from virtio_study.analysis.records import Bilingual, Number, Recorded
 from virtio_study.analysis.validity import Check, Verdict, checked, checks, verdict
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Numbers, Said, said
 from virtio_study.storage import sha256
 from virtio_study.study import Study
 
@@ -128,7 +130,11 @@ def audit_published(study: Study) -> Audit:
         If the study is not a published one, or its values are not complete.
     """
     if study.source != "published":
-        raise DataError(f"{study.folder / 'study.yaml'}: source is {study.source!r}; the audit needs a published study")
+        raise DataError(
+            N_("{path}: source is {source!r}; the audit needs a published study"),
+            path=study.folder / "study.yaml",
+            source=study.source,
+        )
     values = load_values(study.folder)
     servers: dict[str, dict[str, AuditedMetric]] = {name: {} for name in study.servers}
     evidence = sides(study, values)
@@ -193,13 +199,13 @@ def findings(study: Study, values: dict[str, PublishedValue]) -> list[Check]:
     """What the printed numbers say of each other: differences, repetitions, captions, units, start-up."""
     rows = table_rows(study, values)
     wrong = [row for row in rows if not row.agrees]
-    numbers: dict[str, float | int | str | None] = {
+    numbers: Numbers = {
         "rows": len(rows),
-        "wrong": ", ".join(f"{row.server} {row.metric}" for row in wrong),
+        "wrong": [said("{server}, {metric:metric}", server=row.server, metric=row.metric) for row in wrong],
     }
-    message = "Every one of the table's {rows} differences is that of its two values."
+    message = N_("Every one of the table's {rows} differences is that of its two values.")
     if wrong:
-        message = "Differences of the table that are not those of their two values: {wrong}."
+        message = N_("Differences of the table that are not those of their two values: {wrong}.")
     table = checked("table_differences", "fail" if wrong else "pass", message, numbers)
     return [table, _repetitions(values), *_captions(values), *_start_up(study, values)]
 
@@ -208,21 +214,24 @@ def _repetitions(values: dict[str, PublishedValue]) -> Check:
     repeated = [(value, values[value.repeats]) for value in values.values() if value.repeats]
     differing = [(value, first) for value, first in repeated if value.printed != first.printed]
     beyond = [(v, f) for v, f in differing if v.unit != f.unit or abs(v.value - f.value) > v.resolution * (1 + 1e-9)]
-    numbers: dict[str, float | int | str | None] = {
+    numbers: Numbers = {
         "repeated": len(repeated),
-        "differing": "; ".join(
-            f"{v.printed} {v.unit} ({v.place}), {f.printed} {f.unit} ({f.place})" for v, f in differing
-        ),
+        "differing": [said("{one}, {other}", one=_printed(one), other=_printed(other)) for one, other in differing],
     }
     if beyond:
-        return checked("repetitions", "fail", "Repeated values differ by more than rounding: {differing}.", numbers)
+        return checked("repetitions", "fail", N_("Repeated values differ by more than rounding: {differing}."), numbers)
     if differing:
-        return checked("repetitions", "pass", "Repeated values differ by rounding only: {differing}.", numbers)
-    return checked("repetitions", "pass", "All {repeated} repeated values are printed alike.", numbers)
+        return checked("repetitions", "pass", N_("Repeated values differ by rounding only: {differing}."), numbers)
+    return checked("repetitions", "pass", N_("All {repeated} repeated values are printed alike."), numbers)
+
+
+def _printed(value: PublishedValue) -> Said:
+    form = "{value} {unit:unit} ({place:place})"
+    return said(form, value=value.printed, unit=value.unit, place=value.place)
 
 
 def _captions(values: dict[str, PublishedValue]) -> list[Check]:
-    message = "{place}: the caption names server {caption}, the text server {server}."
+    message = N_("{place:place}: the caption names server {caption}, the text server {server}.")
     return [
         checked("caption", "warn", message, {"place": v.place, "caption": v.caption_server, "server": v.server})
         for v in values.values()
@@ -243,9 +252,9 @@ def _start_up(study: Study, values: dict[str, PublishedValue]) -> list[Check]:
             and (v.server, v.metric) == (value.server, value.metric)
             and v.driver_config != value.driver_config
         ]
-        message = (
-            "{value} {unit} ({place}) is a start-up value that was set aside by hand; no start-up value of the other "
-            "driver configuration is given beside it."
+        message = N_(
+            "{value} {unit:unit} ({place:place}) is a start-up value that was set aside by hand; no start-up "
+            "value of the other driver configuration is given beside it."
         )
         if not others:
             found.append(

@@ -5,6 +5,7 @@ from typing import Literal
 
 from virtio_study.analysis.records import Recorded
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.study import Host
 
 __all__ = ["OVERCOMMIT", "Capacity", "MeasuredCapacity", "fits", "fits_measured"]
@@ -54,7 +55,7 @@ def fits(host: Host, vcpus: int, memory_bytes: int, overcommit: float = OVERCOMM
     """
     for name, value in (("vcpus", vcpus), ("memory_bytes", memory_bytes), ("overcommit", overcommit)):
         if value <= 0:
-            raise DataError(f"{name} is {value}; expected more than 0")
+            raise DataError(N_("{name} is {value}; expected more than 0"), name=name, value=value)
     logical = math.floor(host.logical_cpus * overcommit / vcpus)
     physical = math.floor(host.physical_cores * overcommit / vcpus) if host.physical_cores else None
     cpu = logical if physical is None else physical
@@ -80,7 +81,7 @@ def fits_measured(host: Host, host_bytes: float, cpu_cores: float | None = None)
     """
     for name, value in (("host memory", host_bytes), ("CPU", cpu_cores)):
         if value is not None and not value > 0:
-            raise DataError(f"measured {name} is {value:g}; expected more than 0")
+            raise DataError(N_("measured {name} is {value:g}; expected more than 0"), name=name, value=value)
     memory = math.floor(int(host.memory_bytes) / host_bytes)
     cpu = None if cpu_cores is None else math.floor(host.logical_cpus / cpu_cores)
     return MeasuredCapacity(by_cpu=cpu, by_memory=memory, servers=memory if cpu is None else min(cpu, memory))

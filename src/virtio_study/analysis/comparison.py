@@ -12,6 +12,7 @@ from virtio_study.analysis.records import Bilingual, Recorded
 from virtio_study.analysis.validity import Check, Verdict, checks, verdict
 from virtio_study.analysis.variance import PerWork, per_work
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.study import METRICS, Comparison, Metric, Study
 
 __all__ = ["Compared", "ServerComparison", "compare"]
@@ -84,4 +85,4 @@ def _sides(
     return side_of(before, study, metric, around[0]), side_of(after, study, metric, around[1])
 
 
-_NOT_MEASURED = "Not measured on both sides."
+_NOT_MEASURED = N_("Not measured on both sides.")

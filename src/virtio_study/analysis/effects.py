@@ -8,12 +8,13 @@ from typing import Any, Literal
 from virtio_study.analysis.arms import Arm
 from virtio_study.analysis.evidence import UNITS, Side
 from virtio_study.analysis.multiverse import Sensitivity, agreement, specifications
-from virtio_study.analysis.records import Estimate, Number, Recorded, Statement
+from virtio_study.analysis.records import Estimate, Number, Phrase, Recorded, Statement
 from virtio_study.analysis.validity import emulator_only
 from virtio_study.analysis.variance import MixedModel, cross_check
 from virtio_study.errors import DataError
-from virtio_study.i18n.sentences import Numbers
-from virtio_study.pve.instruments import comparable, instrument
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Numbers, said
+from virtio_study.pve.instruments import comparable
 from virtio_study.stats import controls as control
 from virtio_study.stats.effects import difference, relative_difference
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_fit
@@ -39,7 +40,7 @@ class MetricLevel(Recorded):
     sustained: Estimate | None = None
     median: Estimate | None = None
     peak: Estimate | None = None
-    note: str | None = None
+    note: Phrase | None = None
 
 
 class Controls(Recorded):
@@ -88,7 +89,7 @@ def level_of(arm: Arm, metric: Metric, confidence: float) -> MetricLevel:
     """Sustained level, median and peak of a metric: over boots where there are two or more, else in the recording."""
     unit, levels = UNITS[metric], arm.levels(METRICS[metric])
     if not levels:
-        return MetricLevel(unit=unit, note="not measured")
+        return MetricLevel(unit=unit, note=Phrase.of(said(N_("not measured"))))
     try:
         if len(levels) == 1:
             side = _stretch(arm, metric)
@@ -96,7 +97,7 @@ def level_of(arm: Arm, metric: Metric, confidence: float) -> MetricLevel:
         else:
             found = [level_over_boots([getattr(item, name) for item in levels], confidence) for name in _STATISTICS]
     except DataError as error:
-        return MetricLevel(unit=unit, note=str(error))
+        return MetricLevel(unit=unit, note=Phrase.of(error))
     sustained, median, peak = (Estimate.of(interval, unit) for interval in found)
     return MetricLevel(unit=unit, sustained=sustained, median=median, peak=peak)
 
@@ -106,7 +107,7 @@ _STATISTICS: tuple[Statistic, ...] = ("mean", "median", "peak")
 
 def _stretch(arm: Arm, metric: Metric) -> Stretch:
     (boot,) = arm.steady_boots(METRICS[metric])
-    return boot.stretch(METRICS[metric], metric)
+    return boot.stretch(METRICS[metric], said("{metric:metric}", metric=metric))
 
 
 @dataclass(frozen=True)
@@ -271,8 +272,8 @@ def _switch(before: Side, after: Side) -> dict[str, Any]:
     numbers: Numbers = {
         "before": before.value,
         "after": after.value,
-        "before_label": instrument(before.instrument or "unknown").label,
-        "after_label": instrument(after.instrument or "unknown").label,
+        "before_instrument": before.instrument or "unknown",
+        "after_instrument": after.instrument or "unknown",
         "unit": before.shown_unit,
         "scale": before.shown_scale,
     }
@@ -309,32 +310,33 @@ def _estimate(tcg: bool, before: Side, answer: _Answer, study: Study) -> dict[st
     return Effect.said([_EMULATOR, *parts] if tcg else parts, numbers)
 
 
-_EMULATOR = "This is CPU time of the software emulator, neither for nor against the published effect."
-_CHANGED = (
+_EMULATOR = N_("This is CPU time of the software emulator, neither for nor against the published effect.")
+_CHANGED = N_(
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; {n_before} and {n_after} boots)."
 )
-_UNCHANGED = (
+_UNCHANGED = N_(
     "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; {n_before} and {n_after} boots)."
 )
-_SERIES_ROBUST = (
+_SERIES_ROBUST = N_(
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; one recording a side), and the robust bound excludes zero too ({bound_low:quantity} to "
     "{bound_high:quantity})."
 )
-_SERIES_CHANGED = (
+_SERIES_CHANGED = N_(
     "The sustained level differs by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; one recording a side), but that is not robust: the bound that trusts no model includes zero "
     "({bound_low:quantity} to {bound_high:quantity})."
 )
-_SERIES_UNCHANGED = (
+_SERIES_UNCHANGED = N_(
     "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; one recording a side)."
 )
-_RELATIVE = "Relative to before that is {relative:percent} ({relative_low:percent} to {relative_high:percent})."
-_SAME = "Both sides are the same within {margin:percent}."
-_SWITCH = (
-    "{before:quantity} ({before_label}) and {after:quantity} ({after_label}) were made by different instruments; their "
-    "difference is an instrument switch and not an effect, so none is given."
+_RELATIVE = N_("Relative to before that is {relative:percent} ({relative_low:percent} to {relative_high:percent}).")
+_SAME = N_("Both sides are the same within {margin:percent}.")
+_SWITCH = N_(
+    "{before:quantity} ({before_instrument:instrument}) and {after:quantity} ({after_instrument:instrument}) "
+    "were made by different instruments; their difference is an instrument switch and not an effect, so none "
+    "is given."
 )

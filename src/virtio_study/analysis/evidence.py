@@ -7,6 +7,8 @@ import pandas as pd
 
 from virtio_study.analysis.arms import Arm
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.pve.vm_config import conditions, kernel_version
 from virtio_study.stats.elementary import mean, total
 from virtio_study.stats.interval import Interval
@@ -124,7 +126,7 @@ def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Sid
     boots, levels = arm.steady_boots(column), arm.levels(column)
     if not levels:
         raise DataError(
-            "{server} under {driver_config}: no boot reached a steady state; record longer boots",
+            N_("{server} under {driver_config}: no boot reached a steady state; record longer boots"),
             server=arm.server,
             driver_config=arm.driver_config,
         )
@@ -173,7 +175,7 @@ def _drift(arm: Arm, column: str, confidence: float) -> Interval | None:
     boots = arm.steady_boots(column)
     try:
         if len(boots) == 1:
-            series = boots[0].stretch(column, column)
+            series = boots[0].stretch(column, said("{column:column}", column=column))
             middle = len(series.values) // 2
             first = Stretch(series.values[:middle], series.start_s, series.step_s)
             second = Stretch(series.values[middle:], first.end_s, series.step_s)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from virtio_study.analysis.arms import Arm
 from virtio_study.analysis.records import Number, Recorded
 from virtio_study.errors import DataError
+from virtio_study.i18n.sentences import said
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
 from virtio_study.stats.hours import same_hours
 
@@ -71,7 +72,10 @@ def _equivalence(
     first, second = ([level.mean for level in side.levels(column)] for side in (before, after))
     try:
         if len(first) == len(second) == 1:
-            one, other = (side.steady_boots(column)[0].stretch(column, column) for side in (before, after))
+            one, other = (
+                side.steady_boots(column)[0].stretch(column, said("{column:column}", column=column))
+                for side in (before, after)
+            )
             return equivalent_series(*same_hours(one, other, daily_cycle), margin, confidence)
         return equivalent(first, second, margin, confidence)
     except DataError:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from virtio_study.analysis.comparison import ServerComparison
 from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.records import Estimate, Number, Recorded, Statement
+from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers
 from virtio_study.stats.student import t_cdf, t_quantile
 from virtio_study.stats.synthesis import false_discoveries, synthesise
@@ -123,12 +124,12 @@ def _pooled(estimates: Sequence[float], errors: Sequence[float], confidence: flo
     )
 
 
-_TWO = (
+_TWO = N_(
     "Over the two servers the mean relative change is {mean:percent} ({confidence:percent} interval {low:percent} to "
     "{high:percent}). Two servers cannot say more: the interval has one degree of freedom, and nothing can be said of "
     "a third."
 )
-_MANY = (
+_MANY = N_(
     "Over {servers} servers the mean relative change is {mean:percent} ({confidence:percent} interval {low:percent} to "
     "{high:percent}); servers differ by a standard deviation of {tau:percent}, and a further server of this kind may "
     "expect {least:percent} to {most:percent}."

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from virtio_study.analysis.records import Line, Number, Recorded, Statement
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import mean
 
 __all__ = [
@@ -121,9 +122,11 @@ EXIT = Price(
     low_s=1e-6,
     typical_s=5e-6,
     high_s=21e-6,
-    source="low: entry to and exit from KVM alone, 2,528 cycles at 2.5 GHz (linux-kernel list, AMD SVM, December 2020)"
-    "; typical: middle of 3 to 10 µs a round trip (QNX Hypervisor 7.0, User's Guide, Guest exits); high: "
-    "inl_from_qemu, 44,826 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)",
+    source=N_(
+        "low: entry to and exit from KVM alone, 2,528 cycles at 2.5 GHz (linux-kernel list, AMD SVM, December 2020)"
+        "; typical: middle of 3 to 10 µs a round trip (QNX Hypervisor 7.0, User's Guide, Guest exits); high: "
+        "inl_from_qemu, 44,826 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)"
+    ),
 )
 """One access to a register of an emulated device: exit to QEMU and back."""
 
@@ -131,16 +134,18 @@ NOTIFICATION = Price(
     low_s=0.5e-6,
     typical_s=2e-6,
     high_s=6.4e-6,
-    source="low and typical: an exit that the kernel serves itself, taken as half of the exit's price; high: "
-    "inl_from_kernel, 13,518 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)",
+    source=N_(
+        "low and typical: an exit that the kernel serves itself, taken as half of the exit's price; high: "
+        "inl_from_kernel, 13,518 cycles at 2.1 GHz, nested (kvm-unit-tests vmexit, P. Bonzini, VMX optimizations)"
+    ),
 )
 """One notification of a VirtIO device: served in the kernel (ioeventfd)."""
 
 ASSUMPTIONS = (
-    "Only the exits differ between the drivers; the work of serving a request is the same.",
-    "Interrupts are not counted: both kinds of device raise about one for each operation.",
-    "The guest's drivers are those of the lab's Linux guest; a Windows driver may touch more registers or fewer.",
-    "Every operation stands alone; batching lowers the number of exits of both kinds of device.",
+    N_("Only the exits differ between the drivers; the work of serving a request is the same."),
+    N_("Interrupts are not counted: both kinds of device raise about one for each operation."),
+    N_("The guest's drivers are those of the lab's Linux guest; a Windows driver may touch more registers or fewer."),
+    N_("Every operation stands alone; batching lowers the number of exits of both kinds of device."),
 )
 
 EMULATED = {"disk": "ide", "network": "e1000"}
@@ -160,7 +165,10 @@ def accesses(counts: Sequence[Counted]) -> dict[str, float]:
         found.setdefault(row.device, []).extend(row.boots)
     missing = {*EMULATED.values(), *PARAVIRTUAL.values()} - set(found)
     if missing:
-        raise DataError(f"counts.json: {', '.join(sorted(missing))} not counted; run: virtio-study lab count STUDY")
+        raise DataError(
+            N_("counts.json: {missing} not counted; run: virtio-study lab count STUDY"),
+            missing=", ".join(sorted(missing)),
+        )
     return {device: mean(values) for device, values in found.items()}
 
 
@@ -190,7 +198,7 @@ def implied_rate(drop_cores: float, before: float, after: float) -> Range:
         If the fall is not positive: a rise is not explained by fewer exits.
     """
     if drop_cores <= 0:
-        raise DataError(f"the claimed fall is {drop_cores:g} cores; expected more than 0")
+        raise DataError(N_("the claimed fall is {drop:g} cores; expected more than 0"), drop=drop_cores)
     one = predicted_change(1.0, before, after)
     return Range(low=drop_cores / -one.low, typical=drop_cores / -one.typical, high=drop_cores / -one.high)
 
@@ -244,16 +252,16 @@ def _implied(kind: str, drop: float, before: float, after: float) -> Implied:
     return Implied(drop=drop, **rates, **Implied.said(_IMPLIED[kind], {"drop": drop, **rates}))
 
 
-_PREDICTED = (
+_PREDICTED = N_(
     "At {rate} operations a second VirtIO would change the host's CPU by about {typical} cores ({low} to {high} with "
     "the cheapest and the dearest exit)."
 )
 _IMPLIED = {
-    "disk": (
+    "disk": N_(
         "A fall of {drop} cores by disk requests alone needs about {typical} requests a second, all day ({high} with "
         "the dearest exit, {low} with the cheapest)."
     ),
-    "network": (
+    "network": N_(
         "A fall of {drop} cores by network traffic alone needs about {typical} round trips a second, all day ({high} "
         "with the dearest exit, {low} with the cheapest)."
     ),

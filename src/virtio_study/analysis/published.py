@@ -7,6 +7,8 @@ from pathlib import Path
 
 from virtio_study.analysis.evidence import TICK_S, UNITS, Side, Surroundings
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.pve.vm_config import proxmox_kernel
 from virtio_study.study import Study
 
@@ -105,30 +107,44 @@ def load_values(folder: Path) -> dict[str, PublishedValue]:
     """
     path = folder / "values.csv"
     if not path.exists():
-        raise DataError(f"{path}: missing; a published study needs it; restore it from version control")
+        raise DataError(N_("{path}: missing; a published study needs it; restore it from version control"), path=path)
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise DataError(f"{path}:1: columns are {reader.fieldnames}; expected {', '.join(COLUMNS)}")
+            raise DataError(
+                N_("{path}:1: columns are {found}; expected {columns}"),
+                path=path,
+                found=reader.fieldnames,
+                columns=", ".join(COLUMNS),
+            )
         values: dict[str, PublishedValue] = {}
         for row in reader:
             where = f"{path}:{reader.line_num}"
             value = _value(row, where)
             if value.id in values:
-                raise DataError(f"{where}: id {value.id!r} is there already; every number needs its own")
+                raise DataError(
+                    N_("{where}: id {id!r} is there already; every number needs its own"), where=where, id=value.id
+                )
             values[value.id] = value
     for value in values.values():
         if value.repeats and value.repeats not in values:
-            raise DataError(f"{path}: {value.id} repeats {value.repeats!r}, which is not an id of this file")
+            raise DataError(
+                N_("{path}: {id} repeats {repeats!r}, which is not an id of this file"),
+                path=path,
+                id=value.id,
+                repeats=value.repeats,
+            )
     return values
 
 
 def _value(row: dict[str, str], where: str) -> PublishedValue:
     if None in row or None in row.values():
-        raise DataError(f"{where}: expected {len(COLUMNS)} fields; quote a text that has a comma")
+        raise DataError(
+            N_("{where}: expected {columns} fields; quote a text that has a comma"), where=where, columns=len(COLUMNS)
+        )
     numbers = {name: _number(row[name], name, where) for name in ("value", "replicates", "rows", "seconds")}
     if numbers["value"] is None:
-        raise DataError(f"{where}: value is empty; expected the printed number")
+        raise DataError(N_("{where}: value is empty; expected the printed number"), where=where)
     return PublishedValue(
         **{name: row[name] for name in COLUMNS if name not in numbers},
         printed=row["value"],
@@ -144,9 +160,16 @@ def _number(text: str, name: str, where: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        raise DataError(f"{where}: {name} is {text!r}; expected a number such as 21.44, or nothing") from None
+        raise DataError(
+            N_("{where}: {name} is {text!r}; expected a number such as 21.44, or nothing"),
+            where=where,
+            name=name,
+            text=text,
+        ) from None
     if not 0 <= number < float("inf"):
-        raise DataError(f"{where}: {name} is {text!r}; expected a finite number of at least 0")
+        raise DataError(
+            N_("{where}: {name} is {text!r}; expected a finite number of at least 0"), where=where, name=name, text=text
+        )
     return number
 
 
@@ -166,8 +189,14 @@ def table_rows(study: Study, values: dict[str, PublishedValue]) -> list[TableRow
             cells = {v.driver_config: v for v in table if v.server == server and v.metric == metric}
             missing = [side for side in (comparison.before, comparison.after, "") if side not in cells]
             if missing:
-                what = missing[0] or "the difference"
-                raise DataError(f"{study.folder / 'values.csv'}: no table row of {server}, {metric}, {what}")
+                what = missing[0] or said(N_("the difference"))
+                raise DataError(
+                    N_("{path}: no table row of {server}, {metric}, {what}"),
+                    path=study.folder / "values.csv",
+                    server=server,
+                    metric=metric,
+                    what=what,
+                )
             before, after, printed = cells[comparison.before], cells[comparison.after], cells[""]
             difference = _in_unit(after, printed.unit) - _in_unit(before, printed.unit)
             relative = difference / _in_unit(before, printed.unit)
@@ -194,7 +223,11 @@ def _side(study: Study, values: dict[str, PublishedValue], cell: PublishedValue)
     cpu = cell.metric == "cpu"
     if not cpu and cell.unit not in BYTES:
         raise DataError(
-            f"{study.folder / 'values.csv'}: {cell.id}: unit is {cell.unit!r}; expected {' or '.join(BYTES)}"
+            N_("{path}: {id}: unit is {unit!r}; expected one of {known}"),
+            path=study.folder / "values.csv",
+            id=cell.id,
+            unit=cell.unit,
+            known=", ".join(BYTES),
         )
     # Proxmox VE's percentage is of the server's own vCPUs, not of the host
     scale = server.vcpus / 100 if cpu else BYTES[cell.unit]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from virtio_study.i18n.sentences import Numbers, Said, render, said
+from virtio_study.i18n.sentences import Numbers, Said, render, said, sayable
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.rounding import significant
 from virtio_study.study import Line
@@ -93,6 +93,16 @@ class Phrase(Recorded):
 
     message: str
     numbers: "dict[str, Value]"
+
+    @classmethod
+    def of(cls, message: Any) -> Self:
+        """A message, or what an error of this package says."""
+        return cls.model_validate(sayable(message))
+
+    @property
+    def said(self) -> Said:
+        """The message as plain values, for rendering."""
+        return said(self.message, **self.model_dump(include={"numbers"})["numbers"])
 
 
 Value = bool | int | Number | Line | Phrase | tuple[bool | int | Number | Line | Phrase | None, ...] | None

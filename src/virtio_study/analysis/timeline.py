@@ -7,7 +7,7 @@ from pydantic import RootModel
 
 from virtio_study.analysis.arms import Arm, Boot
 from virtio_study.analysis.description import Description
-from virtio_study.analysis.records import Line, Moment, Recorded
+from virtio_study.analysis.records import Line, Moment, Phrase, Recorded
 from virtio_study.pve.devices import unclassifiable
 from virtio_study.pve.instruments import instrument
 from virtio_study.recording import Provenance
@@ -50,7 +50,7 @@ class Run(Recorded):
     contaminated: tuple[RunDisturbance, ...]
     waiting: tuple[Line, ...] = ()
     hidden: tuple[Line, ...] = ()
-    why: Line = ""
+    why: Line | Phrase = ""
     digest: Line = ""
     start_up_s: int | None = None
     vmid: int | None = None

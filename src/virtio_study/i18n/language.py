@@ -61,6 +61,10 @@ class Words:
         label = TERMS[kind].get(code)
         return code if label is None else self.gettext(label)
 
+    def own(self, text: Any) -> str:
+        """A text of a study in this language, or in English where the study has none."""
+        return str(getattr(text, self.language, text.en))
+
     def number(self, value: float, sign: bool = False) -> str:
         """A number with about three significant digits; a true minus sign, a plus if wanted."""
         size = abs(value)
@@ -123,9 +127,6 @@ def _localised(spoken: Words) -> type[Plain]:
 
         def translate(self, message: str, numbers: Numbers) -> str:
             return spoken.template(message, numbers)
-
-        def text(self, text: str) -> str:
-            return spoken.gettext(text)
 
         def number(self, value: float) -> str:
             return spoken.number(value)

@@ -14,20 +14,17 @@ from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.results import Results, ServerResults
 from virtio_study.analysis.timeline import Timeline
 from virtio_study.i18n.language import Words
+from virtio_study.i18n.marks import N_
 from virtio_study.report import figures
 from virtio_study.report.formats import UNITS
+from virtio_study.report.timeline_figure import timeline
+from virtio_study.study import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Drawn", "Frames", "draw"]
 
-METRIC_NAMES = {
-    "cpu": "CPU",
-    "mem_displayed": "displayed memory",
-    "mem_host": "host memory",
-    "mem_guest": "guest memory",
-}
 FEWEST_WAYS = 3
 
 Frames = Callable[[str, str], pd.DataFrame]
@@ -80,7 +77,7 @@ def draw(results: Results, frame: Frames, words: Words) -> dict[str, Drawn]:
 
 
 def _sketches(results: Results, frame: Frames, words: Words) -> Iterator[_Sketch]:
-    labels = {name: str(getattr(config.label, words.language)) for name, config in results.study.driver_configs.items()}
+    labels = {name: words.own(config.label) for name, config in results.study.driver_configs.items()}
     for server, found in results.servers.items():
         yield from _over_time(server, found, frame, labels, words)
         yield from _levels(server, found.configurations, labels, words)
@@ -106,7 +103,7 @@ def _over_time(
 ) -> Iterator[_Sketch]:
     for config, described in found.configurations.items():
         clean = frame(server, config)
-        title = words.plain("CPU and RAM of {server}, {config}", {"server": server, "config": labels[config]})
+        title = words.plain(N_("CPU and RAM of {server}, {config}"), {"server": server, "config": labels[config]})
         figure, table = figures.over_time(clean, words), figures.time_table(clean)
         box = figure.axes[0].get_position
         figure.draw_without_rendering()
@@ -119,14 +116,14 @@ def _levels(
     server: str, levels: Mapping[str, Description], labels: Mapping[str, str], words: Words
 ) -> Iterator[_Sketch]:
     chosen = {key: levels[key] for key in levels if not key.endswith("again")}
-    title = words.plain("Displayed, host and guest memory of {server}", {"server": server})
+    title = words.plain(N_("Displayed, host and guest memory of {server}"), {"server": server})
     text = " ".join(f"{labels[key]}: {_levels_text(chosen[key], words)}" for key in chosen)
-    table = _level_table(chosen, [metric for metric in METRIC_NAMES if metric != "cpu"])
+    table = _level_table(chosen, [metric for metric in METRICS if metric != "cpu"])
     yield _Sketch(f"{server}-ram", figures.ram_by_instrument(chosen, labels, words), title, text, table)
     for metric in ("cpu", "mem_host"):
         if all(metric in level.levels and level.levels[metric].sustained for level in levels.values()):
-            named = {"metric": words.gettext(METRIC_NAMES[metric]), "server": server}
-            title = words.plain("{metric} of {server}, boot by boot", named)
+            named = {"metric": metric, "server": server}
+            title = words.plain(N_("{server}, {metric:metric}, boot by boot"), named)
             text = " ".join(f"{labels[key]}: {_level_text(levels[key], metric, words)}." for key in levels)
             figure = figures.boot_levels(levels, metric, labels, words)
             yield _Sketch(f"{server}-{metric}-boots", figure, title, text, _boot_table(levels, metric))
@@ -151,8 +148,8 @@ def _estimation(
     name, metric, comparison, effect = total
     sides = comparison.before, comparison.after
     figure = figures.estimation(levels, metric, effect, sides, labels, words)
-    named = {"metric": words.gettext(METRIC_NAMES[metric]), "server": server}
-    title = words.plain("{metric} of {server}: before, after and difference", named)
+    named = {"metric": metric, "server": server}
+    title = words.plain(N_("{server}, {metric:metric}: before, after and difference"), named)
     text = " ".join(f"{labels[key]}: {_level_text(levels[key], metric, words)}." for key in sides)
     text += " " + words.plain(effect.messages, effect.fields)
     table = _boot_table({side: levels[side] for side in sides}, metric)
@@ -164,11 +161,13 @@ def _ways(server: str, total: _Total, words: Words) -> Iterator[_Sketch]:
     ways = effect.sensitivity
     if ways is None or effect.difference is None or ways.count < FEWEST_WAYS or ways.same_conclusion is None:
         return
-    named = {"metric": words.gettext(METRIC_NAMES[metric]), "server": server}
-    title = words.plain("{metric} of {server}: every way to calculate the difference", named)
+    named = {"metric": metric, "server": server}
+    title = words.plain(N_("{server}, {metric:metric}: every way to calculate the difference"), named)
     text = words.plain(
-        "Estimates from {least:quantity} to {most:quantity}; {same_sign:percent} of them have the sign of the "
-        "main one.",
+        N_(
+            "Estimates from {least:quantity} to {most:quantity}; {same_sign:percent} of them have the sign of the "
+            "main one."
+        ),
         {"least": ways.least, "most": ways.most, "same_sign": ways.same_sign}
         | {key: effect.fields.get(key) for key in ("unit", "scale")},
     )
@@ -179,7 +178,13 @@ def _ways(server: str, total: _Total, words: Words) -> Iterator[_Sketch]:
 
 def _timeline(runs: Timeline, labels: Mapping[str, str], words: Words) -> _Sketch:
     text = "; ".join(
-        f"{server}: " + ", ".join(labels.get(run.driver_config, run.why) for run in of_server)
+        f"{server}: "
+        + ", ".join(
+            labels.get(
+                run.driver_config, words.plain("{why}", {"why": run.why if isinstance(run.why, str) else run.why.said})
+            )
+            for run in of_server
+        )
         for server, of_server in runs.items()
     )
     keys = ("started_s", "start_s", "end_s", "start_up_s", "driver_config", "balloon_driver", "why", "digest")
@@ -191,12 +196,13 @@ def _timeline(runs: Timeline, labels: Mapping[str, str], words: Words) -> _Sketc
         ]
     )
     title = words.gettext("Driver configuration of every server over time")
-    return _Sketch("timeline", figures.timeline(runs, labels, words), title, text, table)
+    return _Sketch("timeline", timeline(runs, labels, words), title, text, table)
 
 
 def _levels_text(described: Description, words: Words) -> str:
-    parts = [f"{words.gettext(METRIC_NAMES[m])} {_level_text(described, m, words)}" for m in METRIC_NAMES]
-    return f"{words.gettext('Sustained levels:')} {', '.join(parts)}."
+    parts = [f"{words.term('metric', metric)}: {_level_text(described, metric, words)}" for metric in METRICS]
+    heading = words.gettext("Sustained levels:")
+    return f"{heading} {'; '.join(parts)}."
 
 
 def _level_text(described: Description, metric: str, words: Words) -> str:
@@ -204,7 +210,7 @@ def _level_text(described: Description, metric: str, words: Words) -> str:
     if level is None:
         return "–"
     divisor, unit = UNITS[level.unit]
-    return f"{words.number(level.estimate / divisor)} {words.gettext(unit)}"
+    return f"{words.number(level.estimate / divisor)} {words.term('unit', unit)}"
 
 
 def _level_table(levels: Mapping[str, Description], metrics: Iterable[str]) -> pd.DataFrame:

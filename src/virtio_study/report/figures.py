@@ -12,9 +12,9 @@ from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.multiverse import Sensitivity
 from virtio_study.analysis.plausibility import Counts
 from virtio_study.analysis.records import Estimate
-from virtio_study.analysis.timeline import Timeline
 from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
+from virtio_study.i18n.marks import N_
 from virtio_study.report.svg import show, style, svg
 from virtio_study.stats.elementary import mean
 from virtio_study.stats.rounding import significant
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "LONGEST",
+    "ORANGE",
     "accesses",
+    "blank",
     "boot_levels",
     "estimation",
     "over_time",
@@ -33,7 +39,6 @@ __all__ = [
     "specification_curve",
     "svg",
     "time_table",
-    "timeline",
 ]
 
 MIB = 2**20
@@ -46,17 +51,22 @@ LONGEST, LINE = 32, 16
 # Okabe and Ito's colours, told apart with every form of colour blindness
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
 RAM = {
-    "mem_displayed": ("displayed", BLUE, "-", "o"),
-    "mem_host": ("host", ORANGE, "--", "s"),
-    "mem_guest": ("guest", GREEN, ":", "^"),
+    "mem_displayed": (N_("displayed"), BLUE, "-", "o"),
+    "mem_host": (N_("host"), ORANGE, "--", "s"),
+    "mem_guest": (N_("guest"), GREEN, ":", "^"),
 }
 
 
-SINCE_START = ((86400, "days since start"), (3600, "hours since start"), (1, "seconds since start"))
+SINCE_START = (
+    (86400, N_("days since start")),
+    (3600, N_("hours since start")),
+    (1, N_("seconds since start")),
+)
 FEWEST_UNITS = 3
 
 
-def _figure(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple["Figure", Any]:
+def blank(rows: int = 1, height_in: float = HEIGHT_IN) -> tuple["Figure", Any]:
+    """A figure of the report's width with rows of axes above one another, and these."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
@@ -120,7 +130,7 @@ def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
     unit_s, since = next(unit for unit in SINCE_START if longest_s >= FEWEST_UNITS * unit[0] or unit[0] == 1)
     elapsed = table["uptime_s"] / unit_s
     with style():
-        figure, (cpu, ram) = _figure(2, 4.0)
+        figure, (cpu, ram) = blank(2, 4.0)
         cpu.fill_between(elapsed, table["cpu_low"], table["cpu_high"], color=GREY, alpha=0.3, linewidth=0)
         cpu.plot(elapsed, table["cpu_cores"], color="#222222", linewidth=1.2)
         cpu.set_ylabel(words.gettext("CPU (cores)"))
@@ -186,7 +196,7 @@ def boot_levels(
     """
     scale = 1 if metric == "cpu" else MIB
     with style():
-        figure, (axes,) = _figure(height_in=2.6)
+        figure, (axes,) = blank(height_in=2.6)
         axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
         for place, described in enumerate(levels.values()):
             _dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
@@ -229,7 +239,7 @@ def estimation(
     sides : tuple of str
         Driver configurations before and after.
     """
-    scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
+    scale, unit = (1.0, N_("CPU (cores)")) if metric == "cpu" else (MIB, N_("RAM (MiB)"))
     with style():
         from matplotlib.figure import Figure
 
@@ -262,10 +272,10 @@ def estimation(
 
 def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: Words = ENGLISH) -> "Figure":
     """Estimates of every defensible way to calculate one effect, in order, with intervals; the main one marked."""
-    scale, unit = (1.0, "CPU (cores)") if metric == "cpu" else (MIB, "RAM (MiB)")
+    scale, unit = (1.0, N_("CPU (cores)")) if metric == "cpu" else (MIB, N_("RAM (MiB)"))
     found = ways.specifications
     with style():
-        figure, (axes,) = _figure(height_in=2.6)
+        figure, (axes,) = blank(height_in=2.6)
         for place, item in enumerate(found):
             if item.low is not None and item.high is not None:
                 axes.plot([place] * 2, [item.low / scale, item.high / scale], color=GREY, linewidth=1.4)
@@ -283,7 +293,7 @@ def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: W
 def ram_by_instrument(levels: Mapping[str, Description], labels: Mapping[str, str], words: Words = ENGLISH) -> "Figure":
     """Displayed, host and guest memory side by side through the driver configurations."""
     with style():
-        figure, (axes,) = _figure()
+        figure, (axes,) = blank()
         places = np.arange(len(levels))
         for metric, (name, colour, line, marker) in RAM.items():
             found = [_sustained(described, metric) for described in levels.values()]
@@ -316,7 +326,7 @@ def accesses(counts: Counts, words: Words = ENGLISH) -> "Figure":
     rows = [row for row in counts.rows if row.operation != "write_4k"]
     paravirtual = {"virtio-blk", "virtio-scsi", "virtio-net"}
     with style():
-        figure, (axes,) = _figure(height_in=3.2)
+        figure, (axes,) = blank(height_in=3.2)
         for place, row in enumerate(rows):
             value = mean(row.boots)
             new = row.device in paravirtual
@@ -334,64 +344,3 @@ def accesses(counts: Counts, words: Words = ENGLISH) -> "Figure":
         axes.invert_yaxis()
         axes.set_xlabel(words.gettext("device-register accesses per operation"))
     return figure
-
-
-def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) -> "Figure":
-    """Runs of every server by driver configuration, dotted their start-up, and hatched what disturbed them.
-
-    A strip below each run shows whose view the displayed memory was.
-
-    Parameters
-    ----------
-    runs : mapping
-        Server -> its runs, as the results have them.
-    """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    colours = dict(zip(labels, (ORANGE, GREY, GREEN, BLUE, "#CC79A7", "#F0E442"), strict=False))
-    with style():
-        figure, (axes,) = _figure(height_in=2.2 + 0.7 * len(runs))
-        for place, spans in enumerate(runs.values()):
-            for span in spans:
-                colour = colours.get(span.driver_config, "#ffffff")
-                _bar(axes, span.start_s, span.end_s, (place - 0.3, 0.6), colour)
-                left_out = [(item.start_s, item.end_s, "///") for item in span.contaminated]
-                if span.start_up_s:
-                    left_out.append((span.start_s, span.start_s + span.start_up_s, "...."))
-                for start_s, end_s, hatch in left_out:
-                    _bar(axes, start_s, end_s, (place - 0.3, 0.6), "none", hatch)
-                begins = [since for since, _ in span.instruments]
-                for (since, view), until in zip(span.instruments, [*begins[1:], span.end_s], strict=True):
-                    _bar(axes, since, until, (place + 0.32, 0.13), VIEWS[view][0])
-        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-        axes.set_yticks(range(len(runs)), list(runs))
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel(words.gettext("time (UTC)"))
-        shown = {view for spans in runs.values() for span in spans for _, view in span.instruments}
-        named = [(colours.get(name, "#ffffff"), label) for name, label in labels.items()]
-        named += [(colour, words.gettext(label)) for view, (colour, label) in VIEWS.items() if view in shown]
-        for colour, label in named:
-            axes.plot([], [], "s", color=colour, markeredgecolor="#222222", label=shortened(label, LONGEST))
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), handlelength=1.2)
-    return figure
-
-
-VIEWS = {
-    "host": ("#ffffff", "displayed: the host's view"),
-    "guest": ("#222222", "displayed: the guest's view"),
-    "unknown": ("#bbbbbb", "displayed: not known whose view"),
-}
-
-
-def _bar(axes: "Axes", start_s: float, end_s: float, place: tuple[float, float], colour: str, hatch: str = "") -> None:
-    """A stretch of time, in Unix seconds, at a height (lower edge, height)."""
-    bar = [(_day(start_s), _day(end_s) - _day(start_s))]
-    axes.broken_barh(bar, place, facecolors=colour, edgecolor="#222222", hatch=hatch or None)
-
-
-def _day(time_s: float) -> float:
-    """Matplotlib's date of a moment in Unix seconds: days since 1970 began."""
-    return time_s / 86400

@@ -33,7 +33,7 @@ def quantity(value: float | None, unit: str = "", sign: bool = False, *, words: 
     return Markup('<data value="{}">{}</data>{}').format(
         repr(value),
         words.number(value / divisor, sign),
-        f"\N{NO-BREAK SPACE}{words.gettext(shown)}" if shown else "",
+        f"\N{NO-BREAK SPACE}{words.term('unit', shown)}" if shown else "",
     )
 
 

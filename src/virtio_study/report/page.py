@@ -15,7 +15,9 @@ from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.plausibility import Counts
 from virtio_study.analysis.results import Results, ServerResults
 from virtio_study.analysis.validity import Verdict
-from virtio_study.i18n.language import LANGUAGES, Words, words
+from virtio_study.errors import StudyError
+from virtio_study.i18n.language import LANGUAGES, UnknownLanguageError, Words, words
+from virtio_study.i18n.marks import N_
 from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.references import REFERENCES
@@ -86,14 +88,26 @@ def environment(language: Words) -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )
     made.install_gettext_callables(  # type: ignore[attr-defined]
-        language.gettext, lambda one, many, n: language.gettext(one if n == 1 else many), newstyle=True
+        language.gettext, language.ngettext, newstyle=True
     )
     made.filters["quantity"] = partial(quantity, words=language)
     made.filters["interval"] = partial(interval, words=language)
     made.filters["printed"] = partial(printed, words=language)
     made.filters["moment"] = moment
+    made.filters["own"] = language.own
+    made.globals["term"] = language.term
+    made.globals["told"] = lambda why: language.sentence("{why}", {"why": why if isinstance(why, str) else why.said})
     made.globals["sentence"] = lambda said: language.sentence(said.messages, said.fields)
     return made
+
+
+def _spoken(language: str) -> Words:
+    try:
+        return words(language)
+    except UnknownLanguageError as error:
+        raise StudyError(
+            N_("language is {language!r}; expected one of {known}"), language=language, known=", ".join(LANGUAGES)
+        ) from error
 
 
 def render(results: Results, drawn: dict[str, Drawn], language: str = "en") -> str:
@@ -111,7 +125,7 @@ def render(results: Results, drawn: dict[str, Drawn], language: str = "en") -> s
     StudyError
         If the report does not speak the language.
     """
-    spoken = words(language)
+    spoken = _spoken(language)
     here = files("virtio_study.report") / "templates"
     style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     page: str = (
@@ -131,8 +145,8 @@ def render(results: Results, drawn: dict[str, Drawn], language: str = "en") -> s
             language=language,
             languages=LANGUAGES,
             list_mark=", " if language == "en" else "; ",
-            results_link=Markup('<a href="results.json">results.json</a>'),
-            notebooks_link=Markup('<a href="notebooks/">notebooks/</a>'),
+            results_link=Markup('<a href="results.json"><code>results.json</code></a>'),
+            notebooks_link=Markup('<a href="notebooks/"><code>notebooks/</code></a>'),
             style=Markup(style),
             script=Markup(script),
             policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
@@ -183,5 +197,5 @@ def make_page(results: Results, frame: Frames, language: str = "en") -> Page:
     StudyError
         If the report does not speak the language.
     """
-    drawn = draw(results, frame, words(language))
+    drawn = draw(results, frame, _spoken(language))
     return Page(render(results, drawn, language), drawn)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from virtio_study.analysis.evidence import FULL, Side
 from virtio_study.analysis.validity.check import Check, checked
-from virtio_study.i18n.sentences import Numbers
+from virtio_study.i18n.marks import N_, plural
+from virtio_study.i18n.sentences import Numbers, said
 
 __all__ = [
     "check_co_interventions",
@@ -41,27 +42,31 @@ def check_same_hours(before: Side, after: Side) -> Check:
         else None,
     }
     if before.around.randomised and after.around.randomised:
-        message = "The boots of both sides ran side by side or in random order, so no hour of the day favours a side."
+        message = N_(
+            "The boots of both sides ran side by side or in random order, so no hour of the day favours a side."
+        )
         return checked("same_hours", "pass", message, numbers)
     if not (before.around.follows_day and after.around.follows_day):
-        message = "The load is constant by protocol and does not follow the hour, so the sides may have other hours."
+        message = N_(
+            "The load is constant by protocol and does not follow the hour, so the sides may have other hours."
+        )
         return checked("same_hours", "pass", message, numbers)
     if before.around.hours is None or after.around.hours is None:
-        message = (
+        message = N_(
             "The hours and days that each side covers are not stated; a server's work follows the hour and the day of "
             "the week, and a quiet stretch after a busy one looks like a saving."
         )
         return checked("same_hours", "not_assessable", message, numbers)
     if before.around.hours == after.around.hours:
-        message = "Both sides cover the same hours of the week ({before} of 168)."
+        message = N_("Both sides cover the same hours of the week ({before} of 168).")
         return checked("same_hours", "pass", message, numbers)
     if {hour % 24 for hour in before.around.hours} == {hour % 24 for hour in after.around.hours}:
-        message = (
+        message = N_(
             "Both sides cover the same hours of the day but not the same days of the week ({shared} hours of the week "
             "in common)."
         )
         return checked("same_hours", "warn", message, numbers)
-    message = (
+    message = N_(
         "The sides cover different hours: {before} hours of the week before, {after} after, {shared} in common. A "
         "server's work follows the hour."
     )
@@ -84,23 +89,23 @@ def check_contention(before: Side, after: Side) -> Check:
         or before.around.host_full is None
         or after.around.host_full is None
     ):
-        message = (
+        message = N_(
             "The host's own CPU was not recorded, so nothing shows whether its other guests had more to do on one side."
         )
         return checked("contention", "not_assessable", message, numbers)
     if max(before.around.host_full, after.around.host_full) > MOST_BUSY_ROWS:
-        message = (
+        message = N_(
             "The host was short of CPU: more than {busy:percent} of it was in use in {before_rows:percent} of the "
             "readings before and {after_rows:percent} after. Guests then wait, and their figures are not their own."
         )
         return checked("contention", "warn", message, numbers)
     if abs(after.around.host_busy - before.around.host_busy) > MOST_NEIGHBOUR_CHANGE:
-        message = (
+        message = N_(
             "The host as a whole used {before:percent} of its CPU before and {after:percent} after, more of a change "
             "than {margin:percent}; what is not this server's own may have disturbed one side."
         )
         return checked("contention", "warn", message, numbers)
-    message = (
+    message = N_(
         "The host as a whole used {before:percent} of its CPU before and {after:percent} after, and was never full."
     )
     return checked("contention", "pass", message, numbers)
@@ -117,43 +122,51 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
     numbers: dict[str, float | int | str | None] = {"effect": effect, "margin": margin}
     numbers |= {"unit": before.shown_unit, "scale": before.shown_scale}
     if worst is None or worst.drift is None or before.drift is None or after.drift is None:
-        message = "No course over time is given, so nothing shows whether a side was still climbing or falling."
+        message = N_("No course over time is given, so nothing shows whether a side was still climbing or falling.")
         return checked("drift", "not_assessable", message, numbers)
     drift = worst.drift
     numbers |= {"drift": drift.estimate, "low": drift.low, "high": drift.high, "driver_config": worst.driver_config}
     real = drift.excludes(0.0)
     if real and abs(drift.estimate) > max(effect / 2, margin * worst.value):
-        message = (
+        message = N_(
             "Under {driver_config} the second half lies {drift:quantity} from the first ({low:quantity} to "
             "{high:quantity}), more than half of the difference between the sides ({effect:quantity}); a level that "
             "moves is not a level."
         )
         return checked("drift", "warn", message, numbers)
     if real:
-        message = (
+        message = N_(
             "Under {driver_config} the second half lies {drift:quantity} from the first ({low:quantity} to "
             "{high:quantity}): small against the difference between the sides, or within {margin:percent}."
         )
         return checked("drift", "pass", message, numbers)
-    message = "No drift inside the sides is shown: second half less first half {drift:quantity} at most."
+    message = N_("No drift inside the sides is shown: second half less first half {drift:quantity} at most.")
     return checked("drift", "pass", message, numbers)
 
 
 def check_interruptions(before: Side, after: Side) -> Check:
     """No restart, backup or gap inside a side; what was found is excluded, and said."""
     if before.around.interruptions is None or after.around.interruptions is None:
-        message = "Nothing tells whether a restart, a backup or a gap lies inside a side."
-        return checked("interruptions", "not_assessable", message, {"rows": None, "reasons": None})
+        message = N_("Nothing tells whether a restart, a backup or a gap lies inside a side.")
+        return checked("interruptions", "not_assessable", message, {"count": None, "reasons": None})
     reasons = {
-        f"{side.driver_config}: {reason}": rows
+        (side.driver_config, reason): rows
         for side in (before, after)
         for reason, rows in (side.around.interruptions or {}).items()
     }
-    numbers: Numbers = {"rows": sum(reasons.values()), "reasons": "; ".join(reasons)}
+    left_out = sum(reasons.values())
+    numbers: Numbers = {
+        "count": left_out,
+        "reasons": [said("{config}: {reason:reason}", config=config, reason=reason) for config, reason in reasons],
+    }
     if not reasons:
-        message = "No restart, contamination or gap lies inside either side."
+        message = N_("No restart, contamination or gap lies inside either side.")
         return checked("interruptions", "pass", message, numbers)
-    message = "{rows} readings were left out because the sides were interrupted ({reasons})."
+    message = plural(
+        left_out,
+        "{count} reading was left out because the sides were interrupted ({reasons}).",
+        "{count} readings were left out because the sides were interrupted ({reasons}).",
+    )
     return checked("interruptions", "warn", message, numbers)
 
 
@@ -161,7 +174,7 @@ def check_co_interventions(before: Side, after: Side, with_change: Sequence[str]
     """Nothing but the devices and their drivers changed between the sides, and what goes `with_change` by protocol."""
     first, second = before.around.conditions, after.around.conditions
     if not first or not second:
-        message = (
+        message = N_(
             "Nothing says whether anything else changed: machine type, CPU type, tablet, cache mode, operating system "
             "type, version of Proxmox VE, QEMU or the kernel. Each can change idle CPU as much as a driver."
         )
@@ -179,18 +192,18 @@ def check_co_interventions(before: Side, after: Side, with_change: Sequence[str]
         "known": len({*first, *second}),
     }
     if changed:
-        message = "Besides the devices something else changed between the sides: {changed}."
+        message = N_("Besides the devices something else changed between the sides: {changed}.")
         return checked("co_interventions", "fail", message, numbers)
     if known:
-        message = (
+        message = N_(
             "By protocol something else changed together with the devices, and the effect is that of all of it: "
             "{by_protocol}."
         )
         return checked("co_interventions", "warn", message, numbers)
     if mixed:
-        message = "Something else changed inside a side: {mixed}."
+        message = N_("Something else changed inside a side: {mixed}.")
         return checked("co_interventions", "warn", message, numbers)
-    message = "Of {known} other settings and versions that are known, none changed between the sides."
+    message = N_("Of {known} other settings and versions that are known, none changed between the sides.")
     return checked("co_interventions", "pass", message, numbers)
 
 
@@ -212,15 +225,15 @@ def check_vhost(before: Side, after: Side) -> Check:
     kernel = after.around.host_kernel
     numbers: Numbers = {"kernel": ".".join(map(str, kernel)) if kernel else None, "wanted": "6.4"}
     if kernel is None:
-        message = (
+        message = N_(
             "The host's kernel is not known; before Linux {wanted} the work of vhost-net is outside the CPU figure, "
             "which favours VirtIO."
         )
         return checked("vhost", "not_assessable", message, numbers)
     if kernel >= VHOST_COUNTED:
-        message = "On the host's kernel ({kernel}) the CPU figure holds the work of vhost-net too."
+        message = N_("On the host's kernel ({kernel}) the CPU figure holds the work of vhost-net too.")
         return checked("vhost", "pass", message, numbers)
-    message = (
+    message = N_(
         "On the host's kernel ({kernel}, before {wanted}) the work of vhost-net is done by a thread outside the QEMU "
         "process: a VirtIO network card's work is missing from the CPU figure, an emulated card's is in it. Part of a "
         "fall is work that moved out of sight."
@@ -232,23 +245,24 @@ def check_guest_memory(before: Side, after: Side) -> Check:
     """What "free memory" means in this guest is known, and the same on both sides."""
     numbers: Numbers = {"before": before.around.guest_os, "after": after.around.guest_os}
     if before.around.guest_os is None or after.around.guest_os is None:
-        message = (
+        message = N_(
             "The guest's operating system is not stated. Used memory is total less free: Linux counts its page cache "
             "as used, Windows counts its standby cache as free, so the same figure means different things."
         )
         return checked("guest_memory", "not_assessable", message, numbers)
     if before.around.guest_os != after.around.guest_os:
-        message = (
-            "The guest's operating system changed from {before} to {after}; their free memory is not the same thing."
+        message = N_(
+            "The guest's operating system changed from {before:os} to {after:os}; their free memory is not the "
+            "same thing."
         )
         return checked("guest_memory", "fail", message, numbers)
     if before.around.guest_os == "linux":
-        message = (
+        message = N_(
             "A Linux guest counts its page cache as used: a figure of the guest that grows may be a cache filling."
         )
         return checked("guest_memory", "pass", message, numbers)
-    message = (
-        "This guest ({before}) does not count memory as Linux does: Windows counts its standby cache as free. The "
+    message = N_(
+        "This guest ({before:os}) does not count memory as Linux does: Windows counts its standby cache as free. The "
         "figure may not be set against that of a Linux guest."
     )
     return checked("guest_memory", "pass", message, numbers)
@@ -265,12 +279,12 @@ def check_plausible_floor(before: Side, after: Side) -> Check:
         "scale": least.shown_scale,
     }
     if least.value >= WINDOWS_FLOOR_BYTES:
-        message = "The least value, {value:quantity}, is not below what an operating system needs."
+        message = N_("The least value, {value:quantity}, is not below what an operating system needs.")
         return checked("plausible_floor", "pass", message, numbers)
     if least.around.guest_os == "linux":
-        message = "The least value, {value:quantity}, is little, but a Linux guest can do with it."
+        message = N_("The least value, {value:quantity}, is little, but a Linux guest can do with it.")
         return checked("plausible_floor", "pass", message, numbers)
-    message = (
+    message = N_(
         "The least value, {value:quantity}, is below the {floor:quantity} that Microsoft states as the least for "
         "Windows Server; balloon statistics that are old or not of this guest look like this. Another operating system "
         "could do with it."

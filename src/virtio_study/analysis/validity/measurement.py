@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from virtio_study.analysis.evidence import Side
 from virtio_study.analysis.load import LoadComparison
 from virtio_study.analysis.validity.check import Check, Status, checked
+from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Number
 from virtio_study.pve.instruments import instrument, why_not_comparable
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS
@@ -36,22 +37,20 @@ def check_same_instrument(before: Side, after: Side) -> Check:
     numbers = {
         "before": first,
         "after": second,
-        "before_label": instrument(first).label,
-        "after_label": instrument(second).label,
     }
     if why_not_comparable(first, second) is None:
-        message = "Both sides were measured by the same instrument ({before_label})."
+        message = N_("Both sides were measured by the same instrument ({before:instrument}).")
         return checked("same_instrument", "pass", message, numbers)
     if "unknown" in (first, second):
-        message = (
-            "What measured the values is not known (before: {before_label}; after: {after_label}). A change of "
-            "drivers can change the instrument, and then the difference is between two instruments, not between two "
-            "states of a server."
+        message = N_(
+            "What measured the values is not known (before: {before:instrument}; after: {after:instrument}). A "
+            "change of drivers can change the instrument, and then the difference is between two instruments, "
+            "not between two states of a server."
         )
         return checked("same_instrument", "not_assessable", message, numbers)
-    message = (
-        "The sides were measured by different instruments (before: {before_label}; after: {after_label}), so their "
-        "difference is an instrument switch and not an effect."
+    message = N_(
+        "The sides were measured by different instruments (before: {before:instrument}; after: "
+        "{after:instrument}), so their difference is an instrument switch and not an effect."
     )
     return checked("same_instrument", "fail", message, numbers)
 
@@ -69,23 +68,23 @@ def check_possible_values(before: Side, after: Side) -> Check:
         "scale": worst.shown_scale,
     }
     if allocated is None or before.allocated is None or after.allocated is None:
-        return checked("possible_values", "not_assessable", "The allocation is not known.", numbers)
+        return checked("possible_values", "not_assessable", N_("The allocation is not known."), numbers)
     if largest <= allocated:
-        message = "No value exceeds the allocation: at most {largest:quantity} of {allocated:quantity}."
+        message = N_("No value exceeds the allocation: at most {largest:quantity} of {allocated:quantity}.")
         return checked("possible_values", "pass", message, numbers)
     if instrument(worst.instrument or "unknown").exceeds_allocation:
-        message = (
+        message = N_(
             "{largest:quantity} is more than the {allocated:quantity} allocated; the instrument counts QEMU's own "
             "work and memory too, so that is possible, but it is not all the guest's."
         )
         return checked("possible_values", "warn", message, numbers)
     if largest <= allocated * worst.prefix_factor:
-        message = (
+        message = N_(
             "{largest:quantity} is more than the {allocated:quantity} allocated, unless one was meant in powers of "
             "ten and the other in powers of two."
         )
         return checked("possible_values", "warn", message, numbers)
-    message = (
+    message = N_(
         "{largest:quantity} used is more than the {allocated:quantity} allocated ({ratio:percent}), whichever way the "
         "unit is read; one of the two cannot be right."
     )
@@ -100,23 +99,29 @@ def check_same_statistic(before: Side, after: Side) -> Check:
     """Like compared with like: the same statistic on both sides."""
     numbers = {"before": before.statistic, "after": after.statistic}
     if not before.statistic or not after.statistic:
-        message = "At least one side does not say which statistic its value is."
+        message = N_("At least one side does not say which statistic its value is.")
         return checked("same_statistic", "not_assessable", message, numbers)
     if before.statistic != after.statistic and (
         before.statistic in after.statistic or after.statistic in before.statistic
     ):
-        message = "The statistics are worded differently ({before} before, {after} after); they may not be the same."
+        message = N_(
+            "The statistics are worded differently ({before:statistic} before, {after:statistic} after); they "
+            "may not be the same."
+        )
         return checked("same_statistic", "warn", message, numbers)
     if before.statistic != after.statistic:
-        message = (
-            "The sides are different statistics: {before} before, {after} after. Such a difference mixes the change "
-            "with the distance between the two statistics."
+        message = N_(
+            "The sides are different statistics: {before:statistic} before, {after:statistic} after. Such a "
+            "difference mixes the change with the distance between the two statistics."
         )
         return checked("same_statistic", "fail", message, numbers)
     if "by eye" in before.statistic:
-        message = "Both sides are the same statistic ({before}), but without a rule that another reader could repeat."
+        message = N_(
+            "Both sides are the same statistic ({before:statistic}), but without a rule that another reader "
+            "could repeat."
+        )
         return checked("same_statistic", "warn", message, numbers)
-    return checked("same_statistic", "pass", "Both sides are the same statistic ({before}).", numbers)
+    return checked("same_statistic", "pass", N_("Both sides are the same statistic ({before:statistic})."), numbers)
 
 
 def check_same_allocation(before: Side, after: Side) -> Check:
@@ -128,24 +133,24 @@ def check_same_allocation(before: Side, after: Side) -> Check:
         "scale": 1.0 if before.unit == "cores" else before.shown_scale,
     }
     if before.allocated is None or after.allocated is None:
-        message = "The allocation of at least one side is not known."
+        message = N_("The allocation of at least one side is not known.")
         return checked("same_allocation", "not_assessable", message, numbers)
     if not (before.allocation_constant and after.allocation_constant):
-        return checked("same_allocation", "fail", "The allocation changed inside a side.", numbers)
+        return checked("same_allocation", "fail", N_("The allocation changed inside a side."), numbers)
     if before.allocated != after.allocated:
-        message = "The allocation changed from {before:quantity} to {after:quantity}."
+        message = N_("The allocation changed from {before:quantity} to {after:quantity}.")
         return checked("same_allocation", "fail", message, numbers)
-    return checked("same_allocation", "pass", "The allocation was the same ({before:quantity}).", numbers)
+    return checked("same_allocation", "pass", N_("The allocation was the same ({before:quantity})."), numbers)
 
 
 def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
     """The load was recorded and was the same within its margin, column by column (two one-sided tests)."""
-    numbers: dict[str, Number] = {"columns": ", ".join(item.column for item in load), "recorded": 0}
+    numbers: dict[str, Number] = {"columns": tuple(item.column for item in load), "recorded": 0}
     known = [item for item in load if item.recorded]
     if not known:
-        message = "No load was recorded, so nothing shows that the server had the same work to do on both sides."
+        message = N_("No load was recorded, so nothing shows that the server had the same work to do on both sides.")
         if any(item.measured for item in load):
-            message = "The load was recorded in too few boots to be compared; at least two a side are needed."
+            message = N_("The load was recorded in too few boots to be compared; at least two a side are needed.")
         return checked("same_load", "not_assessable", message, numbers)
     for item in load:
         for key in ("before", "after", "ratio", "low", "high", "margin", "p"):
@@ -153,18 +158,18 @@ def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
     different = [item for item in known if not item.equivalent]
     numbers |= {
         "recorded": len(known),
-        "outside": ", ".join(item.column for item in different),
-        "missing": ", ".join(item.column for item in load if not item.recorded),
+        "outside": tuple(item.column for item in different),
+        "missing": tuple(item.column for item in load if not item.recorded),
         "margin": max(item.margin for item in known),
         "confidence": confidence,
     }
     if different:
-        message = "The load is not shown to be the same within its margin: {outside}."
+        message = N_("The load is not shown to be the same within its margin: {outside:column}.")
         return checked("same_load", "fail" if any(map(_outside, different)) else "warn", message, numbers)
     if len(known) < len(load):
-        message = "The load that was recorded was the same, but it was not recorded whole: {missing}."
+        message = N_("The load that was recorded was the same, but it was not recorded whole: {missing:column}.")
         return checked("same_load", "warn", message, numbers)
-    message = "The load was the same within {margin:percent} ({columns})."
+    message = N_("The load was the same within {margin:percent} ({columns:column}).")
     return checked("same_load", "pass", message, numbers)
 
 
@@ -177,24 +182,24 @@ def check_enough_replicates(before: Side, after: Side) -> Check:
     """At least two independent boots a side, better five or more."""
     numbers = {"before": before.replicates, "after": after.replicates, "wanted": FEW_REPLICATES}
     if before.replicates is None or after.replicates is None:
-        return checked("enough_replicates", "not_assessable", "The number of repetitions is not stated.", numbers)
+        return checked("enough_replicates", "not_assessable", N_("The number of repetitions is not stated."), numbers)
     fewest = min(before.replicates, after.replicates)
     if before.replicates == after.replicates == 1 and _long_enough(before) and _long_enough(after):
-        message = (
+        message = N_(
             "There is one recording a side. Its interval counts the scatter within the recordings, but not what a "
             "restart by itself changes; repeat the change, or record a restart without a change beside it."
         )
         return checked("enough_replicates", "warn", message, numbers)
     if fewest < 2:
-        message = (
+        message = N_(
             "There is no replicate ({before} before, {after} after): nothing tells the change of drivers from what a "
             "restart or another hour of the day changes by itself, and no interval can be made."
         )
         return checked("enough_replicates", "fail", message, numbers)
     if fewest < FEW_REPLICATES:
-        message = "There are few boots ({before} before, {after} after); the interval is wide for that reason."
+        message = N_("There are few boots ({before} before, {after} after); the interval is wide for that reason.")
         return checked("enough_replicates", "warn", message, numbers)
-    return checked("enough_replicates", "pass", "{before} boots before and {after} after.", numbers)
+    return checked("enough_replicates", "pass", N_("{before} boots before and {after} after."), numbers)
 
 
 def _long_enough(side: Side) -> bool:
@@ -213,12 +218,12 @@ def check_enough_rows(before: Side, after: Side) -> Check:
         "wanted": ENOUGH_ROWS,
     }
     if None in rows or before.seconds is None or after.seconds is None:
-        message = "Neither the number of readings nor the duration behind each value is stated."
+        message = N_("Neither the number of readings nor the duration behind each value is stated.")
         return checked("enough_rows", "not_assessable", message, numbers)
     fewest = min(row for row in rows if row is not None)
-    message = "Every boot has at least {before} steady readings before and {after} after."
+    message = N_("Every boot has at least {before} steady readings before and {after} after.")
     if fewest < ENOUGH_ROWS:
-        message = "A boot has only {before} steady readings before and {after} after; {wanted} are wanted."
+        message = N_("A boot has only {before} steady readings before and {after} after; {wanted} are wanted.")
     status: Status = "pass" if fewest >= ENOUGH_ROWS else "warn" if fewest >= FEWEST_ROWS else "fail"
     return checked("enough_rows", status, message, numbers)
 
@@ -236,14 +241,14 @@ def check_quantum(before: Side, after: Side) -> Check:
         "scale": lesser.shown_scale,
     }
     if quantum is None:
-        return checked("quantum", "not_assessable", "The instrument's smallest step is not known.", numbers)
+        return checked("quantum", "not_assessable", N_("The instrument's smallest step is not known."), numbers)
     quanta = lesser.value / quantum
     if quanta >= COARSE_QUANTA:
-        message = (
+        message = N_(
             "The lesser value, {value:quantity}, is {quanta} times the smallest step of a reading ({quantum:quantity})."
         )
         return checked("quantum", "pass", message, numbers)
-    message = (
+    message = N_(
         "The lesser value, {value:quantity}, is only {quanta} times the smallest step of a reading "
         "({quantum:quantity}, one tick of 10 ms a cycle); a ratio made with it is coarse."
     )
@@ -259,15 +264,15 @@ def check_accelerator(before: Side, after: Side) -> Check:
     """CPU time was spent under hardware virtualisation, and the same on both sides."""
     numbers = {"before": before.around.accelerator, "after": after.around.accelerator}
     if emulator_only(before.metric, before.around.accelerator, after.around.accelerator):
-        message = (
+        message = N_(
             "Without hardware virtualisation (accelerator {before} before, {after} after) CPU time is the software "
             "emulator's own: a device access is a function call there and a costly exit under KVM. It is evidence "
             "neither for nor against."
         )
         return checked("accelerator", "fail", message, numbers)
     if before.around.accelerator != after.around.accelerator:
-        message = "The accelerator changed from {before} to {after}."
+        message = N_("The accelerator changed from {before} to {after}.")
         return checked("accelerator", "fail", message, numbers)
     if before.around.accelerator is None:
-        return checked("accelerator", "not_assessable", "What ran the guest is not known.", numbers)
-    return checked("accelerator", "pass", "Both sides ran under {before}.", numbers)
+        return checked("accelerator", "not_assessable", N_("What ran the guest is not known."), numbers)
+    return checked("accelerator", "pass", N_("Both sides ran under {before}."), numbers)

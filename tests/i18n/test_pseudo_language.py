@@ -1,0 +1,126 @@
+"""No word reaches a reader that no catalogue knows: pages, figures and tables in a language of marks."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pseudo
+import pytest
+from markupsafe import Markup
+
+from paths import ROOT
+from synthetic import make_study
+from virtio_study.analysis.results import Results
+from virtio_study.report.drawings import Drawn
+from virtio_study.report.page import render
+from virtio_study.study import Study
+from virtio_study.workflow import steps
+
+pytestmark = pytest.mark.usefixtures("pseudo_language")
+
+NAMES = {
+    *(
+        "CPU",
+        "RAM",
+        "vCPU",
+        "KiB",
+        "MiB",
+        "GiB",
+        "GB",
+        "GHz",
+        "MB",
+        "ms",
+        "µs",
+        "UTC",
+        "SHA",
+        "CSV",
+        "JSON",
+        "KVM",
+        "PSS",
+        "RSS",
+    ),
+    *("Welch", "HAC", "AR", "Mann", "Whitney", "Python", "QEMU", "Linux", "Windows", "VirtIO", "Proxmox", "VE", "IDE"),
+    *("AHCI", "SATA", "LSI", "SCSI", "Block", "Net", "RTL8139", "Intel", "virtio-study", "tcg", "kvm"),
+    # of the formula of an interval
+    *("n₁", "n₂", "s₁²", "s₂²"),
+    # of every page: its other languages, by their own names
+    *("English", "Español"),
+}
+"""Units, abbreviations and proper names, which are the same in every language."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study of SIMULATED boots, up to its results."""
+    study = make_study(tmp_path_factory.mktemp("made"))
+    (study.folder.parent / "published").symlink_to(ROOT / "data" / "published")
+    for server in study.servers:
+        steps.compare(study, server)
+    return study
+
+
+def texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def data_of(results: Results) -> set[str]:
+    """Names and texts of the study itself, of its devices and settings, and of what it was made with."""
+    plain = results.model_dump(mode="json")
+    own = {key: value for key, value in plain["study"].items() if key not in ("metrics", "load", "source", "lab")}
+    found = {*texts(own), *texts(plain["provenance"]), results.name}
+    found |= {row.device for row in results.counts.rows} | {results.counts.guest.release} if results.counts else set()
+    if results.published:
+        found |= {*texts(results.published.citation), *results.published.servers}
+        found |= {value.driver_config for value in results.published.values}
+    for server in results.servers.values():
+        found |= {text for described in server.configurations.values() for text in texts(described.versions)}
+        for comparison in server.comparisons.values():
+            # settings and versions as a host or QEMU calls them
+            for check in (check for made in comparison.checks.values() for check in made):
+                if check.name == "co_interventions":
+                    found |= {*texts([*check.fields.values()])}
+    for run in (run for runs in (results.timeline or {}).values() for run in runs):
+        found |= {
+            *run.waiting,
+            *run.hidden,
+            *(item.detail for item in run.contaminated),
+            *run.devices.model_dump().values(),
+        }
+    return {text for text in found if len(text) > 1} | NAMES
+
+
+class EveryFigure(dict[str, Drawn]):
+    """A figure for every name, for pages whose figures are not in question."""
+
+    def __missing__(self, name: str) -> Drawn:
+        return Drawn(Markup("<svg></svg>"), b"")
+
+
+def left(said: Iterable[str], results: Results) -> dict[str, set[str]]:
+    data = data_of(results)
+    return {text: words for text in said if (words := pseudo.unmarked(text, data))}
+
+
+@pytest.mark.parametrize("name", ["lab-qemu", "pve-rig"])
+def test_a_bundled_page_says_nothing_that_is_not_marked(name: str):
+    content = (ROOT / "reports" / name / "results.json").read_text(encoding="utf-8")
+    results = Results.model_validate_json(content)
+    page = render(results, EveryFigure(), pseudo.PSEUDO)
+    assert not left(pseudo.sentences_of_page(page), results)
+
+
+def test_pages_and_figures_of_a_study_say_nothing_that_is_not_marked(made: Study):
+    results = steps.write_report(made, pseudo.PSEUDO)
+    page = (made.reports / f"index.{pseudo.PSEUDO}.html").read_text(encoding="utf-8")
+    assert not left(pseudo.sentences_of_page(page), results)
+    figures = sorted((made.reports / "figures").glob(f"*.{pseudo.PSEUDO}.svg"))
+    assert figures
+    for path in figures:
+        assert not left(pseudo.outside_of_svg(path.read_text(encoding="utf-8")), results), path.name
