@@ -73,22 +73,22 @@ def test_the_mixed_model_agrees_or_says_why_not():
     after = [False] * 6 + [True] * 6
     found = mixed_model_difference(rows, after)
     means = [boot.mean() for boot in rows]
-    assert found["estimate"] == pytest.approx(np.mean(means[6:]) - np.mean(means[:6]), rel=1e-6)
+    assert found.estimate == pytest.approx(np.mean(means[6:]) - np.mean(means[:6]), rel=1e-6)
     welch = difference(means[:6], means[6:], 0.95)
-    assert 2 * 1.96 * found["standard_error"] == pytest.approx(welch.high - welch.low, rel=0.3)
+    assert 2 * 1.96 * found.standard_error == pytest.approx(welch.high - welch.low, rel=0.3)
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     batches = np.concatenate([batch(boot) for boot in rows])
     late, boot = np.repeat(np.array(after, dtype=float), 12), np.repeat(np.arange(12), 12)
     fit = MixedLM(batches, np.column_stack([np.ones(144), late]), boot).fit(reml=True)
-    assert (found["estimate"], found["standard_error"]) == pytest.approx((fit.params[1], fit.bse[1]), rel=1e-4)
+    assert (found.estimate, found.standard_error) == pytest.approx((fit.params[1], fit.bse[1]), rel=1e-4)
 
 
 def test_a_mixed_model_without_variance_between_boots_says_so():
     still = [np.tile([1.0, 2.0], 30)] * 4  # every boot the same
     flat = mixed_model_difference(still, [False, False, True, True])
-    assert (flat["estimate"], flat["standard_error"]) == (None, None)
-    assert "no variance between boots" in flat["reason"]
+    assert (flat.estimate, flat.standard_error) == (None, None)
+    assert "no variance between boots" in flat.reason
     with pytest.raises(DataError, match="1 boots before and 3 after"):
         mixed_model_difference(still, [False, True, True, True])
 

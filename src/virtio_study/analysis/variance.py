@@ -37,11 +37,11 @@ class Spread(Recorded):
 
 
 class MixedModel(Recorded):
-    """The difference by statsmodels' mixed model; None, and a `reason`, where it has no answer."""
+    """The difference by a mixed model; None, and a `reason`, where it has no answer; see `stats.hierarchical`."""
 
     estimate: Number | None
     standard_error: Number | None
-    reason: str | None
+    reason: str
 
 
 def per_work(before: Arm, after: Arm, columns: Sequence[str], confidence: float) -> tuple[PerWork, ...]:
@@ -97,7 +97,7 @@ def spread(arm: Arm, column: str) -> Spread | None:
 
 
 def cross_check(before: Arm, after: Arm, column: str) -> MixedModel | None:
-    """The difference by statsmodels' mixed model, to hold beside the answer; None below two boots a side."""
+    """The difference by a mixed model, to hold beside the answer; None below two boots a side."""
     first, second = list(before.steady_values(column)), list(after.steady_values(column))
     if min(len(first), len(second)) < 2:
         return None

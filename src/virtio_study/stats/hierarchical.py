@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +15,7 @@ from virtio_study.stats.stretch import BATCHES, batch
 from virtio_study.stats.student import t_quantile
 
 __all__ = [
+    "MixedDifference",
     "TwoLevels",
     "crossover_difference",
     "mixed_model_difference",
@@ -223,7 +223,19 @@ def crossover_difference(levels: ArrayLike, after: Sequence[bool], confidence: f
     )
 
 
-def mixed_model_difference(boots: Sequence[ArrayLike], after: Sequence[bool]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MixedDifference:
+    """After minus before by a mixed model; None, and a `reason`, where the model is singular.
+
+    It is where boots differ no more than their own batches let expect.
+    """
+
+    estimate: float | None
+    standard_error: float | None
+    reason: str
+
+
+def mixed_model_difference(boots: Sequence[ArrayLike], after: Sequence[bool]) -> MixedDifference:
     """The same effect by a mixed model on batch means, a random level for every boot; a cross-check, not the answer.
 
     Parameters
@@ -235,10 +247,8 @@ def mixed_model_difference(boots: Sequence[ArrayLike], after: Sequence[bool]) ->
 
     Returns
     -------
-    dict
-        `estimate`, `standard_error` and `reason`; the first two are None and `reason` a sentence where the model is
-        singular: boots differ no more than their own batches let expect. Its Wald interval knows nothing of the small
-        number of boots, so none is given.
+    MixedDifference
+        Its Wald interval knows nothing of the small number of boots, so none is given.
 
     Raises
     ------
@@ -270,6 +280,6 @@ def mixed_model_difference(boots: Sequence[ArrayLike], after: Sequence[bool]) ->
     within = mean(variance(own) for own in batches) / BATCHES
     if of_levels <= within:
         reason = "no variance between boots is left for the model to estimate"
-        return {"estimate": None, "standard_error": None, "reason": reason}
+        return MixedDifference(None, None, reason)
     error = math.sqrt(of_levels * (1 / len(sides[0]) + 1 / len(sides[1])))
-    return {"estimate": mean(sides[1]) - mean(sides[0]), "standard_error": error, "reason": ""}
+    return MixedDifference(mean(sides[1]) - mean(sides[0]), error, "")

@@ -154,7 +154,7 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
 
     References
     ----------
-    Benjamini, Y. & Hochberg, Y. (1995). J. R. Stat. Soc. B 57, 289-300.
+    Benjamini, Y. & Hochberg, Y. (1995). J. R. Stat. Soc. B 57, 289-300; statsmodels `multipletests`.
     """
     wrong = [value for value in p_values if not 0 <= value <= 1]
     if wrong or not 0 < rate < 1:
@@ -163,6 +163,8 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
             value=wrong[0] if wrong else "",
             rate=rate,
         )
-    ordered = sorted(p_values)
-    limit = max((value for place, value in enumerate(ordered, 1) if value * len(ordered) <= place * rate), default=-1.0)
-    return [value <= limit for value in p_values]
+    if not p_values:
+        return []
+    from statsmodels.stats.multitest import multipletests
+
+    return [bool(shown) for shown in multipletests(p_values, alpha=rate, method="fdr_bh")[0]]
