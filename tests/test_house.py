@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import architecture
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -146,47 +148,71 @@ def counts(summed: ast.expr) -> bool:
     return of_call or isinstance(each, ast.Compare) or ast.unparse(each) == "1"
 
 
-def imports(path: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+KNOWS = {
+    "cli": "public archive testing workflow analysis sources lab study storage errors i18n",
+    "public": "archive workflow report analysis recording study errors i18n",
+    "archive": "workflow stats recording study storage errors i18n",
+    "testing": "workflow sources pve study errors i18n",
+    "workflow": "report analysis cleaning recording study storage errors i18n",
+    "report": "analysis cleaning stats recording errors i18n",
+    "analysis": "cleaning stats pve recording study storage errors i18n",
+    "cleaning": "stats errors i18n",
+    "stats": "errors i18n",
+    "sources": "pve recording study storage errors i18n",
+    "lab": "recording study storage errors i18n",
+    "pve": "recording errors i18n",
+    "recording": "storage errors i18n",
+    "study": "errors i18n",
+    "storage": "errors i18n",
+    "errors": "i18n",
+    "i18n": "",
+}
+"""Room -> rooms that it imports from, each below it. A room is a folder, or a module at the root; `faults` are those of
+a study's protocol, and stand beside it because `study` is full."""
 
 
-def test_no_module_is_named_like_one_of_the_standard_library() -> None:
-    named = {relative(path) for path in SOURCES if path.stem in sys.stdlib_module_names}
-    assert named == set()
+def test_every_room_knows_those_that_it_may_know_and_no_other() -> None:
+    rooms = list(architecture.ORDER)
+    assert rooms == list(KNOWS)
+    for number, (room, known) in enumerate(KNOWS.items()):
+        assert set(known.split()) <= set(rooms[number + 1 :]), f"{room} knows a room above it"
+    found = architecture.neighbours()
+    assert found.keys() == KNOWS.keys()
+    assert {room: sorted(found[room] - set(known.split())) for room, known in KNOWS.items()} == dict.fromkeys(KNOWS, [])
+    assert {room: sorted(set(known.split()) - found[room]) for room, known in KNOWS.items()} == dict.fromkeys(KNOWS, [])
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in SOURCES if not {"cli", "lab", "sources", "testing"} & set(p.parts)], ids=relative
-)
-def test_recordings_do_not_know_where_they_come_from(path: Path) -> None:
-    outside = re.compile(r"virtio_study\.(lab|sources|fleet)\b")
-    assert not [name for name in imports(path) if outside.match(name)]
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    known = architecture.modules()
+    left = {module: architecture.imported(module, known) - {module} for module in known}
+    while left:
+        free = [module for module, others in left.items() if not others & left.keys()]
+        assert free, f"these import one another: {sorted(left)}"
+        for module in free:
+            del left[module]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src" / "virtio_study" / "stats").glob("*.py")), ids=relative)
-def test_statistics_know_arrays_and_frames_alone(path: Path) -> None:
-    own = {name for name in imports(path) if name.startswith("virtio_study")}
-    assert all(name.startswith(("virtio_study.stats", "virtio_study.errors", "virtio_study.i18n")) for name in own), own
+def test_the_root_holds_the_protocol_the_recording_their_files_errors_and_the_public_face() -> None:
+    package = ROOT / "src" / "virtio_study"
+    modules = {path.stem for path in package.glob("*.py")}
+    assert modules == {"__init__", "__main__", "errors", "faults", "public", "recording", "storage", "study"}
+    folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
+    assert folders == KNOWS.keys() - modules
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "src" / "virtio_study" / "i18n").glob("*.py")), ids=relative)
-def test_the_words_are_the_ground_floor(path: Path) -> None:
-    own = {name for name in imports(path) if name.startswith("virtio_study")}
-    assert all(name.startswith("virtio_study.i18n") for name in own), own
+def test_the_tests_mirror_the_rooms() -> None:
+    package, tests = ROOT / "src" / "virtio_study", ROOT / "tests"
+    for path in tests.rglob("test_*.py"):
+        place = path.parent.relative_to(tests).as_posix()
+        if place == ".":
+            assert path.stem.removeprefix("test_") in {*KNOWS, "architecture", "house"}
+        else:
+            assert (package / place / "__init__.py").is_file() or place == "benchmarks", place
 
 
-BEFORE_WORKFLOW = {"analysis", "cleaning", "i18n", "pve", "report", "sources", "stats"}
-
-
-@pytest.mark.parametrize("path", [p for p in SOURCES if BEFORE_WORKFLOW & set(p.parts)], ids=relative)
-def test_what_the_steps_call_knows_no_steps_and_no_artefacts(path: Path) -> None:
-    assert not [name for name in imports(path) if name.startswith("virtio_study.workflow")]
+def test_no_module_has_a_name_that_says_nothing_or_that_the_standard_library_has() -> None:
+    vague = {"base", "common", "core", "helpers", "lib", "misc", "util", "utils"}
+    assert [relative(path) for path in SOURCES if path.stem in vague | sys.stdlib_module_names] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=relative)

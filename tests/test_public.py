@@ -2,10 +2,13 @@
 
 import doctest
 import inspect
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +66,17 @@ QUICK = sorted(name for name in EXAMPLES if name.removeprefix("virtio_study.publ
 def test_an_example_does_what_it_says(name: str, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(checkout)
     assert run(EXAMPLES[name]) == ""
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_the_lines_of_the_readme_run(readme: str, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(checkout)
+    found = re.search(r"(?:^    .*\n)+", (ROOT / readme).read_text().partition("import ([docs")[2], re.MULTILINE)
+    assert found
+    exec(textwrap.dedent(found.group()), {})
+    out = capsys.readouterr().out
+    assert "The sustained level changed by -166.8 MiB" in out
+    assert "not_an_effect" in out
 
 
 @pytest.mark.slow

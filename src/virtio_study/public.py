@@ -1,4 +1,4 @@
-"""The public face: a study opened for JupyterLab, every step one call of the library; results read and compared."""
+"""The public face: a study opened for JupyterLab, and results read and compared."""
 
 from collections.abc import Callable
 from pathlib import Path

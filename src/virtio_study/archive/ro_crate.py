@@ -94,7 +94,7 @@ def readmes(study: Study, recordings: Mapping[str, Mapping[str, str]]) -> dict[s
         "kinds_en": _kinds(recordings, 0),
         "kinds_es": _kinds(recordings, 1),
     }
-    texts = resources.files("virtio_study").joinpath("crate_text")
+    texts = resources.files("virtio_study.archive").joinpath("readme")
     return {
         name: string.Template(texts.joinpath(name).read_text("utf-8")).substitute(values).encode()
         for name in ("README.md", "README.es.md")

@@ -1,1 +1,1 @@
-"""What tests and the demonstration need beside the package: an embedded, simulated Proxmox VE host."""
+"""What tests and the demonstration need: an embedded, simulated Proxmox VE host."""
