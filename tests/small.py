@@ -50,7 +50,8 @@ NOTEBOOKS = {
         'study: str = "small"\nlanguage: str = "en"',
         "from virtio_study.study import load_study\nfrom virtio_study.workflow.keys import Keys\n"
         "from virtio_study.workflow.reports import publish\nprotocol = load_study(study)\n"
-        "publish(protocol, Keys(protocol).reported, {'results.json': b'{}', f'index.{language}.html': b'<p>'})",
+        "files = {'results.json': b'{}', 'environment.json': b'{}', f'index.{language}.html': b'<p>'}\n"
+        "publish(protocol, Keys(protocol).reported, files)",
     ),
 }
 

@@ -155,6 +155,7 @@ def test_code_that_makes_results_is_in_the_key_and_no_other(tmp_path: Path, monk
         "testing/demo.py",
         "__pycache__/x.pyc",
         "stats/.x.swp",
+        "stats/.old/x.py",
     ):
         (package / name).parent.mkdir(exist_ok=True)
         (package / name).write_text("changed")

@@ -179,14 +179,14 @@ def borrowed_counts(study: Study) -> Path | None:
 @cache
 def code_digest() -> str:
     """SHA-256 of the code that makes results, as it was when it was first asked for in this process."""
-    paths = [
-        path
-        for path in sorted(PACKAGE.rglob("*"))
-        for inside in [path.relative_to(PACKAGE)]
-        if inside.parts[0] not in MAKES_NO_RESULT and "__pycache__" not in inside.parts
-        if path.is_file() and not path.name.startswith(".")
-    ]
-    return _digest([[path.relative_to(PACKAGE).as_posix(), sha256(path)] for path in paths])
+    files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*") if path.is_file()}
+    return _digest([[name, sha256(files[name])] for name in sorted(files) if _makes_results(name.split("/"))])
+
+
+def _makes_results(parts: list[str]) -> bool:
+    """Whether a file of this package can change a result, by the parts of its name."""
+    strange = any(part == "__pycache__" or part.startswith(".") for part in parts)
+    return parts[0] not in MAKES_NO_RESULT and not strange
 
 
 def _cells(notebook: Path) -> list[Any]:

@@ -155,7 +155,7 @@ def todays(keys: Keys, notebooks: Path | None = None) -> dict[str, Key]:
         Folder of the notebooks; see `find_notebooks`.
     """
     study, reported = keys.study, keys.reported
-    names = {"results.json": reported}
+    names = {"results.json": reported, ENVIRONMENT: reported}
     if study.source == "published":
         return names
     folder = notebooks or find_notebooks(study)
