@@ -1,8 +1,6 @@
 """Everything that the report prints, as one typed structure, and how it is put together from its parts."""
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Literal
 
 from virtio_study import __version__
@@ -29,8 +27,6 @@ __all__ = ["SCHEMA_VERSION", "Results", "ServerResults", "compare_server", "gath
 
 SCHEMA_VERSION: Literal[2] = 2
 """1 - first version. 2 - typed: numbers of nine digits, in the study's order; no interpreter and no package in it."""
-
-PACKAGES = ("numpy", "pandas", "pyarrow", "pydantic", "scipy", "virtio-study")
 
 OPERATIONS = {"disk": ("disk_reads_per_s", "disk_writes_per_s"), "network": ("requests_answered_per_s",)}
 """Kind of device -> load columns that count its operations."""
@@ -92,8 +88,6 @@ class Origin(Recorded):
     """What the results were made of: version of this package, versions in the recordings, checksums, seed."""
 
     version: str = __version__
-    python: str
-    packages: dict[str, str]
     recordings: dict[str, Line]
     inputs: dict[str, str]
     seed: int
@@ -264,8 +258,6 @@ def _origin(study: Study, servers: Mapping[str, ServerResults], inputs: Mapping[
             for key, value in described.versions.items():
                 recorded.setdefault(key, set()).add(value)
     return Origin(
-        python=platform.python_version(),
-        packages={name: version(name) for name in PACKAGES},
         recordings={key: ", ".join(sorted(values)) for key, values in sorted(recorded.items())},
         inputs=dict(inputs),
         seed=study.seed,
