@@ -1,10 +1,15 @@
 """No word reaches a reader that no catalogue knows: pages, figures and tables in a language of marks."""
 
+import ast
+import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pseudo
 import pytest
+from IPython.display import HTML, SVG
 from markupsafe import Markup
 
 from paths import ROOT
@@ -124,3 +129,46 @@ def test_pages_and_figures_of_a_study_say_nothing_that_is_not_marked(made: Study
     assert figures
     for path in figures:
         assert not left(pseudo.outside_of_svg(path.read_text(encoding="utf-8")), results), path.name
+
+
+NOTEBOOKS = [*sorted((ROOT / "notebooks").glob("*.ipynb"))]
+IN_CODE = {"low", "typical", "high", "Range", "Capacity", "by_logical_cpus", "by_memory", "by_physical_cores", "None"}
+IN_CODE |= {"servers", "limited_by", "memory"}
+"""Fields of the objects with which the playground ends."""
+
+
+def outputs(notebook: Path, parameters: dict[str, str]) -> Iterator[str]:
+    """Texts of what the cells of a notebook show, run one after another with parameters."""
+    space: dict[str, Any] = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            *statements, last = ast.parse("".join(cell["source"])).body
+            shown = isinstance(last, ast.Expr)
+            exec(compile(ast.Module([*statements, *([] if shown else [last])], []), notebook.name, "exec"), space)
+            if isinstance(last, ast.Expr):
+                yield from texts_of(eval(compile(ast.Expression(last.value), notebook.name, "eval"), space))
+            space |= {name: value for name, value in parameters.items() if name in space}
+
+
+def texts_of(shown: Any) -> Iterator[str]:
+    if isinstance(shown, SVG):
+        yield from pseudo.outside_of_svg(shown.data)
+    elif hasattr(shown, "to_html"):
+        yield from pseudo.sentences_of_page(shown.to_html())
+    elif isinstance(shown, HTML):
+        yield from pseudo.sentences_of_page(shown.data)
+    elif isinstance(shown, pd.Series):
+        yield from shown
+    elif shown is not None:
+        yield repr(shown)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_show_nothing_that_is_not_marked(made: Study, path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(made.folder.parents[1])
+    parameters = {"study": made.name, "server": "versat", "driver_config": "virtio", "language": pseudo.PSEUDO}
+    data = data_of(steps.results(made)) | IN_CODE | {f"boot-{number:02d}" for number in range(1, 7)}
+    data |= {"ide", "CPU and RAM of versat under virtio since start"}
+    shown = [text for text in outputs(path, parameters) if text]
+    assert any("⟦" in text for text in shown)
+    assert not {text: found for text in shown if (found := pseudo.unmarked(text, data))}

@@ -220,6 +220,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "statistic": STATISTICS,
     "place": PLACES,
     "process": PROCESSES,
+    "balloon": {"loaded": N_("driver loaded"), "not loaded": N_("driver not loaded")},
     "kind": {"disk": N_("disk"), "network": N_("network")},
     "os": {"linux": "Linux", "windows": "Windows", "other": N_("another operating system")},
     "view": {"guest": N_("guest"), "host": N_("host"), "unknown": N_("not known")},

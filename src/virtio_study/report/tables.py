@@ -1,7 +1,9 @@
-"""Tables for the notebooks, in readers' units: data frames made of provenance, levels, effects and checks."""
+"""Tables for the notebooks, in readers' units and language: data frames of provenance, levels, effects and checks.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+Their cells are texts and numbers as readers see them; whoever calculates takes the numbers from the objects themselves.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,9 @@ from virtio_study.analysis.comparison import ServerComparison
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.records import Estimate
 from virtio_study.analysis.results import Results
-from virtio_study.cleaning.transients import period_table
+from virtio_study.cleaning.transients import PeriodSummary, period_table
 from virtio_study.i18n.language import ENGLISH, Words
+from virtio_study.i18n.marks import N_
 from virtio_study.recording import Provenance
 
 if TYPE_CHECKING:
@@ -21,129 +24,191 @@ if TYPE_CHECKING:
 __all__ = ["boots", "checks", "columns", "effects", "levels", "load", "periods", "provenance", "verdicts", "whole"]
 
 SHOWN = {"bytes": (2**20, "MiB"), "cores": (1.0, "cores"), "share": (0.01, "%")}
+NOTHING = "–"
 
 
-def _interval(entry: Estimate | None) -> str:
+def _interval(entry: Estimate | None, words: Words) -> str:
     if entry is None:
-        return "–"
+        return NOTHING
     scale, unit = SHOWN[entry.unit]
-    middle, low, high = (value / scale for value in (entry.estimate, entry.low, entry.high))
-    return f"{middle:.4g} {unit} [{low:.4g}, {high:.4g}]"
+    middle, low, high = (words.number(value / scale) for value in (entry.estimate, entry.low, entry.high))
+    between = ", " if words.language == "en" else "; "
+    return f"{middle} {words.term('unit', unit)} [{low}{between}{high}]"
 
 
-def provenance(items: Sequence[Provenance]) -> pd.DataFrame:
+def _number(value: float | None, words: Words) -> str:
+    return NOTHING if value is None or value != value else words.number(value)
+
+
+def _table(rows: Iterable[Sequence[str]], headings: Sequence[str], words: Words, index: int = 1) -> pd.DataFrame:
+    """Rows under their headings, which come marked and are translated; the first columns are the index."""
+    names = [words.gettext(heading) for heading in headings]
+    return pd.DataFrame(list(rows), columns=names).set_index(names[:index])
+
+
+def provenance(items: Sequence[Provenance], words: Words = ENGLISH) -> pd.DataFrame:
     """One row a recording: when, by what, on which devices."""
-    rows = [
-        {"replicate": p.replicate, "kind": p.kind, "accelerator": p.accelerator, "started": p.started_at, **p.devices}
-        for p in items
+    headings = [
+        N_("boot"),
+        N_("kind of data"),
+        N_("accelerator"),
+        N_("started"),
+        N_("disk"),
+        N_("network"),
+        N_("balloon"),
     ]
-    return pd.DataFrame(rows).set_index("replicate")
+    rows = [
+        (
+            item.replicate,
+            words.term("recording", item.kind),
+            item.accelerator or NOTHING,
+            item.started_at,
+            item.devices.get("disk") or NOTHING,
+            item.devices.get("network") or item.devices.get("nic") or NOTHING,
+            words.term("balloon", item.devices.get("balloon_driver", NOTHING)),
+        )
+        for item in items
+    ]
+    return _table(rows, headings, words)
 
 
-def columns(collected: pd.DataFrame) -> pd.DataFrame:
+def columns(collected: pd.DataFrame, words: Words = ENGLISH) -> pd.DataFrame:
     """One row a column of numbers: how many rows have it, and its least, median and greatest value."""
+    headings = [N_("column"), N_("rows"), N_("least"), N_("median"), N_("greatest")]
     numbers = collected.select_dtypes("number")
-    summary = numbers.agg(["count", "min", "median", "max"]).T
-    return summary[summary["count"] > 0].rename(columns={"count": "rows"})
+    rows = [
+        (words.term("column", str(name)), values.count(), values.min(), values.median(), values.max())
+        for name, values in numbers.items()
+        if values.count()
+    ]
+    shown = [(name, *(words.number(float(value)) for value in values)) for name, *values in rows]
+    return _table(shown, headings, words)
 
 
-def periods(clean: pd.DataFrame) -> pd.DataFrame:
+def periods(clean: pd.DataFrame, words: Words = ENGLISH) -> pd.DataFrame:
     """Rows by period of the cleaned rows, one row a boot."""
-    return pd.json_normalize([asdict(summary) for summary in period_table(clean)]).set_index("replicate")
+    headings = [N_("boot"), N_("rows"), N_("steady rows"), N_("steady (s)"), N_("start-up rows"), N_("start-up (s)")]
+    headings += [N_("start-up with other batches (s)"), N_("rows left out"), N_("state"), N_("rows by reason")]
+    return _table([_period(item, words) for item in period_table(clean)], headings, words)
 
 
-def levels(described: Description) -> pd.DataFrame:
+def _period(item: PeriodSummary, words: Words) -> tuple[str, ...]:
+    numbers = (item.rows, item.steady_rows, item.steady_s, item.transient_rows, item.transient_s)
+    other = NOTHING if item.start_up_range_s is None else " – ".join(map(words.number, item.start_up_range_s))
+    reasons = (f"{words.term('reason', name)}: {words.number(count)}" for name, count in item.reasons.items())
+    state = words.term("reason", "" if item.status == "steady" else item.status)
+    return (
+        item.replicate,
+        *map(words.number, numbers),
+        other,
+        words.number(item.excluded_rows),
+        state,
+        "; ".join(reasons),
+    )
+
+
+def levels(described: Description, words: Words = ENGLISH) -> pd.DataFrame:
     """Sustained level, median and peak of every metric over boots, with intervals."""
-    rows = {
-        metric: {
-            "sustained": _interval(level.sustained),
-            "median": _interval(level.median),
-            "peak": _interval(level.peak),
-            "boots": level.sustained.n if level.sustained else 0,
-            "note": level.note or "",
-        }
+    headings = [N_("metric"), N_("sustained"), N_("median"), N_("peak"), N_("boots"), N_("note")]
+    rows = [
+        (
+            words.term("metric", metric),
+            *(_interval(entry, words) for entry in (level.sustained, level.median, level.peak)),
+            words.number(level.sustained.n if level.sustained else 0),
+            words.plain(level.note.message, level.note.said["numbers"]) if level.note else "",
+        )
         for metric, level in described.levels.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    ]
+    return _table(rows, headings, words)
 
 
-def boots(described: Description) -> pd.DataFrame:
+def boots(described: Description, words: Words = ENGLISH) -> pd.DataFrame:
     """Sustained level of every metric, boot by boot, in cores and MiB."""
-    rows = {
-        boot.replicate: {
-            metric: None if level.mean is None else level.mean / (1 if metric == "cpu" else 2**20)
+    heading = words.gettext(N_("boot"))
+    rows = [
+        {heading: boot.replicate}
+        | {
+            f"{words.term('metric', metric)} ({words.term('unit', 'cores' if metric == 'cpu' else 'MiB')})": _number(
+                None if level.mean is None else level.mean / (1 if metric == "cpu" else 2**20), words
+            )
             for metric, level in boot.levels.items()
         }
         for boot in described.boots
-    }
-    names = {"cpu": "cpu (cores)"}
-    table = pd.DataFrame.from_dict(rows, orient="index").astype("float64").round(4)
-    return table.rename(columns=lambda name: names.get(name, f"{name} (MiB)"))
+    ]
+    return pd.DataFrame(rows).set_index(heading)
 
 
-def effects(compared: Mapping[str, ServerComparison]) -> pd.DataFrame:
+def effects(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> pd.DataFrame:
     """Every effect of every comparison with its status and verdict."""
+    headings = [N_("comparison"), N_("metric"), N_("state"), N_("before"), N_("after")]
+    headings += [N_("difference"), N_("relative"), N_("verdict")]
     rows = [
-        {
-            "comparison": name,
-            "metric": metric,
-            "status": effect.status,
-            "before": _interval(effect.before),
-            "after": _interval(effect.after),
-            "difference": _interval(effect.difference),
-            "relative": _interval(effect.relative),
-            "verdict": found.verdicts[metric].status if metric in found.verdicts else "–",
-        }
-        for name, found in compared.items()
+        (
+            words.own(found.question),
+            words.term("metric", metric),
+            words.term("effect", effect.status),
+            *(_interval(entry, words) for entry in (effect.before, effect.after, effect.difference, effect.relative)),
+            words.term("verdict", found.verdicts[metric].status) if metric in found.verdicts else NOTHING,
+        )
+        for found in compared.values()
         for metric, effect in found.effects.items()
     ]
-    return pd.DataFrame(rows).set_index(["comparison", "metric"])
+    return _table(rows, headings, words, 2)
 
 
 def checks(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> pd.DataFrame:
     """Every check that did not pass, with its sentence in a language."""
+    headings = [N_("comparison"), N_("metric"), N_("check"), N_("outcome"), N_("why")]
     rows = [
-        {
-            "comparison": name,
-            "metric": metric,
-            "check": check.name,
-            "status": check.status,
-            "sentence": words.plain(check.messages, check.fields),
-        }
-        for name, found in compared.items()
+        (
+            words.own(found.question),
+            words.term("metric", metric),
+            words.term("check", check.name),
+            words.term("status", check.status),
+            words.plain(check.messages, check.fields),
+        )
+        for found in compared.values()
         for metric, made in found.checks.items()
         for check in made
         if check.status != "pass"
     ]
-    columns = ["comparison", "metric", "check", "status", "sentence"]
-    return pd.DataFrame(rows, columns=columns).set_index(["comparison", "metric"])
+    return _table(rows, headings, words, 2)
 
 
-def load(compared: Mapping[str, ServerComparison]) -> pd.DataFrame:
+def load(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> pd.DataFrame:
     """Load of every comparison: ratio of both sides and whether they are the same within the margin."""
+    headings = [N_("comparison"), N_("load"), N_("ratio"), N_("margin"), N_("same load")]
+    answers = {None: N_("not assessable"), True: N_("yes"), False: N_("not shown")}
     rows = [
-        {"comparison": name, **{key: getattr(entry, key) for key in ("column", "ratio", "margin", "equivalent")}}
-        for name, found in compared.items()
+        (
+            words.own(found.question),
+            words.term("column", entry.column),
+            _number(entry.ratio, words),
+            words.number(entry.margin),
+            words.gettext(answers[entry.equivalent]),
+        )
+        for found in compared.values()
         for entry in found.load
     ]
-    return pd.DataFrame(rows, columns=["comparison", "column", "ratio", "margin", "equivalent"])
+    return _table(rows, headings, words, 2)
 
 
 def verdicts(found: Results, words: Words = ENGLISH) -> pd.DataFrame:
     """Verdict of every server and metric on the comparisons of the whole change, with reasons in a language."""
+    headings = [N_("server"), N_("metric"), N_("verdict"), N_("why")]
     rows = [
-        {
-            "server": name,
-            "metric": metric,
-            "verdict": made.status,
-            "why": " ".join(words.plain(reason.messages, reason.fields) for reason in made.reasons),
-        }
+        (
+            name,
+            words.term("metric", metric),
+            words.term("verdict", made.status),
+            " ".join(words.plain(reason.messages, reason.fields) for reason in made.reasons),
+        )
         for name, server in found.servers.items()
         for comparison in server.comparisons.values()
         if comparison.purpose == "total"
         for metric, made in comparison.verdicts.items()
     ]
-    return pd.DataFrame(rows, columns=["server", "metric", "verdict", "why"]).set_index(["server", "metric"])
+    return _table(rows, headings, words, 2)
 
 
 def whole(table: pd.DataFrame) -> "HTML":
