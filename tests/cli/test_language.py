@@ -51,6 +51,13 @@ def test_help_and_what_click_says_are_spanish(capsys: pytest.CaptureFixture[str]
     assert "Valor no válido para '--workers': 0 no está en el intervalo x>=1." in capsys.readouterr().err
 
 
+def test_help_follows_the_language_of_each_call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    for name, expected in (("es", "Muestra esta ayuda"), ("en", "Show this message"), ("es", "Muestra esta ayuda")):
+        monkeypatch.setenv("VIRTIO_STUDY_LANGUAGE", name)
+        assert run("run", "--help") == 0
+        assert expected in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("spanish")
 def test_a_table_has_the_marks_of_the_language(capsys: pytest.CaptureFixture[str]):
     from virtio_study.analysis.planning import Planned

@@ -90,6 +90,13 @@ class Command(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [_with_help(param) if isinstance(param, click.Option) else param for param in super().get_params(ctx)]
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            # click keeps the option, in the language of whoever asked first.
+            option.help = N_("Show this message and exit.")
+        return option
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         click.Command.format_help_text(_with_help(self), ctx, formatter)
 
