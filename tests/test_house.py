@@ -193,6 +193,14 @@ def test_no_modules_import_one_another_in_a_circle() -> None:
             del left[module]
 
 
+def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
+    known = architecture.modules()
+    for module in (name for name in known if name.startswith("virtio_study.sources")):
+        above = {"files": ("api",), "api": ()}.get(".".join(module.split(".")[2:3]), ("api", "files"))
+        others = {".".join(other.split(".")[1:3]) for other in architecture.imported(module, known)}
+        assert not others & {f"sources.{room}" for room in above}, module
+
+
 def test_the_root_holds_the_protocol_the_recording_their_files_errors_and_the_public_face() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}

@@ -123,7 +123,7 @@ def test_a_new_proxmox_begins_a_new_run_and_a_reboot_of_the_host_disturbs() -> N
     ]
     first, second = runs_of(polls, nodes={"pve1": Node([NodeStatus.of(at, data) for at, data in statuses])})
     assert bounds([first, second]) == [(10, 40), (50, 90)]
-    assert (first.proxmox, second.proxmox) == ("pve-manager/9.1.2/abc", "pve-manager/9.2.11/def")
+    assert (first.host.proxmox, second.host.proxmox) == ("pve-manager/9.1.2/abc", "pve-manager/9.2.11/def")
     assert (10.0, 40.0, "Proxmox VE upgraded") in disturbances(first)
     assert (50.0, 90.0, "host reboot") in disturbances(second)
 

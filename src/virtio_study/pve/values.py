@@ -3,13 +3,31 @@
 import math
 from collections.abc import Mapping
 
-__all__ = ["Config", "Sample", "number", "part", "seconds"]
+__all__ = ["COUNTED", "COUNTERS", "RRD_COLUMNS", "Config", "Sample", "number", "part", "seconds"]
 
 Config = Mapping[str, object]
 """A server's configuration: key -> text or number."""
 
 Sample = Mapping[str, object]
 """A row or an answer with measured values, in the API's own keys and as it came; a value that is not known has none."""
+
+RRD_COLUMNS: dict[str, str] = {
+    "maxcpu": "cpu_allocated_cores",
+    "mem": "mem_displayed_bytes",
+    "memhost": "mem_host_bytes",
+    "maxmem": "mem_allocated_bytes",
+    "diskread": "disk_read_bytes_per_s",
+    "diskwrite": "disk_write_bytes_per_s",
+    "netin": "net_in_bytes_per_s",
+    "netout": "net_out_bytes_per_s",
+    "pressurecpusome": "pressure_cpu_some_percent",
+    "pressureiosome": "pressure_io_some_percent",
+    "pressurememorysome": "pressure_memory_some_percent",
+}
+"""Key of an rrddata row -> column of the schema in the same unit; `cpu` is a share of `maxcpu` and becomes cores."""
+
+COUNTERS = ("diskread", "diskwrite", "netin", "netout")
+COUNTED = tuple(RRD_COLUMNS[key] for key in COUNTERS)
 
 LARGEST = 2.0**64
 """No counter of a host goes further."""

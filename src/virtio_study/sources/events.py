@@ -1,23 +1,24 @@
 """What went on around a server, from its history and its rows: changes, and what disturbs rows."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 import numpy as np
 import pandas as pd
 
 from virtio_study.pve.instruments import host_instrument, memory_states
+from virtio_study.pve.values import COUNTED
 from virtio_study.sources.history import Disturbance, History, InForce, Node, Poll, Task
-from virtio_study.sources.normalising import COUNTED
 
 __all__ = [
     "CONTAMINATING",
+    "beginnings",
     "counter_spikes",
+    "disturbances",
     "edits",
-    "gaps",
-    "locks",
-    "reboots",
+    "in_use",
     "starts",
     "stops",
     "tasks_of",
@@ -100,6 +101,41 @@ def edits(configs: Sequence[InForce]) -> Iterator[Disturbance]:
         keys = [key for key in keys if "media=cdrom" not in f"{old.get(key)}{new.get(key)}"]
         if keys:
             yield Disturbance(before.time_s, after.time_s, "configuration changed", ", ".join(keys))
+
+
+def beginnings(boot: Sequence[Poll], history: History) -> list[Disturbance]:
+    """Changes at whose end a new run of a boot begins; of the time between two answers nothing is known."""
+    first, last, used = boot[0].time_s, boot[-1].time_s, in_use(boot)
+    in_force = [item for item in history.configs if first <= item.time_s <= last and used <= set(item.config)]
+    upgraded = (item for node in history.nodes.values() for item in upgrades(node))
+    moments = (item for item in history.logged if item.end_s == item.start_s)
+    return [*edits(in_force), *view_changes(views(boot)), *upgraded, *moments]
+
+
+def disturbances(polls: Sequence[Poll], begun: Sequence[Disturbance], history: History) -> Iterator[Disturbance]:
+    """What disturbed a run, cut at its ends.
+
+    Parameters
+    ----------
+    polls : sequence of Poll
+        Of the run.
+    begun : sequence of Disturbance
+        `beginnings` of its boot.
+    """
+    first, last = polls[0].time_s, polls[-1].time_s
+    yield from tasks_of(history.tasks, history.vmid, first, last)
+    yield from locks(polls)
+    yield from gaps(polls)
+    rebooted = (item for node in history.nodes.values() for item in reboots(node))
+    stretches = (item for item in history.logged if item.end_s != item.start_s)
+    for item in (*begun, *rebooted, *stretches):
+        if item.start_s <= last and item.end_s >= first:
+            yield replace(item, start_s=max(item.start_s, first), end_s=min(item.end_s, last))
+
+
+def in_use(polls: Iterable[Poll]) -> set[str]:
+    """Keys of the disks and of the network cards that polls show."""
+    return {key for keys in {poll.disks | poll.cards for poll in polls} for key in keys}
 
 
 def reboots(node: Node) -> Iterator[Disturbance]:

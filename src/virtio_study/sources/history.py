@@ -12,6 +12,7 @@ from virtio_study.study import Study
 __all__ = [
     "Disturbance",
     "History",
+    "HostAt",
     "InForce",
     "Installed",
     "Node",
@@ -202,6 +203,20 @@ class Node:
 
 
 @dataclass(frozen=True)
+class HostAt:
+    """What ran on a server's host at a moment, as far as told.
+
+    `proxmox` is a text such as `pve-manager/9.2.11/abc`, `release` the version alone; `qemu_server` is as in
+    `History.qemu_server_at`.
+    """
+
+    proxmox: str
+    release: str
+    qemu_server: str | None
+    kernel: str
+
+
+@dataclass(frozen=True)
 class History:
     """What is known of a server, each kind of answer in order of time.
 
@@ -233,10 +248,12 @@ class History:
         """Release of the kernel of the server's nodes; empty if no answer tells."""
         return max((node.kernel_at(moment) for node in self.nodes.values()), default="")
 
-    def proxmox_at(self, moment: float) -> str:
-        """Version of Proxmox VE as the last status of a node before a moment tells it; empty if none does."""
+    def host_at(self, moment: float) -> HostAt:
+        """What ran on the server's host at a moment."""
         told = [(item.time_s, item.proxmox) for node in self.nodes.values() for item in node.statuses if item.proxmox]
-        return max((item for item in told if item[0] <= moment), default=(0.0, ""))[1]
+        proxmox = max((item for item in told if item[0] <= moment), default=(0.0, ""))[1]
+        release = proxmox.split("/")[1] if "/" in proxmox else next((version for _, version in self.versions), "")
+        return HostAt(proxmox, release, self.qemu_server_at(moment, release), self.kernel_at(moment))
 
     def qemu_server_at(self, moment: float, proxmox_version: str) -> str | None:
         """Version of qemu-server, or one with surely the same instrument; None where nothing tells.

@@ -11,35 +11,21 @@ import pandas as pd
 
 from virtio_study.errors import DataError
 from virtio_study.pve.instruments import host_instrument, memory_states
-from virtio_study.pve.values import Sample, number
+from virtio_study.pve.values import COUNTERS, RRD_COLUMNS, Sample, number
 from virtio_study.recording import SCHEMA
+from virtio_study.sources.history import NodeStatus, Poll
 from virtio_study.study import Server
 
-__all__ = ["COUNTED", "RRD_COLUMNS", "add_node_cpu", "rrd_frame", "sample_frame"]
-
-RRD_COLUMNS: dict[str, str] = {
-    "maxcpu": "cpu_allocated_cores",
-    "mem": "mem_displayed_bytes",
-    "memhost": "mem_host_bytes",
-    "maxmem": "mem_allocated_bytes",
-    "diskread": "disk_read_bytes_per_s",
-    "diskwrite": "disk_write_bytes_per_s",
-    "netin": "net_in_bytes_per_s",
-    "netout": "net_out_bytes_per_s",
-    "pressurecpusome": "pressure_cpu_some_percent",
-    "pressureiosome": "pressure_io_some_percent",
-    "pressurememorysome": "pressure_memory_some_percent",
-}
-"""Key of an rrddata row -> column of the schema in the same unit; `cpu` is a share of `maxcpu` and becomes cores."""
-
-COUNTERS = ("diskread", "diskwrite", "netin", "netout")
-COUNTED = tuple(RRD_COLUMNS[key] for key in COUNTERS)
+__all__ = ["add_node_cpu", "node_frame", "polled_frame", "rrd_frame", "sample_frame"]
 
 NEARLY_S = 0.02
 
 MINUTE_S, ONE_SAMPLE = 60, 1 / 6
 LEAST_WAY = 0.05
 """Where guest's and host's figure are nearer than this share of the allocation, a sample of the other is not told."""
+
+CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
+MOST_FALSE_ZEROS = 0.05
 
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
@@ -158,6 +144,29 @@ def sample_frame(samples: Sequence[Sample], server: Server, where: str, qemu_ser
     )
     follows = steps <= GAP * steps.median()
     return _ordered(_on_grid(frame[follows]), numbers.loc[follows, "view"], qemu_server)
+
+
+def polled_frame(
+    polls: Sequence[Poll], server: Server, where: str, qemu_server: str | None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Frame of the schema from polls of a server, and notes on it; see `sample_frame`.
+
+    The first answer of every worker of the API has a CPU of 0 (qemu-server, `vmstatus`: the figure is the difference to
+    the same process' last call). Where zeros are rare they are taken out; where they are many the server may be idle.
+    """
+    samples: list[Sample] = [{**poll.sample, "time": poll.time_s} for poll in polls]
+    zeros = sum(sample.get("cpu") == 0 for sample in samples)
+    rare = 0 < zeros <= MOST_FALSE_ZEROS * len(samples)
+    if rare:
+        samples = [{**sample, "cpu": None} if sample.get("cpu") == 0 else sample for sample in samples]
+    note = f"{zeros} rows are without CPU: a worker of the API answered for the first time, with 0."
+    return sample_frame(samples, server, where, qemu_server), [CPU_NOTE, *([note] if rare else [])]
+
+
+def node_frame(statuses: Sequence[NodeStatus], server: Server) -> pd.DataFrame:
+    """Frame of the schema from statuses of a server's node, for its CPU; see `sample_frame`."""
+    samples = [{"time": item.time_s, "cpu": item.cpu, "maxcpu": item.cpus, "uptime": item.time_s} for item in statuses]
+    return sample_frame(samples, server, "node status")
 
 
 def _on_grid(frame: pd.DataFrame) -> pd.DataFrame:

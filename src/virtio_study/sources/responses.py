@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from virtio_study.errors import DataError
-from virtio_study.sources import normalising
+from virtio_study.pve.values import RRD_COLUMNS
 
 __all__ = ["Answer", "lists", "objects", "read_answers"]
 
@@ -30,7 +30,7 @@ KEPT: tuple[str, ...] = (
     "nics",
     "cpus",
 )
-KEPT += ("cpu", *normalising.RRD_COLUMNS)
+KEPT += ("cpu", *RRD_COLUMNS)
 BALLOON_KEPT = ("actual", "total_mem", "free_mem", "last_update")
 OWN_LINE = re.compile(r'\{"t": [0-9.]+, "path": "([^"\\]*)"')
 """How a line of `Reply.line` begins; of such a one the path is known before all of it is read."""

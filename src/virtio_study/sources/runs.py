@@ -9,7 +9,7 @@ from operator import attrgetter
 from virtio_study.pve.devices import devices, models, unclassifiable
 from virtio_study.pve.values import Config
 from virtio_study.sources import events
-from virtio_study.sources.history import Disturbance, History, InForce, Poll
+from virtio_study.sources.history import Disturbance, History, HostAt, InForce, Poll
 from virtio_study.study import DriverConfiguration
 
 __all__ = ["Run", "match", "timeline"]
@@ -26,7 +26,7 @@ class Run:
 
     `polls` are all within, `config` what was in force. `balloon_driver` says whether the guest sent balloon statistics;
     `instruments` what made the displayed memory, poll by poll, as `(first second, guest, host or unknown)`; `waiting`
-    which keys of the configuration were changed and not in force; `proxmox` the version of Proxmox VE at its end.
+    which keys of the configuration were changed and not in force; `host` what ran on its host at its end.
     `driver_config` is the study's name for it, empty if it has none; `why` says then what was found.
     """
 
@@ -38,9 +38,9 @@ class Run:
     balloon_driver: bool
     config: Config
     polls: Sequence[Poll]
+    host: HostAt
     qemu: str = ""
     machine: str = ""
-    proxmox: str = ""
     instruments: tuple[tuple[float, str], ...] = ()
     contaminated: tuple[Disturbance, ...] = ()
     waiting: tuple[str, ...] = ()
@@ -51,8 +51,8 @@ class Run:
     def as_dict(self) -> dict[str, object]:
         """Plain values for `timeline.json`, without the polls and the configuration itself."""
         plain = asdict(replace(self, polls=(), config={}))
-        del plain["polls"], plain["config"]
-        return plain | {"digest": str(self.config.get("digest", ""))}
+        del plain["polls"], plain["config"], plain["host"]
+        return plain | {"proxmox": self.host.proxmox, "digest": str(self.config.get("digest", ""))}
 
 
 def timeline(history: History) -> list[Run]:
@@ -72,59 +72,42 @@ def timeline(history: History) -> list[Run]:
         log says so. Stretches in which it was off belong to none.
     """
     found = []
-    upgrades = [item for node in history.nodes.values() for item in events.upgrades(node)]
-    reboots = [item for node in history.nodes.values() for item in events.reboots(node)]
-    moments = [item for item in history.logged if item.end_s == item.start_s]
-    stretches = [item for item in history.logged if item.end_s != item.start_s]
     for boot in _boots([poll for poll in history.polls if poll.running and poll.uptime_s]):
-        first, last, used = boot[0].time_s, boot[-1].time_s, _in_use(boot)
-        in_force = [item for item in history.configs if first <= item.time_s <= last and used <= set(item.config)]
-        inside = [*events.edits(in_force), *events.view_changes(events.views(boot)), *upgrades, *moments]
-        for group in _cut(boot, [item.end_s for item in inside]):
-            found.append(_run(group, boot, [*inside, *reboots, *stretches], history))
+        begun = events.beginnings(boot, history)
+        started_s = min(poll.started_s for poll in boot)
+        found += [_run(group, started_s, begun, history) for group in _cut(boot, [item.end_s for item in begun])]
     return found
 
 
-def _run(group: Sequence[Poll], boot: Sequence[Poll], others: Sequence[Disturbance], history: History) -> Run:
+def _run(group: Sequence[Poll], started_s: float, begun: Sequence[Disturbance], history: History) -> Run:
     first, last = group[0].time_s, group[-1].time_s
+    begin = bisect_left(history.polls, first, key=attrgetter("time_s"))
+    end = bisect_right(history.polls, last, key=attrgetter("time_s"))
     config = _config(group, history.configs)
     kinds = devices(config)
     seen = events.views(group)
-    touching = (item for item in others if item.start_s <= last and item.end_s >= first)
     pending = [item for item in history.waiting if first <= item.time_s <= last]
-    begin = bisect_left(history.polls, first, key=attrgetter("time_s"))
-    end = bisect_right(history.polls, last, key=attrgetter("time_s"))
     return Run(
         vmid=history.vmid,
         start_s=first,
         end_s=last,
-        started_s=min(poll.started_s for poll in boot),
+        started_s=started_s,
         devices={kind: models(kinds, kind) for kind in ("disk", "network")},
         balloon_driver=any(view == "guest" for _, view in seen),
         config=config,
         polls=history.polls[begin:end],
+        host=history.host_at(last),
         qemu=group[-1].qemu,
         machine=group[-1].machine,
-        proxmox=history.proxmox_at(last),
         instruments=tuple((next(polls)[0], view) for view, polls in groupby(seen, key=lambda item: item[1])),
-        contaminated=(
-            *events.tasks_of(history.tasks, history.vmid, first, last),
-            *events.locks(group),
-            *events.gaps(group),
-            *(replace(item, start_s=max(item.start_s, first), end_s=min(item.end_s, last)) for item in touching),
-        ),
+        contaminated=tuple(events.disturbances(group, begun, history)),
         waiting=pending[-1].keys if pending else (),
         hidden=unclassifiable(config),
     )
 
 
-def _in_use(polls: Sequence[Poll]) -> set[str]:
-    """Keys of the disks and of the network cards that polls show."""
-    return {key for keys in {poll.disks | poll.cards for poll in polls} for key in keys}
-
-
 def _boots(running: Sequence[Poll]) -> Iterator[list[Poll]]:
-    """Polls of one process with the same devices."""
+    """Polls of one boot, as far as its devices stay the same."""
     group: list[Poll] = []
     for poll in running:
         if group and _another(group[-1], poll):
@@ -153,9 +136,9 @@ def _cut(polls: Sequence[Poll], moments: Sequence[float]) -> Iterator[list[Poll]
 def _config(group: Sequence[Poll], configs: Sequence[InForce]) -> Config:
     """The first configuration within a run whose devices are those that are in use; the last before it otherwise."""
     first, last = min(poll.started_s for poll in group), group[-1].time_s
-    in_use = _in_use(group)
+    used = events.in_use(group)
     within = [item.config for item in configs if max(first, 0.0) <= item.time_s <= last]
-    agreeing = [item for item in configs if item.time_s <= last and in_use <= set(item.config)]
+    agreeing = [item for item in configs if item.time_s <= last and used <= set(item.config)]
     since = [item.config for item in agreeing if item.time_s >= group[0].time_s]
     before = [item.config for item in agreeing if item.time_s < group[0].time_s]
     return next(iter([*since[:1], *before[-1:], *within[:1]]), {})

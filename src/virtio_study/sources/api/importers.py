@@ -32,13 +32,11 @@ from virtio_study.sources.recorder import (
 from virtio_study.sources.responses import Answer, lists, read_answers
 from virtio_study.sources.runs import Run, match, timeline
 from virtio_study.storage import write_json
-from virtio_study.study import Server, Study
+from virtio_study.study import Study
 
 __all__ = ["import_answers", "record_rrddata"]
 
 TIMELINE = "timeline.json"
-CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
-MOST_FALSE_ZEROS = 0.05
 
 AT_ONCE = 2
 """Servers that are read together: weeks of polls of more are more than a small machine can hold."""
@@ -144,53 +142,26 @@ def _record_run(
     qemu_server: str | None,
     inputs: dict[str, str],
 ) -> Outcome:
-    proxmox = run.proxmox.split("/")[1] if "/" in run.proxmox else next((text for _, text in history.versions), "")
-    instrument = qemu_server or history.qemu_server_at(run.end_s, proxmox)
-    samples: list[Sample] = [{**poll.sample, "time": poll.time_s} for poll in run.polls]
-    samples, notes = _without_false_zeros(samples)
-    frame = normalising.sample_frame(samples, study.servers[name], f"status/current of {name}", instrument)
-    node = _node_frame(history, study.servers[name])
-    frame = frame if node is None else normalising.add_node_cpu(frame, node)
+    server, where = study.servers[name], f"status/current of {name}"
+    frame, notes = normalising.polled_frame(run.polls, server, where, qemu_server or run.host.qemu_server)
+    known = (node.statuses for node in history.nodes.values() if len(node.statuses) > 1)
+    if statuses := next(known, None):
+        frame = normalising.add_node_cpu(frame, normalising.node_frame(statuses, server))
     if run.waiting:
         notes.append(f"Changed in the configuration and not in force: {', '.join(run.waiting)}.")
     notes += [f"{item.reason}: {item.detail}" for item in run.contaminated if item.detail]
-    versions = {"proxmox-ve": proxmox, "host_kernel": history.kernel_at(run.end_s), "qemu": run.qemu}
+    versions = {"proxmox-ve": run.host.release, "host_kernel": run.host.kernel, "qemu": run.qemu}
     versions |= {"running machine": run.machine}
     origin = Origin(
         source=f"saved answers of Proxmox VE, /nodes/NODE/qemu/{run.vmid}/status/current",
         inputs=inputs,
         versions={key: value for key, value in versions.items() if value},
-        notes=[CPU_NOTE, *notes],
+        notes=notes,
         simulated=history.simulated,
     )
     first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
-    known = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
-    return keep(study, frame, known, f"{len(frame)} rows from {first} to {last} UTC.")
-
-
-def _without_false_zeros(samples: list[Sample]) -> tuple[list[Sample], list[str]]:
-    """Samples without the CPU of 0 where it is rare: the first answer of every worker of the API is 0.
-
-    Where zeros are many the server may be idle, and they stay. (qemu-server, `vmstatus`: the figure is the difference
-    to the same process' last call.)
-    """
-    zeros = sum(sample.get("cpu") == 0 for sample in samples)
-    if not 0 < zeros <= MOST_FALSE_ZEROS * len(samples):
-        return samples, []
-    cured = [{**sample, "cpu": None} if sample.get("cpu") == 0 else sample for sample in samples]
-    return cured, [f"{zeros} rows are without CPU: a worker of the API answered for the first time, with 0."]
-
-
-def _node_frame(history: History, server: Server) -> pd.DataFrame | None:
-    """Rows of the first of a server's nodes of which there are some, for its CPU."""
-    for node in history.nodes.values():
-        if len(node.statuses) > 1:
-            samples = [
-                {"time": item.time_s, "cpu": item.cpu, "maxcpu": item.cpus, "uptime": item.time_s}
-                for item in node.statuses
-            ]
-            return normalising.sample_frame(samples, server, "node status")
-    return None
+    of = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
+    return keep(study, frame, of, f"{len(frame)} rows from {first} to {last} UTC.")
 
 
 def record_rrddata(study: Study) -> tuple[list[Outcome], dict[str, str]]:
