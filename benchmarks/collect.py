@@ -28,7 +28,7 @@ from virtio_study.sources.api.collecting import collect, paths_of
 from virtio_study.sources.api.credentials import Credential
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing import pve
-from virtio_study.testing.api import Answer, Call, State
+from virtio_study.testing.api import Call, Payload, State
 from virtio_study.testing.pve import many_servers, serve
 from virtio_study.testing.wire import Handler
 
@@ -44,8 +44,8 @@ def one_answer_for_all() -> None:
     packed: dict[str, bytes] = {}
     plainly, send = pve.answer, Handler._send
 
-    def answer(state: State, call: Call) -> Answer:
-        return Answer(None) if key(call.url) in packed else plainly(state, call)
+    def answer(state: State, call: Call) -> Payload:
+        return Payload(None) if key(call.url) in packed else plainly(state, call)
 
     def packing(self: Handler, url: str, status: int, reason: str, body: dict[str, Any]) -> None:
         if "/rrddata" not in url or status != 200:

@@ -219,6 +219,22 @@ def test_the_tests_mirror_the_rooms() -> None:
             assert (package / place / "__init__.py").is_file() or place == "benchmarks", place
 
 
+CALLERS = {"cli", "public.py", "workflow/steps.py", "report/tables.py", "report/figures.py"}
+"""Where a name is that of what it calls or shows: commands, the public face, the steps, tables and figures."""
+
+
+def test_one_name_is_one_class_or_function() -> None:
+    homes: dict[str, set[str]] = {}
+    for path in SOURCES:
+        place = path.relative_to(ROOT / "src" / "virtio_study").as_posix()
+        if place in CALLERS or place.split("/")[0] in CALLERS:
+            continue
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(place)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
 def test_no_module_has_a_name_that_says_nothing_or_that_the_standard_library_has() -> None:
     vague = {"base", "common", "core", "helpers", "lib", "misc", "util", "utils"}
     assert [relative(path) for path in SOURCES if path.stem in vague | sys.stdlib_module_names] == []

@@ -12,7 +12,7 @@ import pytest
 from small import make_frame, make_recording
 from virtio_study import recording
 from virtio_study.errors import DataError
-from virtio_study.storage import add_file, manifest, verify, write_atomically
+from virtio_study.storage import add_file, manifest, verify_file, write_atomically
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_parquet_without_provenance(tmp_path: Path) -> None:
 
 def test_missing_and_unlisted(tmp_path: Path, written: recording.Recording) -> None:
     with pytest.raises(DataError, match=r"boot-09\.parquet: not in .*manifest\.json; record it"):
-        verify(written.path.with_name("boot-09.parquet"), tmp_path)
+        verify_file(written.path.with_name("boot-09.parquet"), tmp_path)
     written.path.unlink()
     with pytest.raises(DataError, match=r"boot-01\.parquet: listed in the manifest but missing; restore it"):
         recording.read(written.path, tmp_path)

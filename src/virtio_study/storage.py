@@ -22,7 +22,7 @@ __all__ = [
     "read_verified",
     "sha256",
     "unlist",
-    "verify",
+    "verify_file",
     "write_atomically",
     "write_json",
 ]
@@ -100,7 +100,7 @@ def unlist(folder: Path, path: Path) -> None:
     _write_manifest(folder, files)
 
 
-def verify(path: Path, folder: Path, listed: dict[str, str] | None = None) -> None:
+def verify_file(path: Path, folder: Path, listed: dict[str, str] | None = None) -> None:
     """Check that a file is in the manifest of the study's folder and has the content it had when it was recorded.
 
     Parameters

@@ -8,8 +8,8 @@ from virtio_study.analysis.plausibility import (
     EXIT,
     NOTIFICATION,
     Counts,
-    accesses,
     implied_rate,
+    mean_accesses,
     plausibility,
     predicted_change,
 )
@@ -37,11 +37,11 @@ def test_backwards_is_the_inverse_of_forwards():
 
 
 def test_the_counts_are_those_of_the_lab():
-    counted = accesses(COUNTS.rows)
+    counted = mean_accesses(COUNTS.rows)
     assert (counted["ide"], counted["virtio-blk"]) == (26, 1)
     assert 10 < counted["e1000"] < 12.5
     with pytest.raises(DataError, match=r"e1000.* not counted"):
-        accesses([row for row in COUNTS.rows if row.device != "e1000"])
+        mean_accesses([row for row in COUNTS.rows if row.device != "e1000"])
 
 
 def test_every_answer_has_its_sentence_and_a_rise_is_left_out():

@@ -5,7 +5,7 @@ import io
 import pytest
 from babel.messages.pofile import read_po as read_with_babel
 
-from virtio_study.i18n.catalogue import catalogue_file, fields, messages, read
+from virtio_study.i18n.catalogue import catalogue_file, fields, messages, read_catalogue
 from virtio_study.i18n.language import LANGUAGES, words
 from virtio_study.i18n.po import read_po
 
@@ -14,7 +14,7 @@ translated = pytest.mark.parametrize("language", [name for name in LANGUAGES if 
 
 @translated
 def test_every_message_is_translated_with_its_fields(language: str):
-    known = read(catalogue_file(language))
+    known = read_catalogue(catalogue_file(language))
     for message in messages():
         if message.id:
             item = known.get(message.id)

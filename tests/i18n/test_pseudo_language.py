@@ -16,7 +16,7 @@ from paths import ROOT
 from synthetic import make_study
 from virtio_study.analysis.results import Results
 from virtio_study.report.drawings import Drawn
-from virtio_study.report.page import render
+from virtio_study.report.page import render_page
 from virtio_study.study import Study
 from virtio_study.workflow import steps
 
@@ -117,7 +117,7 @@ def left(said: Iterable[str], results: Results) -> dict[str, set[str]]:
 def test_a_bundled_page_says_nothing_that_is_not_marked(name: str):
     content = (ROOT / "reports" / name / "results.json").read_text(encoding="utf-8")
     results = Results.model_validate_json(content)
-    page = render(results, EveryFigure(), pseudo.PSEUDO)
+    page = render_page(results, EveryFigure(), pseudo.PSEUDO)
     assert not left(pseudo.sentences_of_page(page), results)
 
 

@@ -17,8 +17,8 @@ import pytest
 from paths import ROOT
 from small import needs
 from virtio_study.errors import LabError
-from virtio_study.lab.counts import OPERATIONS, accesses, count_operation
-from virtio_study.lab.experiment import machine_of, open_boots, plan, record
+from virtio_study.lab.counts import OPERATIONS, count_operation, traced_accesses
+from virtio_study.lab.experiment import boot_order, machine_of, open_boots, record
 from virtio_study.lab.guest import Guest, build_guest, initramfs, module_closure
 from virtio_study.lab.loads import checksum, echo_frame
 from virtio_study.lab.machine import Machine, command_line, probe, running
@@ -117,8 +117,8 @@ def test_echo_frames_carry_valid_checksums():
 
 def test_the_plan_is_seeded_and_has_every_configuration_once_in_each_block():
     study = load_study(ROOT / "data" / "lab-qemu")
-    boots = plan(study)
-    assert boots == plan(study)
+    boots = boot_order(study)
+    assert boots == boot_order(study)
     for at in range(0, len(boots), len(study.driver_configs)):
         block = boots[at : at + len(study.driver_configs)]
         assert {boot.driver_config for boot in block} == set(study.driver_configs)
@@ -165,7 +165,7 @@ memory_region_ops_read cpu 0 mr 0x1 addr 0x0 value 0x0 size 4 name 'lsi-ram'
 memory_region_ops_write cpu 0 mr 0x1 addr 0xfee000b0 value 0x0 size 4 name 'apic-msi'
 memory_region_ops_write cpu -1 mr 0x1 addr 0x0 value 0x0 size 4 name 'lsi-mmio'
 """
-    guest_accesses, internal = accesses(log)
+    guest_accesses, internal = traced_accesses(log)
     assert dict(guest_accesses) == {"ide write": 1}
     assert dict(internal) == {"lsi-ram read": 1, "lsi-mmio write": 1}
 

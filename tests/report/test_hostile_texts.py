@@ -19,14 +19,14 @@ from markupsafe import Markup
 from synthetic import STUDY, make_study
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect, Practical
-from virtio_study.analysis.plausibility import Counted, Counts, Guest
+from virtio_study.analysis.plausibility import Counted, CountedGuest, Counts
 from virtio_study.analysis.records import Estimate
 from virtio_study.analysis.results import Results
 from virtio_study.errors import StudyError
 from virtio_study.i18n.labels import harmless, shortened
 from virtio_study.report import figures
 from virtio_study.report.drawings import Drawn
-from virtio_study.report.page import render
+from virtio_study.report.page import render_page
 from virtio_study.report.tables import whole
 from virtio_study.study import Study, load_study
 from virtio_study.workflow import steps
@@ -102,7 +102,7 @@ def drawings(levels: dict[str, Description], text: str) -> dict[str, Callable[[]
     )
     amounts = {"boots": (26.0,), "operations_per_boot": (1,), "internal_per_operation": (0.0,), "by_region": {}}
     counted = Counted.model_validate({"device": text, "operation": text, **amounts})
-    counts = Counts(method="", qemu="", guest=Guest(release="", kernel="", initramfs=""), rows=(counted,))
+    counts = Counts(method="", qemu="", guest=CountedGuest(release="", kernel="", initramfs=""), rows=(counted,))
     sides = ("emulated", "virtio")
     return {
         "boots": lambda: figures.boot_levels(levels, "cpu", labels),
@@ -213,7 +213,7 @@ def page_results(study: Study) -> Results:
 
 @pytest.fixture(scope="module")
 def plain_page(page_results: Results) -> list[tuple[str, tuple[str, ...]]]:
-    return tags(render(spoiled(page_results, "plain words"), NoFigures(), "en"))
+    return tags(render_page(spoiled(page_results, "plain words"), NoFigures(), "en"))
 
 
 @hostile
@@ -221,7 +221,7 @@ def plain_page(page_results: Results) -> list[tuple[str, tuple[str, ...]]]:
 def test_a_text_in_the_page_is_text_and_nothing_else(
     page_results: Results, plain_page: list[tuple[str, tuple[str, ...]]], text: str, language: str
 ) -> None:
-    page = render(spoiled(page_results, text), NoFigures(), language)
+    page = render_page(spoiled(page_results, text), NoFigures(), language)
     assert tags(page) == plain_page
     if not re.search("[\ud800-\udfff]", text):
         assert squeezed(harmless(text)) in squeezed(html.unescape(re.sub("<[^>]*>", "", page)))

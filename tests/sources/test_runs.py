@@ -13,7 +13,7 @@ from virtio_study.errors import StudyError
 from virtio_study.pve.values import seconds
 from virtio_study.sources.events import CONTAMINATING, starts
 from virtio_study.sources.history import Disturbance, History, InForce, Node, NodeStatus, Poll, Task, Waiting
-from virtio_study.sources.runs import Run, match, timeline
+from virtio_study.sources.runs import Run, match, runs_in
 from virtio_study.study import DriverConfiguration, load_study
 
 
@@ -26,7 +26,7 @@ CONFIG = InForce(5.0, {"ide0": "local:a", "net0": "e1000=AA", "net1": "e1000=BB"
 
 
 def runs_of(polls: list[Poll], configs: Sequence[InForce] = (CONFIG,), **more: Any) -> list[Run]:
-    return timeline(History(100, polls=polls, configs=configs, **more))
+    return runs_in(History(100, polls=polls, configs=configs, **more))
 
 
 def bounds(runs: list[Run]) -> list[tuple[float, float]]:

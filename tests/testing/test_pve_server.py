@@ -24,9 +24,9 @@ from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential
 from virtio_study.study import Endpoint
 from virtio_study.testing.demo import HOURS, make_study
-from virtio_study.testing.pve import Clock, Fault, Host, many_servers, serve, two_servers
+from virtio_study.testing.pve import Clock, Fault, SimulatedHost, many_servers, serve, two_servers
 from virtio_study.testing.rows import RETENTION
-from virtio_study.testing.story import Configuration, Level, Server, Story
+from virtio_study.testing.story import Configuration, SimulatedServer, Story, Use
 from virtio_study.testing.versions import VERSIONS
 
 GENUINE = TESTS / "data" / "pve-genuine"
@@ -37,7 +37,7 @@ MIB = 2**20
 class Client:
     """A plain client, so that nothing of the package stands between the test and the wire."""
 
-    def __init__(self, host: Host, *, authorised: bool = True) -> None:
+    def __init__(self, host: SimulatedHost, *, authorised: bool = True) -> None:
         self.host, self.session = host, requests.Session()
         self.session.trust_env, self.session.verify = False, str(host.ca_file)
         if authorised:
@@ -102,10 +102,12 @@ def rig() -> Story:
         config = dict(recorded(f"vm{vmid}-config")[3]["data"])
         config.pop("digest")
         if driver is None:
-            servers.append(Server(vmid, config["name"], config=config))
+            servers.append(SimulatedServer(vmid, config["name"], config=config))
             continue
-        level = Level(0.05, 40 * MIB, 270 * MIB)
-        servers.append(Server(vmid, config["name"], (Configuration("rig", NOW - 7200, config, level, driver),)))
+        level = Use(0.05, 40 * MIB, 270 * MIB)
+        servers.append(
+            SimulatedServer(vmid, config["name"], (Configuration("rig", NOW - 7200, config, level, driver),))
+        )
     return Story(tuple(servers), created=NOW - 7200, now=NOW, node="pve1")
 
 
@@ -446,7 +448,7 @@ def test_many_servers_are_listed_and_requests_in_flight_are_counted(clock: Clock
         assert 2 <= host.in_flight_max <= 4
 
 
-def fetch(host: Host, path: str) -> Any:
+def fetch(host: SimulatedHost, path: str) -> Any:
     with Client(host) as client:
         return client.data(path)
 

@@ -27,7 +27,16 @@ from virtio_study.stats.series import difference_of_series, fit, level_of_series
 from virtio_study.stats.stretch import FEWEST_ROWS, Statistic, Stretch
 from virtio_study.study import METRICS, Metric, Study
 
-__all__ = ["Controls", "Effect", "EffectStatus", "MetricLevel", "Practical", "effect_of", "level_of", "not_estimable"]
+__all__ = [
+    "Effect",
+    "EffectStatus",
+    "MetricLevel",
+    "NegativeControls",
+    "Practical",
+    "effect_of",
+    "level_of",
+    "not_estimable",
+]
 
 EffectStatus = Literal["estimated", "emulator_only", "instrument_switch", "not_estimable"]
 Replication = Literal["boots", "batches"]
@@ -43,7 +52,7 @@ class MetricLevel(Recorded):
     note: Phrase | None = None
 
 
-class Controls(Recorded):
+class NegativeControls(Recorded):
     """Negative controls; see `stats.controls.Controls`."""
 
     compared: int
@@ -80,7 +89,7 @@ class Effect(Statement):
     bound: Estimate | None = None
     robust: bool | None = None
     detectable: Number | None = None
-    controls: Controls | None = None
+    controls: NegativeControls | None = None
     sensitivity: Sensitivity | None = None
     mixed_model: MixedModel | None = None
 
@@ -187,7 +196,7 @@ def effect_of(
         bound=Estimate.of_any(answer.bound, unit),
         robust=answer.robust,
         detectable=answer.detectable,
-        controls=None if answer.controls is None else Controls.model_validate(answer.controls),
+        controls=None if answer.controls is None else NegativeControls.model_validate(answer.controls),
         sensitivity=agreement(ways, answer.difference),
         mixed_model=cross_check(*arms, column),
         practical=Practical(margin=same.margin, equivalent=same.equivalent, p=same.p),

@@ -21,8 +21,8 @@ __all__ = [
     "Plausibility",
     "Price",
     "Range",
-    "accesses",
     "implied_rate",
+    "mean_accesses",
     "plausibility",
     "predicted_change",
 ]
@@ -56,7 +56,7 @@ class Counted(Recorded):
     by_region: dict[str, Number]
 
 
-class Guest(Recorded):
+class CountedGuest(Recorded):
     """The guest in which the lab counted: its kernel's release, and digests of kernel and initramfs."""
 
     release: str
@@ -69,7 +69,7 @@ class Counts(Recorded):
 
     method: Line
     qemu: Line
-    guest: Guest
+    guest: CountedGuest
     rows: tuple[Counted, ...]
 
 
@@ -152,7 +152,7 @@ EMULATED = {"disk": "ide", "network": "e1000"}
 PARAVIRTUAL = {"disk": "virtio-blk", "network": "virtio-net"}
 
 
-def accesses(counts: Sequence[Counted]) -> dict[str, float]:
+def mean_accesses(counts: Sequence[Counted]) -> dict[str, float]:
     """Device accesses per operation, by device: the mean over the lab's operations and boots.
 
     Raises
@@ -220,7 +220,7 @@ def plausibility(
     DataError
         As `accesses`.
     """
-    counted = accesses(counts.rows)
+    counted = mean_accesses(counts.rows)
     per = {kind: (counted[EMULATED[kind]], counted[PARAVIRTUAL[kind]]) for kind in EMULATED}
     return Plausibility(
         prices=Prices(exit=EXIT, notification=NOTIFICATION),

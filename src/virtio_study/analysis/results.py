@@ -10,11 +10,11 @@ from virtio_study.analysis.calibration import Calibration, calibration
 from virtio_study.analysis.capacity import OVERCOMMIT, Capacity, MeasuredCapacity, fits, fits_measured
 from virtio_study.analysis.comparison import ServerComparison, compare
 from virtio_study.analysis.description import Description
-from virtio_study.analysis.effects import Controls
+from virtio_study.analysis.effects import NegativeControls
 from virtio_study.analysis.meta_analysis import Synthesis, pooled
 from virtio_study.analysis.plausibility import Counts, Plausibility, plausibility
 from virtio_study.analysis.records import Bilingual, Line, Number, Recorded
-from virtio_study.analysis.timeline import Run, Timeline, with_start_up
+from virtio_study.analysis.timeline import Timeline, TimelineRun, with_start_up
 from virtio_study.cleaning.transients import LATE_GAIN
 from virtio_study.errors import DataError
 from virtio_study.stats.controls import controls
@@ -105,7 +105,7 @@ class Results(Recorded):
     published: Audit | None
     timeline: Timeline | None
     capacity: HostCapacity
-    controls: Controls | None
+    controls: NegativeControls | None
     synthesis: Synthesis | None
     calibration: Calibration
     methods: Methods
@@ -136,7 +136,7 @@ def gather(
     described: Mapping[str, Mapping[str, Description]],
     compared: Mapping[str, Mapping[str, ServerComparison]],
     *,
-    runs: Mapping[str, Sequence[Run]] | None,
+    runs: Mapping[str, Sequence[TimelineRun]] | None,
     counts: Counts | None,
     audit: Audit | None,
     inputs: Mapping[str, str],
@@ -238,7 +238,7 @@ def _plausibility(
         return None
 
 
-def _controls(study: Study, servers: Mapping[str, ServerResults]) -> Controls | None:
+def _controls(study: Study, servers: Mapping[str, ServerResults]) -> NegativeControls | None:
     """The comparisons of a restart alone, in which no driver changed: how many of them show a change."""
     intervals = [
         effect.difference.interval
@@ -248,7 +248,7 @@ def _controls(study: Study, servers: Mapping[str, ServerResults]) -> Controls | 
         for effect in server.comparisons[name].effects.values()
         if effect.difference
     ]
-    return Controls.model_validate(controls(intervals)) if intervals else None
+    return NegativeControls.model_validate(controls(intervals)) if intervals else None
 
 
 def _origin(study: Study, servers: Mapping[str, ServerResults], inputs: Mapping[str, str]) -> Origin:

@@ -12,7 +12,7 @@ from virtio_study.pve.devices import unclassifiable
 from virtio_study.pve.instruments import instrument
 from virtio_study.recording import Provenance
 
-__all__ = ["Run", "RunDisturbance", "Runs", "Timeline", "recorded_runs", "with_start_up"]
+__all__ = ["RunDisturbance", "Runs", "Timeline", "TimelineRun", "recorded_runs", "with_start_up"]
 
 
 class RunDevices(Recorded):
@@ -31,7 +31,7 @@ class RunDisturbance(Recorded):
     detail: Line = ""
 
 
-class Run(Recorded):
+class TimelineRun(Recorded):
     """A stretch of a server under one configuration in force, in Unix seconds.
 
     `driver_config` is the study's name for it, empty where it has none; then `why` says what was found. `instruments`
@@ -59,12 +59,14 @@ class Run(Recorded):
     proxmox: Line = ""
 
 
-Timeline = dict[str, tuple[Run, ...]]
+Timeline = dict[str, tuple[TimelineRun, ...]]
 Runs = RootModel[Timeline]
 """`timeline.json`: server -> its runs."""
 
 
-def with_start_up(runs: Mapping[str, Sequence[Run]], described: Mapping[str, Mapping[str, Description]]) -> Timeline:
+def with_start_up(
+    runs: Mapping[str, Sequence[TimelineRun]], described: Mapping[str, Mapping[str, Description]]
+) -> Timeline:
     """Runs of every server, with how long each took to start."""
     start_up = {
         (server, config, boot.replicate): round(boot.transient_s)
@@ -81,7 +83,7 @@ def with_start_up(runs: Mapping[str, Sequence[Run]], described: Mapping[str, Map
     }
 
 
-def recorded_runs(arms: Iterable[Arm]) -> tuple[Run, ...]:
+def recorded_runs(arms: Iterable[Arm]) -> tuple[TimelineRun, ...]:
     """Recordings of a server as runs, in order of time."""
     runs = [
         _run(arm.driver_config, boot, known)
@@ -93,13 +95,13 @@ def recorded_runs(arms: Iterable[Arm]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: run.start_s))
 
 
-def _run(driver_config: str, boot: Boot, known: Provenance) -> Run:
+def _run(driver_config: str, boot: Boot, known: Provenance) -> TimelineRun:
     rows = boot.rows
     ends = rows["time"].map(pd.Timestamp.timestamp)
     views = [instrument(str(name)).view for name in rows["mem_instrument"]]
     start_s = float(ends.iloc[0] - rows["step_s"].iloc[0])
     changed = [row for row, view in enumerate(views) if row == 0 or view != views[row - 1]]
-    return Run(
+    return TimelineRun(
         driver_config=driver_config,
         replicate=known.replicate,
         started_s=start_s,

@@ -28,7 +28,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import CHECKOUT, sha256
 from virtio_study.study import load_study
-from virtio_study.workflow.reports import ENVIRONMENT, present
+from virtio_study.workflow.reports import ENVIRONMENT, files_present
 
 __all__ = ["FileDifference", "Repetition", "repeat", "unpack"]
 
@@ -115,7 +115,7 @@ def repeat(
 
 def _compare_files(archived: Path, again: Path) -> tuple[set[str], tuple[FileDifference, ...]]:
     """Files of a report but those that say where and of what it was made; and those among them that differ."""
-    before, after = (present(folder) - {ENVIRONMENT} for folder in (archived, again))
+    before, after = (files_present(folder) - {ENVIRONMENT} for folder in (archived, again))
     kinds: dict[str, Literal["changed", "removed", "added"]] = dict.fromkeys(after - before, "added")
     kinds |= dict.fromkeys(before - after, "removed")
     both = before & after

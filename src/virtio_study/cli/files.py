@@ -10,7 +10,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, told
 
 if TYPE_CHECKING:
-    from virtio_study.sources.recorder import Outcome
+    from virtio_study.sources.recorder import Imported
 
 __all__ = ["files"]
 
@@ -150,9 +150,9 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _report(outcomes: "list[Outcome]") -> None:
-    from virtio_study.sources.recorder import Recorded
+def _report(outcomes: "list[Imported]") -> None:
+    from virtio_study.sources.recorder import RecordedFile
 
     for item in outcomes:
-        place, says = (item.place, item.told) if isinstance(item, Recorded) else (item.server, str(item))
+        place, says = (item.place, item.told) if isinstance(item, RecordedFile) else (item.server, str(item))
         click.echo(f"{place}: {told(says)}")

@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po, write_po
 
 from virtio_study.i18n.language import LANGUAGES
 
-__all__ = ["ROOT", "catalogue_file", "fields", "messages", "read", "update"]
+__all__ = ["ROOT", "catalogue_file", "fields", "messages", "read_catalogue", "update"]
 
 ROOT = Path(__file__).parents[3]
 HEADERS_LEFT_OUT = tuple(
@@ -39,7 +39,7 @@ def messages() -> Catalog:
         template = Path(folder) / "virtio_study.pot"
         command = ["pybabel", "--quiet", "extract", "-F", str(ROOT / "pyproject.toml"), "-k", "plural:2,3"]
         CommandLineInterface().run([*command, "--no-location", "-o", str(template), str(ROOT)])  # type: ignore[no-untyped-call]
-        return read(template)
+        return read_catalogue(template)
 
 
 def catalogue_file(language: str) -> Path:
@@ -47,7 +47,7 @@ def catalogue_file(language: str) -> Path:
     return ROOT / "src" / "virtio_study" / "i18n" / "locale" / language / "LC_MESSAGES" / "virtio_study.po"
 
 
-def read(path: Path) -> Catalog:
+def read_catalogue(path: Path) -> Catalog:
     """A catalogue as Babel reads it, with its translators' notes."""
     with path.open("rb") as source:
         return read_po(source, domain="virtio_study")
@@ -64,7 +64,7 @@ def fields(message: str) -> set[str]:
 def update(language: str) -> Catalog:
     """Bring a language's catalogue up to date: new messages without a translation, unused ones gone; written."""
     path = catalogue_file(language)
-    old, new = read(path), Catalog(language, fuzzy=False, header_comment=f"# {LANGUAGES[language]}")
+    old, new = read_catalogue(path), Catalog(language, fuzzy=False, header_comment=f"# {LANGUAGES[language]}")
     for message in messages():
         if message.id:
             known = old.get(message.id)

@@ -8,21 +8,21 @@ from typing import Any, TypedDict
 
 from virtio_study.i18n.terms import TERMS
 
-__all__ = ["Number", "Numbers", "Plain", "Said", "english", "render", "said", "sayable"]
+__all__ = ["Filling", "Numbers", "Plain", "Said", "english", "render", "said", "sayable"]
 
 
 class Said(TypedDict):
     """A message inside another one, as plain values: its template and what fills it."""
 
     message: str
-    numbers: "dict[str, Number]"
+    numbers: "dict[str, Filling]"
 
 
-Value = float | int | str | None
-Number = Value | Said | Sequence[Value | Said]
+PlainValue = float | int | str | None
+Filling = PlainValue | Said | Sequence[PlainValue | Said]
 """What fills a field: a number, a text that is data and stays as it is, a message that is said in the reader's
 language, or several of them."""
-Numbers = Mapping[str, Number]
+Numbers = Mapping[str, Filling]
 
 
 def said(message: str, /, **fields: object) -> Said:
@@ -35,7 +35,7 @@ def english(message: Any) -> str:
     return render("{message}", {"message": sayable(message)})
 
 
-def sayable(value: Any) -> Number:
+def sayable(value: Any) -> Filling:
     """A value as what a template can be filled with and JSON can hold: what is neither a number nor a message is text.
 
     An error of this package becomes the message that it carries.
@@ -45,7 +45,7 @@ def sayable(value: Any) -> Number:
     return _one(value)
 
 
-def _one(value: Any) -> "Value | Said":
+def _one(value: Any) -> "PlainValue | Said":
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Mapping):

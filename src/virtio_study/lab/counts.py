@@ -18,7 +18,7 @@ from virtio_study.lab.machine import BOOT_DEADLINE_S, Machine, Running, running
 from virtio_study.recording import write_atomically
 from virtio_study.study import load_study
 
-__all__ = ["OPERATIONS", "Operation", "accesses", "count", "count_operation"]
+__all__ = ["OPERATIONS", "Operation", "count", "count_operation", "traced_accesses"]
 
 TRACES = ("memory_region_ops_read", "memory_region_ops_write")
 ROUND_TRIPS_PER_S = 500
@@ -59,7 +59,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def accesses(log: bytes) -> tuple[Counter[str], Counter[str]]:
+def traced_accesses(log: bytes) -> tuple[Counter[str], Counter[str]]:
     """Accesses by region in a trace log: those of the guest's CPUs, and those that device models make themselves.
 
     QEMU writes the index of the CPU that makes an access, -1 outside of any (`system/trace-events`).
@@ -89,7 +89,7 @@ def count_operation(operation: Operation, guest: Guest) -> dict[str, Any]:
     with running(machine, guest, "tcg", trace=True) as up:
         up.wait_for("READY", BOOT_DEADLINE_S)
         done = _disk_operations(up, operation) if operation.command else _round_trips(up, machine)
-        guest_accesses, internal = accesses((up.folder / "trace.log").read_bytes())
+        guest_accesses, internal = traced_accesses((up.folder / "trace.log").read_bytes())
     return {
         "per_operation": sum(guest_accesses.values()) / done,
         "internal_per_operation": sum(internal.values()) / done,

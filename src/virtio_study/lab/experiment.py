@@ -21,18 +21,18 @@ from virtio_study.i18n.sentences import render, said
 from virtio_study.lab.guest import Guest, build_guest
 from virtio_study.lab.loads import Requests, requests
 from virtio_study.lab.machine import BOOT_DEADLINE_S, Accelerator, Machine, Running, probe, running
-from virtio_study.lab.sampling import rows_from_samples, sample
+from virtio_study.lab.sampling import rows_from_samples, sample_machine
 from virtio_study.recording import Provenance, Recording, add_file, manifest, write, write_atomically
 from virtio_study.study import LabPlan, Study, load_study
 
-__all__ = ["Boot", "open_boots", "plan", "qemu_version", "record"]
+__all__ = ["PlannedBoot", "boot_order", "open_boots", "qemu_version", "record"]
 
 SETTLE_S = 12.0
 """Seconds beyond the steady stretch, so that it keeps its length when the start-up transient is cut off."""
 
 
 @dataclass(frozen=True)
-class Boot:
+class PlannedBoot:
     """One boot of every server at the same time, under one driver configuration."""
 
     driver_config: str
@@ -40,10 +40,10 @@ class Boot:
 
 
 @dataclass
-class Run:
+class BootedServer:
     """One server's machine during a boot: its channels, what was sampled, and when it got ready."""
 
-    boot: Boot
+    boot: PlannedBoot
     server: str
     machine: Machine
     events: dict[str, float] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Run:
     net: Requests = field(init=False)
 
 
-def plan(study: Study) -> list[Boot]:
+def boot_order(study: Study) -> list[PlannedBoot]:
     """All boots of the study in the order in which they are to be run.
 
     Randomised blocks: each replicate has every driver configuration once, in an order drawn with the study's seed,
@@ -64,17 +64,19 @@ def plan(study: Study) -> list[Boot]:
     for number in range(1, lab.boots + 1):
         block = list(study.driver_configs)
         order.shuffle(block)
-        boots += [Boot(name, f"boot-{number:02d}") for name in block]
+        boots += [PlannedBoot(name, f"boot-{number:02d}") for name in block]
     return boots
 
 
-def open_boots(study: Study) -> list[Boot]:
+def open_boots(study: Study) -> list[PlannedBoot]:
     """Boots that are not yet recorded for every server."""
     done = set(manifest(study.folder))
-    return [boot for boot in plan(study) if any(_name(server, boot) not in done for server in study.servers)]
+    return [boot for boot in boot_order(study) if any(_name(server, boot) not in done for server in study.servers)]
 
 
-def record(study_path: str | Path, progress: Callable[[list[list[Boot]]], Iterable[list[Boot]]] = iter) -> int:
+def record(
+    study_path: str | Path, progress: Callable[[list[list[PlannedBoot]]], Iterable[list[PlannedBoot]]] = iter
+) -> int:
     """Run every boot that is not recorded yet, and record it.
 
     Parameters
@@ -106,11 +108,13 @@ def record(study_path: str | Path, progress: Callable[[list[list[Boot]]], Iterab
     return len(left)
 
 
-def run_slot(study: Study, slot: list[Boot], guest: Guest, accelerator: Accelerator) -> None:
+def run_slot(study: Study, slot: list[PlannedBoot], guest: Guest, accelerator: Accelerator) -> None:
     """Boot every server under each configuration of a slot, load it, sample it, and write one recording of each."""
     lab = _lab(study)
     runs = [
-        Run(boot, server, machine_of(study, server, boot.driver_config)) for boot in slot for server in study.servers
+        BootedServer(boot, server, machine_of(study, server, boot.driver_config))
+        for boot in slot
+        for server in study.servers
     ]
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     with contextlib.ExitStack() as stack:
@@ -122,7 +126,7 @@ def run_slot(study: Study, slot: list[Boot], guest: Guest, accelerator: Accelera
         while due < until:
             for run in runs:
                 loaded = "load_started" in run.events
-                run.samples.append(sample(run.up, loaded, run.net.offered, run.net.answered))
+                run.samples.append(sample_machine(run.up, loaded, run.net.offered, run.net.answered))
                 if not loaded:
                     _advance(run, lab)
             if until == float("inf") and all("load_started" in run.events for run in runs):
@@ -133,7 +137,7 @@ def run_slot(study: Study, slot: list[Boot], guest: Guest, accelerator: Accelera
         _store(study, run, _provenance(study, run, guest, accelerator, started_at))
 
 
-def _advance(run: Run, lab: LabPlan) -> None:
+def _advance(run: BootedServer, lab: LabPlan) -> None:
     """Give a guest that is up its start-up work and its load, and note when; nothing here waits for the guest."""
     waited = time.monotonic() - run.up.started
     if waited > BOOT_DEADLINE_S:
@@ -170,7 +174,7 @@ def machine_of(study: Study, server: str, driver_config: str) -> Machine:
     )
 
 
-def _store(study: Study, run: Run, provenance: Provenance) -> None:
+def _store(study: Study, run: BootedServer, provenance: Provenance) -> None:
     name = _name(run.server, run.boot)
     if name in manifest(study.folder):
         return
@@ -182,7 +186,7 @@ def _store(study: Study, run: Run, provenance: Provenance) -> None:
     write(Recording(rows_from_samples(run.samples, run.machine), provenance, path), study.folder)
 
 
-def _provenance(study: Study, run: Run, guest: Guest, accelerator: Accelerator, started_at: str) -> Provenance:
+def _provenance(study: Study, run: BootedServer, guest: Guest, accelerator: Accelerator, started_at: str) -> Provenance:
     config = [word.replace(str(run.up.folder), "RUN").replace(str(study.folder), "STUDY") for word in run.up.command]
     machine = run.machine
     return Provenance(
@@ -221,7 +225,7 @@ def qemu_version() -> str:
     return shown.splitlines()[0].removeprefix("QEMU emulator version ")
 
 
-def _name(server: str, boot: Boot) -> str:
+def _name(server: str, boot: PlannedBoot) -> str:
     return f"recordings/{server}/{boot.driver_config}/{boot.replicate}.parquet"
 
 

@@ -29,7 +29,7 @@ CGROUPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceModel:
     """A device model: QEMU options (with `{drive}` or `{netdev}`), guest modules, and the guest's name for a disk."""
 
     options: tuple[str, ...]
@@ -37,11 +37,11 @@ class Device:
     guest_disk: str = ""
 
 
-DISKS: dict[str, Device] = {
-    "ide": Device(
+DISKS: dict[str, DeviceModel] = {
+    "ide": DeviceModel(
         ("ide-hd,bus=ide.0,unit=0,drive=drive0,id=disk0,bootindex=100,write-cache=on",), ("ata_piix", "sd_mod"), "sda"
     ),
-    "ahci": Device(
+    "ahci": DeviceModel(
         (
             "ahci,id=ahci0,multifunction=on,bus=pci.0,addr=0x7",
             "ide-hd,bus=ahci0.0,drive=drive0,id=disk0,write-cache=on",
@@ -49,12 +49,12 @@ DISKS: dict[str, Device] = {
         ("ahci", "sd_mod"),
         "sda",
     ),
-    "lsi": Device(
+    "lsi": DeviceModel(
         ("lsi,id=scsihw0,bus=pci.0,addr=0x5", "scsi-hd,bus=scsihw0.0,scsi-id=0,drive=drive0,id=disk0,write-cache=on"),
         ("sym53c8xx", "sd_mod"),
         "sda",
     ),
-    "virtio-scsi": Device(
+    "virtio-scsi": DeviceModel(
         (
             "virtio-scsi-pci,id=scsihw0,bus=pci.0,addr=0x5{kicks}",
             "scsi-hd,bus=scsihw0.0,channel=0,scsi-id=0,lun=0,drive=drive0,id=disk0,write-cache=on",
@@ -62,7 +62,7 @@ DISKS: dict[str, Device] = {
         ("virtio_pci", "virtio_scsi", "sd_mod"),
         "sda",
     ),
-    "virtio-blk": Device(
+    "virtio-blk": DeviceModel(
         ("virtio-blk-pci,drive=drive0,id=disk0,bus=pci.0,addr=0xa,bootindex=100,write-cache=on{kicks}",),
         ("virtio_pci", "virtio_blk"),
         "vda",
@@ -70,11 +70,11 @@ DISKS: dict[str, Device] = {
 }
 """Disk buses, with the options that Proxmox VE writes (qemu-server `DriveDevice.pm`, `cfg2cmd` tests)."""
 
-NICS: dict[str, Device] = {
-    "e1000": Device(("e1000,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000",)),
-    "rtl8139": Device(("rtl8139,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("8139cp",)),
-    "e1000e": Device(("e1000e,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000e",)),
-    "virtio-net": Device(
+NICS: dict[str, DeviceModel] = {
+    "e1000": DeviceModel(("e1000,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000",)),
+    "rtl8139": DeviceModel(("rtl8139,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("8139cp",)),
+    "e1000e": DeviceModel(("e1000e,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000e",)),
+    "virtio-net": DeviceModel(
         (
             "virtio-net-pci,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,"
             "rx_queue_size=1024,tx_queue_size=256,bootindex=300{kicks}",

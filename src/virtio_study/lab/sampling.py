@@ -10,14 +10,14 @@ import pandas as pd
 
 from virtio_study.lab.machine import Machine, Running
 
-__all__ = ["rows_from_samples", "sample"]
+__all__ = ["rows_from_samples", "sample_machine"]
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 BALLOON = "/machine/peripheral/balloon0"
 
 
-def sample(machine: Running, guest_answers: bool, offered: int, answered: int) -> dict[str, Any]:
+def sample_machine(machine: Running, guest_answers: bool, offered: int, answered: int) -> dict[str, Any]:
     """One raw sample of everything that Proxmox VE reads of a VM, and of what it could read.
 
     Parameters

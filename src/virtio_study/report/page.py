@@ -22,7 +22,7 @@ from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.references import REFERENCES
 
-__all__ = ["Page", "conclusions", "environment", "make_page", "render"]
+__all__ = ["Page", "conclusions", "make_page", "render_page", "template_environment"]
 
 SYMBOLS = {
     "believable": "\N{HEAVY CHECK MARK}",
@@ -76,7 +76,7 @@ def _sort(effect: Effect, verdict: Verdict | None) -> str:
     return "changed" if effect.difference.excludes_zero else "unchanged"
 
 
-def environment(language: Words) -> jinja2.Environment:
+def template_environment(language: Words) -> jinja2.Environment:
     """Jinja's environment for the page's templates in a language; everything that is put in is escaped."""
     here = files("virtio_study.report") / "templates"
     made = jinja2.Environment(
@@ -110,7 +110,7 @@ def _spoken(language: str) -> Words:
         ) from error
 
 
-def render(results: Results, drawn: dict[str, Drawn], language: str = "en") -> str:
+def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en") -> str:
     """The page as one text: nothing in it is loaded from anywhere, and every number in it is one of the results.
 
     Parameters
@@ -129,7 +129,7 @@ def render(results: Results, drawn: dict[str, Drawn], language: str = "en") -> s
     here = files("virtio_study.report") / "templates"
     style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     page: str = (
-        environment(spoken)
+        template_environment(spoken)
         .get_template("report.html.j2")
         .render(
             r=results,
@@ -198,4 +198,4 @@ def make_page(results: Results, frame: Frames, language: str = "en") -> Page:
         If the report does not speak the language.
     """
     drawn = draw(results, frame, _spoken(language))
-    return Page(render(results, drawn, language), drawn)
+    return Page(render_page(results, drawn, language), drawn)

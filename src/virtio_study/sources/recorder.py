@@ -17,10 +17,10 @@ from virtio_study.study import Study, Window
 
 __all__ = [
     "ENOUGH",
+    "Imported",
     "NotRecorded",
-    "Origin",
-    "Outcome",
-    "Recorded",
+    "RecordedFile",
+    "SourceFacts",
     "choose",
     "keep",
     "keep_raw",
@@ -35,7 +35,7 @@ ENOUGH = 0.95
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedFile:
     """A recording that is in the study: its file, relative to the study's folder, and a sentence on what it holds."""
 
     place: str
@@ -57,11 +57,11 @@ class NotRecorded:
         return f"not recorded{self.place and f' as {self.place}'}: {self.reason}"
 
 
-Outcome = Recorded | NotRecorded
+Imported = RecordedFile | NotRecorded
 
 
 @dataclass(frozen=True)
-class Origin:
+class SourceFacts:
     """What a source tells of all rows that it gave, as in `Provenance`."""
 
     source: str
@@ -111,10 +111,10 @@ def write_windows(
     server: str,
     frames: Mapping[float, pd.DataFrame],
     replicate: str,
-    origin: Origin,
+    origin: SourceFacts,
     disturbances: Sequence[Disturbance] = (),
     history: History | None = None,
-) -> list[Outcome]:
+) -> list[Imported]:
     """Cut a server's frames at the study's windows and write one recording for each window.
 
     Parameters
@@ -161,10 +161,10 @@ def _write_window(
     window: Window,
     replicate: str,
     frames: Mapping[float, pd.DataFrame],
-    origin: Origin,
+    origin: SourceFacts,
     disturbances: Sequence[Disturbance],
     history: History | None,
-) -> Outcome:
+) -> Imported:
     """Write the recording of one window, or say why there is none."""
     start, end = window.start.timestamp(), window.end.timestamp()
     shown = [item for item in history.configs if start < item.time_s < end] if history else []
@@ -189,7 +189,7 @@ def provenance_of(
     driver_config: str,
     replicate: str,
     frame: pd.DataFrame,
-    origin: Origin,
+    origin: SourceFacts,
     config: Config | None,
     contaminated: Sequence[Disturbance],
 ) -> Provenance:
@@ -231,7 +231,7 @@ def _contradiction(study: Study, window: Window, shown: Sequence[InForce]) -> st
     return ""
 
 
-def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> Outcome:
+def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> Imported:
     """Write a recording; one that is there stays, unless what it holds has gone on since, and then it is written anew.
 
     What lies in the time of another recording of the server is not written: it would count as a replicate.
@@ -250,13 +250,13 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -
         old = read(path, study.folder).frame
         known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
         if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True)):
-            return Recorded(place, f"has {len(old)} other rows and stays; {ANEW}")
+            return RecordedFile(place, f"has {len(old)} other rows and stays; {ANEW}")
         if len(old) >= len(frame):
-            return Recorded(place, "was recorded already; recordings are never rewritten")
+            return RecordedFile(place, "was recorded already; recordings are never rewritten")
         storage.unlist(study.folder, path)
         told = f"{told} It had {len(old)}."
     write(Recording(frame, provenance, path), study.folder)
-    return Recorded(place, told)
+    return RecordedFile(place, told)
 
 
 def _recorded_meanwhile(study: Study, server: str, frame: pd.DataFrame, place: str) -> str:

@@ -12,7 +12,7 @@ from virtio_study.sources import events
 from virtio_study.sources.history import Disturbance, History, HostAt, InForce, Poll
 from virtio_study.study import DriverConfiguration
 
-__all__ = ["Run", "match", "timeline"]
+__all__ = ["Run", "match", "runs_in"]
 
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
@@ -55,7 +55,7 @@ class Run:
         return plain | {"proxmox": self.host.proxmox, "digest": str(self.config.get("digest", ""))}
 
 
-def timeline(history: History) -> list[Run]:
+def runs_in(history: History) -> list[Run]:
     """Runs of one server, in order of time.
 
     Parameters

@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.stats.interval import Interval, Sample, sample
+from virtio_study.stats.interval import Interval, Moments, moments
 from virtio_study.stats.student import t_quantile
 
 __all__ = ["difference", "ratio_limits", "relative_difference", "satterthwaite"]
 
 
-def satterthwaite(before: Sample, after: Sample, ratio: float = 1.0) -> float:
+def satterthwaite(before: Moments, after: Moments, ratio: float = 1.0) -> float:
     """Degrees of freedom of `after - ratio * before` with unequal variances (Satterthwaite 1946, Welch 1947)."""
     a, b = after.variance_of_mean, ratio * ratio * before.variance_of_mean
     # relative to the greater one, so that tiny units do not underflow when squared
@@ -50,7 +50,7 @@ def difference(before: ArrayLike, after: ArrayLike, confidence: float) -> Interv
     Welch, B. L. (1947). The generalization of "Student's" problem when several different population variances are
     involved. Biometrika 34, 28-35.
     """
-    side_before, side_after = sample(before, said(N_("before"))), sample(after, said(N_("after")))
+    side_before, side_after = moments(before, said(N_("before"))), moments(after, said(N_("after")))
     _refuse_constant(side_before, side_after)
     df = satterthwaite(side_before, side_after)
     error = math.sqrt(side_before.variance_of_mean + side_after.variance_of_mean)
@@ -98,7 +98,7 @@ def relative_difference(before: ArrayLike, after: ArrayLike, confidence: float) 
     Tamhane, A. C. & Logan, B. R. (2004). Finding the maximum safe dose level for heteroscedastic data.
     J. Biopharm. Stat. 14, 843-856.
     """
-    side_before, side_after = sample(before, said(N_("before"))), sample(after, said(N_("after")))
+    side_before, side_after = moments(before, said(N_("before"))), moments(after, said(N_("after")))
     _refuse_constant(side_before, side_after)
     limits = ratio_limits(side_before, side_after, confidence)
     if limits is None:
@@ -117,7 +117,7 @@ def relative_difference(before: ArrayLike, after: ArrayLike, confidence: float) 
     )
 
 
-def ratio_limits(before: Sample, after: Sample, confidence: float) -> tuple[float, float, float] | None:
+def ratio_limits(before: Moments, after: Moments, confidence: float) -> tuple[float, float, float] | None:
     """Fieller's limits of `after.mean / before.mean` and their df; None where the base's interval includes zero."""
     base_error = math.sqrt(before.variance_of_mean)
     if before.mean - t_quantile(before.n - 1, confidence) * base_error <= 0:
@@ -134,7 +134,7 @@ def ratio_limits(before: Sample, after: Sample, confidence: float) -> tuple[floa
     return (ratio - root) / (1 - base_variance), (ratio + root) / (1 - base_variance), df
 
 
-def _refuse_constant(before: Sample, after: Sample) -> None:
+def _refuse_constant(before: Moments, after: Moments) -> None:
     if before.constant and after.constant:
         raise DataError(
             N_(
@@ -146,7 +146,7 @@ def _refuse_constant(before: Sample, after: Sample) -> None:
         )
 
 
-def _constant_side(before: Sample, after: Sample) -> str:
+def _constant_side(before: Moments, after: Moments) -> str:
     if before.constant:
         return "; before is constant over boots"
     return "; after is constant over boots" if after.constant else ""

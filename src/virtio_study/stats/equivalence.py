@@ -11,7 +11,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import ratio_limits, satterthwaite
 from virtio_study.stats.elementary import mean
-from virtio_study.stats.interval import Interval, Sample, sample
+from virtio_study.stats.interval import Interval, Moments, moments
 from virtio_study.stats.series import Fit, fit
 from virtio_study.stats.stretch import BATCHES, Stretch, present
 from virtio_study.stats.student import t_cdf
@@ -75,7 +75,7 @@ def equivalent(before: ArrayLike, after: ArrayLike, margin_relative: float, conf
     Hauschke, D., Kieser, M., Diletti, E. & Burke, M. (1999). Stat. Med. 18, 93-105.
     """
     _check_margin(margin_relative)
-    side_before, side_after, limits = sample(before, said(N_("before"))), sample(after, said(N_("after"))), None
+    side_before, side_after, limits = moments(before, said(N_("before"))), moments(after, said(N_("after"))), None
     if side_before.constant and side_after.constant:
         inside = abs(side_after.mean - side_before.mean) <= margin_relative * side_before.mean
         p, method = float(not inside), "both sides constant over boots: compared directly"
@@ -174,7 +174,7 @@ def _check_margin(margin_relative: float) -> None:
         )
 
 
-def _one_sided(before: Sample, after: Sample, ratio: float, sign: float) -> float:
+def _one_sided(before: Moments, after: Moments, ratio: float, sign: float) -> float:
     """P value of the test that `sign * (after - ratio * before)` is not above zero."""
     distance = sign * (after.mean - ratio * before.mean)
     error = math.sqrt(after.variance_of_mean + ratio * ratio * before.variance_of_mean)

@@ -10,7 +10,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
 from virtio_study.stats.elementary import mean, variance
 
-__all__ = ["Interval", "Sample", "sample"]
+__all__ = ["Interval", "Moments", "moments"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Moments:
     """Mean, variance and number of values of one side; `variance_of_mean` is `variance / n`."""
 
     mean: float
@@ -55,7 +55,7 @@ class Sample:
         return self.variance == 0.0
 
 
-def sample(values: ArrayLike, name: str | Said, minimum: int = 2) -> Sample:
+def moments(values: ArrayLike, name: str | Said, minimum: int = 2) -> Moments:
     """Check the values of one side and summarise them.
 
     Parameters
@@ -105,5 +105,5 @@ def sample(values: ArrayLike, name: str | Said, minimum: int = 2) -> Sample:
         )
     # equal values can leave a rounding error in the variance; a constant must come out as exactly that
     if array.min() == array.max():
-        return Sample(float(array[0]), 0.0, len(array))
-    return Sample(mean(array), variance(array) if len(array) > 1 else 0.0, len(array))
+        return Moments(float(array[0]), 0.0, len(array))
+    return Moments(mean(array), variance(array) if len(array) > 1 else 0.0, len(array))

@@ -10,7 +10,7 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.stats.elementary import mean, variance
-from virtio_study.stats.interval import Interval, sample
+from virtio_study.stats.interval import Interval, moments
 from virtio_study.stats.stretch import PEAK_QUANTILE
 from virtio_study.stats.student import t_quantile
 
@@ -83,7 +83,7 @@ def level_over_boots(means: ArrayLike, confidence: float) -> Interval:
     DataError
         If there are fewer than two boots, or a value is NaN or negative.
     """
-    side = sample(means, said(N_("level over boots")))
+    side = moments(means, said(N_("level over boots")))
     critical = t_quantile(side.n - 1, confidence)
     half = critical * math.sqrt(side.variance_of_mean)
     method = "constant over boots: no spread to make an interval of" if side.constant else "Student t over boots"

@@ -10,7 +10,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import satterthwaite
 from virtio_study.stats.elementary import exp, log, mean, product_sum, total, variance
-from virtio_study.stats.interval import Interval, Sample
+from virtio_study.stats.interval import Interval, Moments
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Array, Stretch, present
 from virtio_study.stats.student import t_quantile
@@ -23,7 +23,7 @@ DRAWS = 999
 def welch_rows(before: Stretch, after: Stretch, confidence: float) -> Interval:
     """Welch's t on rows, as if they were independent; see `series.difference_of_series` for shapes and errors."""
     first, second = present(before, said(N_("the side before"))), present(after, said(N_("the side after")))
-    one, two = (Sample(mean(rows), variance(rows), len(rows)) for rows in (first, second))
+    one, two = (Moments(mean(rows), variance(rows), len(rows)) for rows in (first, second))
     error = math.sqrt(one.variance_of_mean + two.variance_of_mean)
     half, estimate = t_quantile(satterthwaite(one, two), confidence) * error, two.mean - one.mean
     return _interval(first, second, estimate - half, estimate + half, confidence, "Welch t on rows")

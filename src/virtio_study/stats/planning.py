@@ -13,7 +13,7 @@ from virtio_study.i18n.sentences import said
 from virtio_study.stats.effects import satterthwaite
 from virtio_study.stats.elementary import exp, log, mean
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours
-from virtio_study.stats.interval import Sample, sample
+from virtio_study.stats.interval import Moments, moments
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import BATCHES, Stretch
 from virtio_study.stats.student import t_quantile
@@ -61,13 +61,13 @@ def detectable(before: ArrayLike, after: ArrayLike, confidence: float, power: fl
     Cohen, J. (1988). Statistical power analysis for the behavioral sciences, ch. 2, with Welch's t and Satterthwaite's
     df. It is a property of the design and says nothing of the result: Hoenig & Heisey (2001). Am. Stat. 55, 19-24.
     """
-    first, second = sample(before, said(N_("before"))), sample(after, said(N_("after")))
+    first, second = moments(before, said(N_("before"))), moments(after, said(N_("after")))
     if first.constant and second.constant:
         raise DataError(N_("both sides are constant over boots: any difference would be shown"))
     return _detectable(first, second, confidence, power)
 
 
-def _detectable(before: Sample, after: Sample, confidence: float, power: float) -> float:
+def _detectable(before: Moments, after: Moments, confidence: float, power: float) -> float:
     df = satterthwaite(before, after)
     error = math.sqrt(before.variance_of_mean + after.variance_of_mean)
     return (t_quantile(df, confidence) + t_quantile(df, 2 * power - 1)) * error
@@ -92,7 +92,7 @@ def plan_boots(pilot: ArrayLike, boots: Sequence[int], drop: float, confidence: 
     DataError
         With fewer than three boots in the pilot, a constant pilot, or a drop outside 0 to 1.
     """
-    side = sample(pilot, said(N_("the pilot")), minimum=3)
+    side = moments(pilot, said(N_("the pilot")), minimum=3)
     if side.constant:
         raise DataError(N_("the pilot's boots are all equal: nothing to plan with; was the metric measured?"))
     _check_drop(drop)
@@ -100,7 +100,7 @@ def plan_boots(pilot: ArrayLike, boots: Sequence[int], drop: float, confidence: 
     for number in boots:
         if number < 2:
             raise DataError(N_("{number} boots a side: at least two are needed for an interval"), number=number)
-        later = Sample(side.mean, side.variance, number)
+        later = Moments(side.mean, side.variance, number)
         error = math.sqrt(2 * later.variance_of_mean)
         df = 2.0 * (number - 1)
         half = t_quantile(df, confidence) * error

@@ -40,9 +40,9 @@ from virtio_study.stats.stretch import (
 from virtio_study.stats.student import t_quantile
 
 __all__ = [
-    "Difference",
     "Fit",
     "Fitted",
+    "SeriesDifference",
     "difference_of_series",
     "fit",
     "fitted",
@@ -61,7 +61,7 @@ _METHOD = "AR(1) over 12 batches a side, phi averaged over"
 
 
 @dataclass(frozen=True)
-class Difference:
+class SeriesDifference:
     """After minus before: the interval, the robust bound, and both sides' values; see the module's six lines."""
 
     interval: Interval
@@ -120,7 +120,7 @@ class Fit:
     after: Fitted
     weight: Array
 
-    def difference(self, confidence: float) -> Difference:
+    def difference(self, confidence: float) -> SeriesDifference:
         """After minus before; see `difference_of_series`."""
         error, df = self._welch(1.0)
         half = mixture_quantile(self.weight, error, df, confidence)
@@ -131,7 +131,7 @@ class Fit:
             estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, None, method, BATCHES, BATCHES
         )
         bound = halves_difference(self.before.halves, self.after.halves, confidence)
-        return Difference(interval, bound, self.before.value, self.after.value)
+        return SeriesDifference(interval, bound, self.before.value, self.after.value)
 
     def ratio(self, confidence: float) -> Interval | None:
         """Relative difference, `after / before - 1`, by Fieller's argument within the mixture.
@@ -284,7 +284,7 @@ def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "me
 
 def difference_of_series(
     before: Stretch, after: Stretch, confidence: float, statistic: Statistic = "mean"
-) -> Difference:
+) -> SeriesDifference:
     """After minus before, of two stretches of one server, with an interval and a robust bound.
 
     Parameters and errors are those of `fit`; `confidence` is such as 0.95.
@@ -294,7 +294,7 @@ def difference_of_series(
 
 def work_difference(
     before: Stretch, before_work: Stretch, after: Stretch, after_work: Stretch, confidence: float
-) -> Difference:
+) -> SeriesDifference:
     """Effect per unit of work: what one operation, packet or byte costs after, minus what it cost before.
 
     Parameters

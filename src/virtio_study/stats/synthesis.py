@@ -13,14 +13,14 @@ from virtio_study.stats.elementary import Array, product_sum, total
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.student import t_quantile
 
-__all__ = ["Synthesis", "false_discoveries", "synthesise"]
+__all__ = ["RandomEffects", "false_discoveries", "synthesise"]
 
 CONVERGED = 1e-15
 """A step between two variances that is as small as this beside them changes nothing."""
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class RandomEffects:
     """The answer of `synthesise`.
 
     `tau` is the standard deviation of the true effects, `q` Cochran's Q, `i2` the share of the variance between
@@ -36,7 +36,7 @@ class Synthesis:
     without: tuple[float, ...]
 
 
-def synthesise(effects: ArrayLike, standard_errors: ArrayLike, confidence: float) -> Synthesis:
+def synthesise(effects: ArrayLike, standard_errors: ArrayLike, confidence: float) -> RandomEffects:
     """Random-effects mean over servers, by Paule and Mandel, with Hartung and Knapp's interval.
 
     Parameters
@@ -83,7 +83,7 @@ def synthesise(effects: ArrayLike, standard_errors: ArrayLike, confidence: float
         for place in range(count if count > 2 else 0)
     )
     i2 = max(0.0, (q - (count - 1)) / q) if q > 0 else 0.0
-    return Synthesis(centre, math.sqrt(tau2), q, i2, prediction, without)
+    return RandomEffects(centre, math.sqrt(tau2), q, i2, prediction, without)
 
 
 def _checked(effects: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:

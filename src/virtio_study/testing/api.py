@@ -11,12 +11,12 @@ from typing import Any
 
 from virtio_study.testing import guest, history, node
 from virtio_study.testing.faults import Faults
-from virtio_study.testing.rows import read_rows, timeframes
-from virtio_study.testing.story import Server
+from virtio_study.testing.rows import rrddata_rows, timeframes
+from virtio_study.testing.story import SimulatedServer
 from virtio_study.testing.truth import Truth
 from virtio_study.testing.versions import Version
 
-__all__ = ["Answer", "ApiError", "Call", "State", "answer", "protected"]
+__all__ = ["ApiError", "Call", "Payload", "State", "answer", "protected"]
 
 AGENT_READS = (
     "get-fsinfo",
@@ -46,7 +46,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Payload:
     """What the body's `data` is, what stands beside it, and how long Proxmox takes for it."""
 
     data: Any
@@ -73,7 +73,7 @@ class State:
     fingerprint: str
 
 
-Handler = Callable[[State, Call, re.Match[str]], Answer]
+Handler = Callable[[State, Call, re.Match[str]], Payload]
 
 
 def _invalid(**errors: str) -> ApiError:
@@ -104,7 +104,7 @@ def _here(host: State, match: re.Match[str]) -> None:
         raise ApiError(500, reason + "Temporary failure in name resolution")
 
 
-def _server(host: State, call: Call, match: re.Match[str], privilege: str = "VM.Audit") -> guest.Moment:
+def _server(host: State, call: Call, match: re.Match[str], privilege: str = "VM.Audit") -> guest.ServerNow:
     """The server that is asked for, if its number is one, the user may see it and it is here."""
     vmid = _vmid(host, match, privilege)
     _here(host, match)
@@ -112,7 +112,7 @@ def _server(host: State, call: Call, match: re.Match[str], privilege: str = "VM.
     if server is None:
         conf = f"nodes/{host.truth.story.node}/qemu-server/{vmid}.conf"
         raise ApiError(500, f"Configuration file '{conf}' does not exist")
-    return guest.Moment(server, host.now)
+    return guest.ServerNow(server, host.now)
 
 
 def _vmid(host: State, match: re.Match[str], privilege: str = "VM.Audit") -> int:
@@ -126,9 +126,9 @@ def _vmid(host: State, match: re.Match[str], privilege: str = "VM.Audit") -> int
     return int(text)
 
 
-def _visible(host: State) -> list[guest.Moment]:
-    servers: tuple[Server, ...] = host.truth.story.servers
-    return [guest.Moment(server, host.now) for server in servers if _may_see(host, server.vmid)]
+def _visible(host: State) -> list[guest.ServerNow]:
+    servers: tuple[SimulatedServer, ...] = host.truth.story.servers
+    return [guest.ServerNow(server, host.now) for server in servers if _may_see(host, server.vmid)]
 
 
 def _silent(host: State) -> tuple[float, float] | None:
@@ -141,7 +141,7 @@ def _unknown(host: State) -> bool:
     return silent is not None and silent[1] - silent[0] > SILENT_FOR_S
 
 
-def _rrddata(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _rrddata(host: State, call: Call, match: re.Match[str]) -> Payload:
     is_node = "vmid" not in match.groupdict()
     vmid = None if is_node else _vmid(host, match)
     if is_node:
@@ -176,28 +176,28 @@ def _rrddata(host: State, call: Call, match: re.Match[str]) -> Answer:
         raise ApiError(
             500, "Can't use an undefined value as an ARRAY reference at /usr/share/perl5/PVE/RRD.pm line 95."
         )
-    return Answer(read_rows(series, chosen, consolidation, reader=reader, now=host.now, upgraded_at=upgraded_at))
+    return Payload(rrddata_rows(series, chosen, consolidation, reader=reader, now=host.now, upgraded_at=upgraded_at))
 
 
-def _current(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _current(host: State, call: Call, match: re.Match[str]) -> Payload:
     moment = _server(host, call, match)
     hung = moment.boot is not None and host.faults.hit(["hung_qemu"], call.url, moment.server.vmid) is not None
     seconds = PVEDAEMON_S if hung else 0.0
-    return Answer(guest.current(host.truth, moment, host.version, hung=hung), seconds=seconds)
+    return Payload(guest.current(host.truth, moment, host.version, hung=hung), seconds=seconds)
 
 
-def _config(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _config(host: State, call: Call, match: re.Match[str]) -> Payload:
     current = call.params.get("current", "0") not in ("0", "")
-    return Answer(guest.configuration(_server(host, call, match), host.version, current=current))
+    return Payload(guest.configuration(_server(host, call, match), host.version, current=current))
 
 
-def _list(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _list(host: State, call: Call, match: re.Match[str]) -> Payload:
     _here(host, match)
     full = call.params.get("full", "0") not in ("0", "")
-    return Answer([guest.listed(host.truth, moment, host.version, full=full) for moment in _visible(host)])
+    return Payload([guest.resource_row(host.truth, moment, host.version, full=full) for moment in _visible(host)])
 
 
-def _resources(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _resources(host: State, call: Call, match: re.Match[str]) -> Payload:
     kind, kinds = call.params.get("type"), ("vm", "storage", "node", "sdn")
     if kind is not None and kind not in kinds:
         raise _invalid(type=f"value '{kind}' does not have a value in the enumeration '{', '.join(kinds)}'")
@@ -211,37 +211,37 @@ def _resources(host: State, call: Call, match: re.Match[str]) -> Answer:
         types = {"network": "sdn"}
         others = node.other_resources(host.truth)
         rows += [row for row in others if kind in (None, types.get(row["type"], row["type"]))]
-    return Answer(rows)
+    return Payload(rows)
 
 
-def _nodes(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _nodes(host: State, call: Call, match: re.Match[str]) -> Payload:
     row = node.node_resource(host.truth, host.now, unknown=_unknown(host), audited=_may_audit(host))
-    return Answer([row | ({"ssl_fingerprint": host.fingerprint} if host.version.number >= (5, 0) else {})])
+    return Payload([row | ({"ssl_fingerprint": host.fingerprint} if host.version.number >= (5, 0) else {})])
 
 
-def _node_status(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _node_status(host: State, call: Call, match: re.Match[str]) -> Payload:
     _here(host, match)
     _audited(host, call)
-    return Answer(node.node_status(host.truth, host.now, host.version))
+    return Payload(node.node_status(host.truth, host.now, host.version))
 
 
-def _packages(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _packages(host: State, call: Call, match: re.Match[str]) -> Payload:
     _here(host, match)
     _audited(host, call)
-    return Answer(node.packages(host.version))
+    return Payload(node.packages(host.version))
 
 
-def _tasks(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _tasks(host: State, call: Call, match: re.Match[str]) -> Payload:
     _here(host, match)
     if not _may_audit(host):
-        return Answer([])
+        return Payload([])
     rows, total = history.node_rows(host.truth.story, dict(call.params), host.now)
-    return Answer(rows, {"total": total})
+    return Payload(rows, {"total": total})
 
 
-def _task(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _task(host: State, call: Call, match: re.Match[str]) -> Payload:
     try:
-        task = history.find(host.truth.story, match["upid"], host.now)
+        task = history.find_task(host.truth.story, match["upid"], host.now)
     except ValueError:
         raise _invalid(upid="unable to parse worker upid") from None
     if task is None:
@@ -249,14 +249,14 @@ def _task(host: State, call: Call, match: re.Match[str]) -> Answer:
     _audited(host, call)
     if match["what"] == "log":
         lines = [{"n": n + 1, "t": text} for n, text in enumerate(task.log)]
-        return Answer(lines, {"total": len(lines)})
+        return Payload(lines, {"total": len(lines)})
     row = task.row(host.now)
     status = "running" if row["status"] == "RUNNING" else "stopped"
     ended = {"exitstatus": row["status"]} if status == "stopped" else {}
-    return Answer({k: v for k, v in row.items() if k != "endtime"} | {"status": status} | ended)
+    return Payload({k: v for k, v in row.items() if k != "endtime"} | {"status": status} | ended)
 
 
-def _agent(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _agent(host: State, call: Call, match: re.Match[str]) -> Payload:
     moment = _server(host, call, match, host.version.agent_privilege)
     if host.version.number < (9, 0):  # PVEAuditor does not have VM.Monitor
         raise _refuse(f"/vms/{moment.server.vmid}", host.version.agent_privilege)
@@ -266,24 +266,24 @@ def _agent(host: State, call: Call, match: re.Match[str]) -> Answer:
         raise ApiError(500, f"VM {moment.server.vmid} is not running")
     if not moment.server.agent_answers:
         raise ApiError(500, "QEMU guest agent is not running", seconds=PVEDAEMON_S)
-    return Answer({"result": guest.agent_result(match["command"], moment)})
+    return Payload({"result": guest.agent_result(match["command"], moment)})
 
 
-def _permissions(host: State, call: Call, match: re.Match[str]) -> Answer:
+def _permissions(host: State, call: Call, match: re.Match[str]) -> Payload:
     if not _may_see(host, -1):
-        return Answer({})
+        return Payload({})
     nine = ("SDN.Audit", "Mapping.Audit", "VM.GuestAgent.Audit") if host.version.number >= (9, 0) else ()
     rights = [name for name in (*AUDIT, *nine) if name != "Sys.Audit" or _may_audit(host)]
     places = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
-    return Answer({place: dict.fromkeys(rights, 1) for place in places})
+    return Payload({place: dict.fromkeys(rights, 1) for place in places})
 
 
 def _plain(make: Callable[[State], Any]) -> Handler:
-    return lambda host, call, match: Answer(make(host))
+    return lambda host, call, match: Payload(make(host))
 
 
-def _of_server(make: Callable[[guest.Moment, State], Any]) -> Handler:
-    return lambda host, call, match: Answer(make(_server(host, call, match), host))
+def _of_server(make: Callable[[guest.ServerNow, State], Any]) -> Handler:
+    return lambda host, call, match: Payload(make(_server(host, call, match), host))
 
 
 def _names(*names: str) -> list[dict[str, str]]:
@@ -358,7 +358,7 @@ def protected(host: State, call: Call) -> bool:
         return False
 
 
-def answer(host: State, call: Call) -> Answer:
+def answer(host: State, call: Call) -> Payload:
     """Return the answer to a call of an authenticated user.
 
     Raises

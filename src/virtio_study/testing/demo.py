@@ -15,7 +15,7 @@ from virtio_study.i18n.sentences import Said
 from virtio_study.pve.devices import devices, models
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.pve import Story, serve, two_servers
-from virtio_study.testing.truth import boots
+from virtio_study.testing.truth import lives_of
 
 __all__ = ["HOURS", "make_study", "run_demo"]
 
@@ -130,7 +130,7 @@ def _protocol(story: Story) -> dict[str, Any]:
             "disk_bytes": "32 GiB",
             "guest_os": "windows",
         }
-        for boot in boots(server):
+        for boot in lives_of(server):
             start, end = boot.start, min(boot.stop, story.now)
             span = {"start": _instant(start), "end": _instant(end)}
             windows.append({"server": server.name, "driver_config": boot.configuration.name} | span)

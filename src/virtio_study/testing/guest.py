@@ -11,12 +11,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from virtio_study.testing.rows import Series, minutes_of, number
-from virtio_study.testing.story import MIB, Configuration, Server
-from virtio_study.testing.truth import COUNTED, SAMPLE_S, Samples, Truth, boots
+from virtio_study.testing.rows import Series, minutes_of, perl_number
+from virtio_study.testing.story import MIB, Configuration, SimulatedServer
+from virtio_study.testing.truth import COUNTED, SAMPLE_S, Samples, Truth, lives_of
 from virtio_study.testing.versions import Version
 
-__all__ = ["Moment", "agent_result", "configuration", "current", "listed", "pending", "resource", "series", "snapshots"]
+__all__ = [
+    "ServerNow",
+    "agent_result",
+    "configuration",
+    "current",
+    "pending",
+    "resource",
+    "resource_row",
+    "series",
+    "snapshots",
+]
 
 PRESSURES = ("cpusome", "cpufull", "iosome", "iofull", "memorysome", "memoryfull")
 COUNTERS = {"diskread": "disk_read", "diskwrite": "disk_write", "netin": "net_in", "netout": "net_out"}
@@ -66,12 +76,12 @@ KERNEL_BYTES = 60 * MIB
 Array = npt.NDArray[np.float64]
 
 
-class Moment:
+class ServerNow:
     """A server at a moment of the host's clock: what its configuration file says, and whether it runs."""
 
-    def __init__(self, server: Server, now: float) -> None:
+    def __init__(self, server: SimulatedServer, now: float) -> None:
         self.server, self.now = server, now
-        self.boot = next((boot for boot in boots(server) if boot.start <= now < boot.stop), None)
+        self.boot = next((boot for boot in lives_of(server) if boot.start <= now < boot.stop), None)
         self.waiting = self._waiting()
         self.config = self._config()
 
@@ -119,7 +129,7 @@ class Moment:
         return int(size.group(1)) * MIB * {"M": 1, "G": 2**10, "T": 2**20}[size.group(2)] if size else 0
 
 
-def configuration(moment: Moment, version: Version, *, current: bool) -> dict[str, Any]:
+def configuration(moment: ServerNow, version: Version, *, current: bool) -> dict[str, Any]:
     """Return the answer of `config`: with pending changes applied, unless `current` is asked for."""
     values = moment.config if current or moment.waiting is None else dict(moment.waiting.config)
     answer = dict(values) | {"digest": moment.digest}
@@ -130,7 +140,7 @@ def configuration(moment: Moment, version: Version, *, current: bool) -> dict[st
     return answer
 
 
-def pending(moment: Moment, version: Version) -> list[dict[str, Any]]:
+def pending(moment: ServerNow, version: Version) -> list[dict[str, Any]]:
     """Return the answer of `pending`: every key with its value, and with what would replace or delete it."""
     now, later = (configuration(moment, version, current=flag) for flag in (True, False))
     rows = []
@@ -144,13 +154,15 @@ def pending(moment: Moment, version: Version) -> list[dict[str, Any]]:
     return rows
 
 
-def snapshots(moment: Moment) -> list[dict[str, Any]]:
+def snapshots(moment: ServerNow) -> list[dict[str, Any]]:
     """Return the answer of `snapshot`: there are none but the present state."""
     here = {"name": "current", "description": "You are here!", "digest": moment.digest}
     return [here | {"running": 1 if moment.boot else 0}]
 
 
-def listed(truth: Truth, moment: Moment, version: Version, *, full: bool = False, hung: bool = False) -> dict[str, Any]:
+def resource_row(
+    truth: Truth, moment: ServerNow, version: Version, *, full: bool = False, hung: bool = False
+) -> dict[str, Any]:
     """Return the row of the list of servers; with `full` also what QEMU itself is asked for.
 
     A hung QEMU still gives what the host knows: the answers of QEMU are missing, and `mem` is the host's view.
@@ -179,9 +191,9 @@ def listed(truth: Truth, moment: Moment, version: Version, *, full: bool = False
     return _older(row, version)
 
 
-def current(truth: Truth, moment: Moment, version: Version, *, hung: bool = False) -> dict[str, Any]:
+def current(truth: Truth, moment: ServerNow, version: Version, *, hung: bool = False) -> dict[str, Any]:
     """Return the answer of `status/current`."""
-    row = listed(truth, moment, version, full=True, hung=hung) | {"ha": {"managed": 0}}
+    row = resource_row(truth, moment, version, full=True, hung=hung) | {"ha": {"managed": 0}}
     if version.number < (5, 0):
         row.pop("vmid")
     if str(moment.config.get("agent", "0")).split(",")[0] in ("1", "enabled=1") and moment.boot:
@@ -191,21 +203,23 @@ def current(truth: Truth, moment: Moment, version: Version, *, hung: bool = Fals
     return row
 
 
-def resource(truth: Truth, moment: Moment, version: Version, node: str, *, unknown: bool = False) -> dict[str, Any]:
+def resource(truth: Truth, moment: ServerNow, version: Version, node: str, *, unknown: bool = False) -> dict[str, Any]:
     """Return the row of `cluster/resources`; `unknown` when pvestatd has been silent for five minutes."""
     vmid = moment.server.vmid
     row: dict[str, Any] = {"id": f"qemu/{vmid}", "type": "qemu", "vmid": vmid, "node": node}
     row |= {"tags": moment.config["tags"]} if "tags" in moment.config and version.number >= (7, 3) else {}
     if unknown:
         return row | {"status": "unknown"}
-    full = listed(truth, moment, version, full=True)
+    full = resource_row(truth, moment, version, full=True)
     names = ("name", "status", "cpu", "mem", "maxmem", "maxdisk", "disk", "uptime", "netin", "netout", "memhost")
     row |= {name: full[name] for name in names if name in full}
     row |= {name: int(full.get(name, 0)) for name in COUNTERS}
     return row | {"maxcpu": full["cpus"], "template": int(full.get("template") or 0)}
 
 
-def series(truth: Truth, server: Server, version: Version, seen: float, silent: tuple[float, float] | None) -> Series:
+def series(
+    truth: Truth, server: SimulatedServer, version: Version, seen: float, silent: tuple[float, float] | None
+) -> Series:
     """Return the one-minute means that pvestatd wrote for a server until `seen`, without the `silent` time."""
 
     def columns(start: int, end: int) -> dict[str, Array]:
@@ -223,12 +237,12 @@ def series(truth: Truth, server: Server, version: Version, seen: float, silent: 
     return Series(columns, truth.story.created)
 
 
-def _columns(server: Server, samples: Samples, version: Version) -> dict[str, Array]:
+def _columns(server: SimulatedServer, samples: Samples, version: Version) -> dict[str, Array]:
     size = samples["time"].size
     changes = [following.since - server.downtime_s for following in server.configurations[1:]]
     values = {name: np.zeros(size) for name in ("maxcpu", "maxmem", "maxdisk", "disk")}
     for change in (0.0, *changes):
-        moment, after = Moment(server, change), samples["time"] >= change
+        moment, after = ServerNow(server, change), samples["time"] >= change
         allocation = {"maxcpu": moment.cores, "maxmem": moment.mem_allocated_bytes, "maxdisk": moment.disk_bytes}
         for name, value in allocation.items():
             values[name][after] = value
@@ -253,7 +267,7 @@ def _pressure(name: str, cpu: Array) -> Array:
 
 def _running(
     row: dict[str, Any],
-    moment: Moment,
+    moment: ServerNow,
     sample: dict[str, float],
     counted: dict[str, int],
     version: Version,
@@ -264,18 +278,18 @@ def _running(
     allocated = np.array([float(row["maxmem"])])
     host = int(_host_view(np.array([sample["mem_host"]]), allocated, version)[0])
     cpu = sample["cpu_cores"] / moment.cores
-    row |= {"pid": 1000 + moment.server.vmid, "uptime": int(moment.now - moment.boot.start), "cpu": number(cpu)}
+    row |= {"pid": 1000 + moment.server.vmid, "uptime": int(moment.now - moment.boot.start), "cpu": perl_number(cpu)}
     row |= {"mem": int(sample["mem_guest"]) if ballooned and sample["stats"] == 1 else host}
     row |= {name: counted[COUNTERS[name]] for name in ("netin", "netout")}
     if version.host_memory:
         row["memhost"] = host
-        row |= {f"pressure{name}": number(float(_pressure(name, np.array([cpu]))[0])) for name in PRESSURES}
+        row |= {f"pressure{name}": perl_number(float(_pressure(name, np.array([cpu]))[0])) for name in PRESSURES}
     if moment.config.get("balloon"):
         row |= {"balloon_min": int(moment.config["balloon"]) * MIB, "shares": int(moment.config.get("shares", 1000))}
 
 
 def _asked_of_qemu(
-    row: dict[str, Any], moment: Moment, sample: dict[str, float], counted: dict[str, int], version: Version
+    row: dict[str, Any], moment: ServerNow, sample: dict[str, float], counted: dict[str, int], version: Version
 ) -> None:
     config, vmid = moment.config, moment.server.vmid
     row |= {name: counted[COUNTERS[name]] for name in ("diskread", "diskwrite")}
@@ -321,7 +335,7 @@ def _older(row: dict[str, Any], version: Version) -> dict[str, Any]:
     return row
 
 
-def agent_result(command: str, moment: Moment) -> Any:
+def agent_result(command: str, moment: ServerNow) -> Any:
     """What the guest agent says to a command."""
     drives = {"scsi": "scsi", "virtio": "virtio", "sata": "sata", "ide": "ide"}
     disk = next(key for key in ("scsi0", "virtio0", "sata0", "ide0") if key in moment.config)

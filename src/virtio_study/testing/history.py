@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from virtio_study.testing.story import Story
-from virtio_study.testing.truth import boots
+from virtio_study.testing.truth import lives_of
 
-__all__ = ["Task", "cluster_rows", "find", "node_rows", "tasks"]
+__all__ = ["LoggedTask", "cluster_rows", "find_task", "node_rows", "tasks"]
 
 USER = "root@pam"
 UPID = re.compile(
@@ -20,7 +20,7 @@ UPID = re.compile(
 
 
 @dataclass(frozen=True)
-class Task:
+class LoggedTask:
     """One task: its kind, the server, when it began and ended (epoch seconds), and what its log says."""
 
     node: str
@@ -44,11 +44,11 @@ class Task:
         return row | ({"endtime": self.end, "status": "OK"} if self.end <= now else {"status": "RUNNING"})
 
 
-def tasks(story: Story, now: float) -> list[Task]:
+def tasks(story: Story, now: float) -> list[LoggedTask]:
     """Return the tasks begun until a moment, newest first."""
     planned: list[tuple[float, float, str, int, tuple[str, ...]]] = []
     for server in story.servers:
-        lives = boots(server)
+        lives = lives_of(server)
         if lives:
             planned.append((story.created, story.created + 1, "qmcreate", server.vmid, ()))
         for before, after in zip([None, *lives], lives, strict=False):
@@ -59,7 +59,7 @@ def tasks(story: Story, now: float) -> list[Task]:
             log = f"INFO: Starting Backup of VM {server.vmid} (qemu)"
             planned.append((start, end, "vzdump", server.vmid, (log,)))
     made = [
-        Task(story.node, kind, vmid, int(start), int(end), 200 + number, (*log, "TASK OK"))
+        LoggedTask(story.node, kind, vmid, int(start), int(end), 200 + number, (*log, "TASK OK"))
         for number, (start, end, kind, vmid, log) in enumerate(sorted(planned))
         if start <= now
     ]
@@ -97,7 +97,7 @@ def cluster_rows(story: Story, now: float) -> list[dict[str, Any]]:
     return rows
 
 
-def find(story: Story, upid: str, now: float) -> Task | None:
+def find_task(story: Story, upid: str, now: float) -> LoggedTask | None:
     """Return the task with this id, None if there is none.
 
     Raises

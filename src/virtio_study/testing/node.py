@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from virtio_study.testing.rows import Series, minutes_of, number
+from virtio_study.testing.rows import Series, minutes_of, perl_number
 from virtio_study.testing.story import GIB
 from virtio_study.testing.truth import Truth
 from virtio_study.testing.versions import Version
@@ -39,7 +39,7 @@ def node_resource(truth: Truth, now: float, *, unknown: bool = False, audited: b
     if not audited:
         return row
     cpu, mem = _use(truth, now)
-    row |= {"cpu": number(cpu), "maxcpu": story.host_cpus, "mem": mem, "maxmem": story.host_mem_bytes}
+    row |= {"cpu": perl_number(cpu), "maxcpu": story.host_cpus, "mem": mem, "maxmem": story.host_mem_bytes}
     return row | {"disk": ROOT_USED_BYTES, "maxdisk": ROOT_BYTES, "uptime": int(now - story.created) + 86400}
 
 
@@ -63,7 +63,7 @@ def node_status(truth: Truth, now: float, version: Version) -> dict[str, Any]:
     free_bytes = ROOT_BYTES - ROOT_USED_BYTES
     status: dict[str, Any] = {
         "cpuinfo": cpuinfo | {"flags": "fpu vmx simulated", "user_hz": 100, "mhz": "3400.000", "hvm": "1"},
-        "cpu": number(cpu),
+        "cpu": perl_number(cpu),
         "wait": 0,
         "idle": 0,
         "loadavg": load,

@@ -32,7 +32,7 @@ from virtio_study.testing.truth import Truth
 from virtio_study.testing.versions import VERSIONS, Version, VersionName
 from virtio_study.testing.wire import Handler
 
-__all__ = ["Clock", "Fault", "Host", "Story", "Tls", "VersionName", "many_servers", "serve", "two_servers"]
+__all__ = ["Clock", "Fault", "SimulatedHost", "Story", "Tls", "VersionName", "many_servers", "serve", "two_servers"]
 
 USER, TOKEN_NAME = "study@pve", "collector"
 TICKET_LIFE_S = 7200
@@ -59,7 +59,7 @@ class Clock:
 
 
 @dataclass
-class Host:
+class SimulatedHost:
     """A running embedded host: where it is, what to trust, how to log in, and what it was asked.
 
     `requests` are (method, path with query, status), status 0 where the connection was cut instead of an answer.
@@ -310,7 +310,7 @@ def serve(
     clock: Callable[[], float] | None = None,
     latency_s: float = 0.0,
     delay_scale: float = 0.01,
-) -> Iterator[Host]:
+) -> Iterator[SimulatedHost]:
     """Run an embedded host on 127.0.0.1, at a free port, while the block runs.
 
     Parameters
@@ -347,7 +347,9 @@ def serve(
         hub.address = f"https://127.0.0.1:{port}"
         token_id = f"{USER}!{TOKEN_NAME}"
         try:
-            yield Host("127.0.0.1", port, ca_file, hub.fingerprint, token_id, hub.token_secret, USER, hub.password, hub)
+            yield SimulatedHost(
+                "127.0.0.1", port, ca_file, hub.fingerprint, token_id, hub.token_secret, USER, hub.password, hub
+            )
         finally:
             hub.stop()
     if hub.errors:

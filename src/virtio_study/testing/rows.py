@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from virtio_study.testing.truth import SAMPLE_S
 
-__all__ = ["RETENTION", "Series", "consolidate", "minutes_of", "number", "read_rows", "timeframes"]
+__all__ = ["RETENTION", "Series", "consolidate", "minutes_of", "perl_number", "rrddata_rows", "timeframes"]
 
 Array = npt.NDArray[np.float64]
 MINUTE_S = 60
@@ -83,13 +83,13 @@ def consolidate(minutes: Array, size: int, consolidation: str) -> Array:
     return np.where(known.sum(axis=1) * 2 >= size, values, np.nan)
 
 
-def number(value: float) -> float | int:
+def perl_number(value: float) -> float | int:
     """Return a number as Perl's JSON writes it: 15 significant digits, whole numbers without a point."""
     rounded = float(f"{value:.15g}")
     return int(rounded) if rounded.is_integer() else rounded
 
 
-def read_rows(
+def rrddata_rows(
     series: Series, timeframe: str, consolidation: str, *, reader: str, now: float, upgraded_at: float | None = None
 ) -> list[dict[str, Any]]:
     """Return the rows that a reader gives for a time frame.
@@ -139,5 +139,5 @@ def _rows(
     for index, stamp in enumerate(range(first + step, end + step, step)):
         row: dict[str, Any] = {"time": stamp}
         if stamp <= until:
-            row |= {name: number(values[index]) for name, values in columns.items() if np.isfinite(values[index])}
+            row |= {name: perl_number(values[index]) for name, values in columns.items() if np.isfinite(values[index])}
         yield row

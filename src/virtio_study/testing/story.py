@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Configuration", "Level", "Server", "Story", "many_servers", "two_servers"]
+__all__ = ["Configuration", "SimulatedServer", "Story", "Use", "many_servers", "two_servers"]
 
 GIB = 2**30
 MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Level:
+class Use:
     """Mean use of one server under one driver configuration.
 
     `cpu_cores` is in core-equivalents, memory in bytes, disk and network in bytes a second.
@@ -43,12 +43,12 @@ class Configuration:
     name: str
     since: float
     config: Mapping[str, Any]
-    level: Level
+    level: Use
     balloon_driver: bool = False
 
 
 @dataclass(frozen=True)
-class Server:
+class SimulatedServer:
     """A simulated VM; without configurations it has never been started, and `config` is its configuration file.
 
     `guest_reboots` are reboots from inside the guest, which Proxmox does not see; `backups` are (start, end) pairs.
@@ -70,7 +70,7 @@ class Server:
 class Story:
     """A simulated host; its data begin at `created`, and at `upgraded_at` it went from Proxmox VE 8 to 9, if it did."""
 
-    servers: tuple[Server, ...]
+    servers: tuple[SimulatedServer, ...]
     created: float
     now: float
     node: str = "simulated"
@@ -80,7 +80,7 @@ class Story:
     upgraded_at: float | None = None
     kind: str = "simulated"
 
-    def server(self, vmid: int) -> Server | None:
+    def server(self, vmid: int) -> SimulatedServer | None:
         """Return the server with this number, None if there is none."""
         return next((server for server in self.servers if server.vmid == vmid), None)
 
@@ -101,19 +101,19 @@ def two_servers(now: float | None = None, *, hours: tuple[float, float, float] =
     created = present - 3600 * sum(hours)
     starts = (created, created + 3600 * hours[0], created + 3600 * (hours[0] + hours[1]))
     versat = (
-        Level(0.22, 1.9 * GIB, 3.95 * GIB, 90e3, 120e3, 60e3, 25e3),
-        Level(0.22, 1.9 * GIB, 3.95 * GIB, 90e3, 120e3, 60e3, 25e3),
-        Level(0.13, 1.8 * GIB, 3.95 * GIB, 90e3, 120e3, 60e3, 25e3),
+        Use(0.22, 1.9 * GIB, 3.95 * GIB, 90e3, 120e3, 60e3, 25e3),
+        Use(0.22, 1.9 * GIB, 3.95 * GIB, 90e3, 120e3, 60e3, 25e3),
+        Use(0.13, 1.8 * GIB, 3.95 * GIB, 90e3, 120e3, 60e3, 25e3),
     )
     dominio = (
-        Level(0.07, 0.9 * GIB, 1.95 * GIB),
-        Level(0.07, 0.9 * GIB, 1.95 * GIB),
-        Level(0.045, 0.9 * GIB, 1.95 * GIB),
+        Use(0.07, 0.9 * GIB, 1.95 * GIB),
+        Use(0.07, 0.9 * GIB, 1.95 * GIB),
+        Use(0.045, 0.9 * GIB, 1.95 * GIB),
     )
     backup = starts[1] + 1800 * hours[1]
     return Story(
         servers=(
-            Server(
+            SimulatedServer(
                 100,
                 "versat",
                 _three_configurations(100, "versat", 2, 4096, starts, versat),
@@ -121,7 +121,7 @@ def two_servers(now: float | None = None, *, hours: tuple[float, float, float] =
                 backups=((backup, backup + 900),),
                 agent_answers=True,
             ),
-            Server(101, "dominio", _three_configurations(101, "dominio", 1, 2048, starts, dominio)),
+            SimulatedServer(101, "dominio", _three_configurations(101, "dominio", 1, 2048, starts, dominio)),
         ),
         created=created,
         now=present,
@@ -136,15 +136,15 @@ def many_servers(count: int = 1000, now: float | None = None, *, history_s: floa
     servers = []
     for number in range(count):
         vmid, name = 1000 + number, f"simulated-{number:04d}"
-        level = Level(0.02 + 0.0002 * (number % 500), 0.4 * GIB, 0.9 * GIB)
+        level = Use(0.02 + 0.0002 * (number % 500), 0.4 * GIB, 0.9 * GIB)
         config = _devices(vmid, name, 1, 1024)["virtio"]
-        servers.append(Server(vmid, name, (Configuration("virtio", created, config, level, True),)))
+        servers.append(SimulatedServer(vmid, name, (Configuration("virtio", created, config, level, True),)))
     mem_bytes = max(64, 2 * count) * GIB
     return Story(tuple(servers), created, present, seed=seed, host_cpus=128, host_mem_bytes=mem_bytes)
 
 
 def _three_configurations(
-    vmid: int, name: str, cores: int, memory_mib: int, starts: tuple[float, float, float], levels: tuple[Level, ...]
+    vmid: int, name: str, cores: int, memory_mib: int, starts: tuple[float, float, float], levels: tuple[Use, ...]
 ) -> tuple[Configuration, ...]:
     devices = _devices(vmid, name, cores, memory_mib)
     return tuple(

@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from virtio_study.testing.story import Configuration, Server, Story
+from virtio_study.testing.story import Configuration, SimulatedServer, Story
 
-__all__ = ["CHANNELS", "SAMPLE_S", "Boot", "Samples", "Truth", "boots"]
+__all__ = ["CHANNELS", "SAMPLE_S", "Life", "Samples", "Truth", "lives_of"]
 
 SAMPLE_S = 10
 HOUR_S = 3600
@@ -31,7 +31,7 @@ Samples = dict[str, Array]
 
 
 @dataclass(frozen=True)
-class Boot:
+class Life:
     """One life of a QEMU process, [start, stop), and the configuration that it runs."""
 
     start: float
@@ -39,10 +39,10 @@ class Boot:
     configuration: Configuration
 
 
-def boots(server: Server) -> list[Boot]:
+def lives_of(server: SimulatedServer) -> list[Life]:
     """Return the lives of a server's QEMU process, oldest first."""
     stops = [following.since - server.downtime_s for following in server.configurations[1:]] + [np.inf]
-    return [Boot(one.since, stop, one) for one, stop in zip(server.configurations, stops, strict=False)]
+    return [Life(one.since, stop, one) for one, stop in zip(server.configurations, stops, strict=False)]
 
 
 class Truth:
@@ -85,7 +85,7 @@ class Truth:
         stamps = hour * HOUR_S + SAMPLE_S * np.arange(1, HOUR_S // SAMPLE_S + 1, dtype=np.float64)
         samples = {name: np.full(stamps.size, np.nan) for name in ("age", "stats", *CHANNELS)} | {"time": stamps}
         noise = None
-        for boot in boots(server):
+        for boot in lives_of(server):
             inside = (stamps >= boot.start) & (stamps < boot.stop)
             if not inside.any():
                 continue
@@ -111,7 +111,7 @@ def _memory() -> Array:
     return kernel
 
 
-def _lived(server: Server, boot: Boot, stamps: Array, noise: Array) -> Samples:
+def _lived(server: SimulatedServer, boot: Life, stamps: Array, noise: Array) -> Samples:
     level, age = boot.configuration.level, stamps - boot.start
     wave = dict(zip(CHANNELS, noise, strict=False))
     load = np.exp(LOAD_SPREAD * noise[-1] + DAILY_SWING * np.sin(2 * np.pi * stamps / 86400))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import manifest, verify
+from virtio_study.storage import manifest, verify_file
 from virtio_study.study import Study
 from virtio_study.workflow.reports import check_reports, listed
 
@@ -36,7 +36,7 @@ def _recording_problems(study: Study) -> list[DataError]:
             if path.suffix == ".parquet":
                 recording.read(path, study.folder)
             else:
-                verify(path, study.folder, names)
+                verify_file(path, study.folder, names)
         except DataError as error:
             problems.append(error)
     present = {path.relative_to(study.folder).as_posix() for path in study.folder.glob("recordings/**/*.parquet")}

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from virtio_study.errors import DataError, StudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import CHECKOUT, manifest, verify
+from virtio_study.storage import CHECKOUT, manifest, verify_file
 from virtio_study.study import Study
 
-__all__ = ["Task", "check_recordings", "find_notebooks", "plan"]
+__all__ = ["NotebookRun", "check_recordings", "find_notebooks", "plan"]
 
 
 @dataclass(frozen=True)
-class Task:
+class NotebookRun:
     """One notebook with its parameters: what it writes (`outputs`), and what must run before (`needs`).
 
     `recordings` is where the recordings that it reads stand in the study's folder.
@@ -35,7 +35,7 @@ class Task:
         return f"notebooks/{self.name}.ipynb"
 
 
-def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
+def plan(study: Study, servers: list[str] | None = None) -> list[NotebookRun]:
     """Tasks of a study, each after those it needs. With `servers`, theirs alone, without the report.
 
     Raises
@@ -47,7 +47,7 @@ def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
         raise StudyError(
             N_("{folder}: a published study has no recordings; its audit is in the other reports"), folder=study.folder
         )
-    tasks: list[Task] = []
+    tasks: list[NotebookRun] = []
     for server in servers or study.servers:
         study.server(server)
         for config in study.driver_configs:
@@ -56,7 +56,7 @@ def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
             f"{step}-{server}-{config}" for step in ("2_clean", "3_describe") for config in study.driver_configs
         )
         parameters = {"study": study.name, "server": server}
-        tasks.append(Task("4_compare", parameters, needs, (study.work / f"{server}.effects.json",)))
+        tasks.append(NotebookRun("4_compare", parameters, needs, (study.work / f"{server}.effects.json",)))
     if servers:
         return tasks
     from virtio_study.i18n.language import LANGUAGES  # Babel is slow to import, and few commands plan
@@ -64,23 +64,23 @@ def plan(study: Study, servers: list[str] | None = None) -> list[Task]:
     for language in LANGUAGES:
         outputs = (study.reports / "results.json", study.reports / f"index.{language}.html")
         parameters = {"study": study.name, "language": language}
-        tasks.append(Task("5_report", parameters, tuple(t.name for t in tasks), outputs))
+        tasks.append(NotebookRun("5_report", parameters, tuple(t.name for t in tasks), outputs))
     return tasks
 
 
-def _recording_tasks(study: Study, server: str, config: str) -> list[Task]:
+def _recording_tasks(study: Study, server: str, config: str) -> list[NotebookRun]:
     parameters = {"study": study.name, "server": server, "driver_config": config}
     place = study.work / f"{server}-{config}"
     ends = ("collected.parquet", "provenance.json", "clean.parquet", "periods.json", "levels.json")
     collected, provenance, clean, periods, levels = (Path(f"{place}.{end}") for end in ends)
     return [
-        Task("1_collect", parameters, (), (collected, provenance), f"recordings/{server}/{config}/"),
-        Task("2_clean", parameters, (f"1_collect-{server}-{config}",), (clean, periods)),
-        Task("3_describe", parameters, (f"2_clean-{server}-{config}",), (levels,)),
+        NotebookRun("1_collect", parameters, (), (collected, provenance), f"recordings/{server}/{config}/"),
+        NotebookRun("2_clean", parameters, (f"1_collect-{server}-{config}",), (clean, periods)),
+        NotebookRun("3_describe", parameters, (f"2_clean-{server}-{config}",), (levels,)),
     ]
 
 
-def check_recordings(study: Study, tasks: list[Task]) -> None:
+def check_recordings(study: Study, tasks: list[NotebookRun]) -> None:
     """Verify every recording the tasks read before a kernel starts; `DataError` names the first that is wrong."""
     listed = manifest(study.folder)
     for prefix in (task.recordings for task in tasks if task.recordings):
@@ -88,7 +88,7 @@ def check_recordings(study: Study, tasks: list[Task]) -> None:
         if not names:
             raise DataError(N_("{folder}: no recording in the manifest; record it first"), folder=study.folder / prefix)
         for name in names:
-            verify(study.folder / name, study.folder, listed)
+            verify_file(study.folder / name, study.folder, listed)
 
 
 def find_notebooks(study: Study) -> Path:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from virtio_study.errors import DataError, PipelineError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import PACKAGE, manifest, sha256, verify
+from virtio_study.storage import PACKAGE, manifest, sha256, verify_file
 from virtio_study.study import Study
 
 __all__ = ["BESIDE", "INPUTS", "Key", "Keys", "borrowed_counts", "code_digest"]
@@ -100,7 +100,7 @@ class Keys:
                 driver_config=driver_config,
             )
         for path in paths:
-            verify(path, self.study.folder, self.listed)
+            verify_file(path, self.study.folder, self.listed)
         self.verified(server, driver_config)
 
     def verified(self, server: str, driver_config: str) -> None:

@@ -25,9 +25,9 @@ __all__ = [
     "MANIFEST",
     "Made",
     "check_reports",
+    "files_present",
     "list_made",
     "listed",
-    "present",
     "publish",
     "read_list",
     "todays",
@@ -106,7 +106,7 @@ def read_list(folder: Path) -> dict[str, Made]:
         raise DataError(message, path=path, error=error, again=_again(folder.name)) from error
 
 
-def present(folder: Path) -> set[str]:
+def files_present(folder: Path) -> set[str]:
     """Names of the files that are in a report's folder, without the list itself, hidden files and archives."""
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return {
@@ -122,7 +122,7 @@ def check_reports(study: Study) -> list[DataError]:
     Found are files that are missing, changed or not listed, and files that were made of another protocol, other code or
     other inputs than today's.
     """
-    there = present(study.reports)
+    there = files_present(study.reports)
     try:
         files = listed(study)
     except DataError as error:

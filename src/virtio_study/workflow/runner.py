@@ -21,7 +21,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import sha256, write_atomically
 from virtio_study.study import Study
-from virtio_study.workflow.graph import Task, check_recordings, find_notebooks, plan
+from virtio_study.workflow.graph import NotebookRun, check_recordings, find_notebooks, plan
 from virtio_study.workflow.keys import Key, Keys
 from virtio_study.workflow.notebook import Job, Pool
 from virtio_study.workflow.reports import Made, list_made, listed, todays, withdraw
@@ -101,7 +101,7 @@ def _alone(folder: Path) -> Iterator[None]:
 class _Run:
     """The state of one run; the run manifest on disk follows every change of it."""
 
-    def __init__(self, study: Study, tasks: list[Task], notebooks: Path, say: Callable[[Said], None]) -> None:
+    def __init__(self, study: Study, tasks: list[NotebookRun], notebooks: Path, say: Callable[[Said], None]) -> None:
         self.study, self.notebooks, self.say = study, notebooks, say
         self.root = study.reports.parent.parent
         self.path = study.reports / ".run" / "manifest.json"
@@ -123,7 +123,7 @@ class _Run:
         for name in self.waiting:
             self.record.setdefault(name, {"status": "outstanding"})
         total = len(ready) + len(self.waiting)
-        running: dict[Future[None], Task] = {}
+        running: dict[Future[None], NotebookRun] = {}
         with (
             tempfile.TemporaryDirectory(prefix="vs-", ignore_cleanup_errors=True) as scratch,
             Pool(workers, Path(scratch), self.path.with_name("kernels.log")) as pool,
@@ -145,9 +145,9 @@ class _Run:
             self._save()
         return self.outcome
 
-    def _ready(self, slots: int) -> list[Task]:
+    def _ready(self, slots: int) -> list[NotebookRun]:
         """Take from the waiting tasks those to run now; settle those that are up to date or can never run."""
-        ready: list[Task] = []
+        ready: list[NotebookRun] = []
         for task in list(self.waiting.values()):
             failed = [need for need in task.needs if need in self.outcome.error or need in self.outcome.skipped]
             if failed:
@@ -167,10 +167,10 @@ class _Run:
         form = N_("needs {name}, which failed") if name in self.outcome.error else N_("needs {name}, which was skipped")
         return PipelineError(form, name=name)
 
-    def _key(self, task: Task) -> Key:
+    def _key(self, task: NotebookRun) -> Key:
         return self.today[task.executed]
 
-    def _current(self, task: Task) -> bool:
+    def _current(self, task: NotebookRun) -> bool:
         entry = self.record.get(task.name, {})
         outputs = entry.get("outputs")
         return bool(
@@ -189,7 +189,7 @@ class _Run:
         name = path.relative_to(self.study.reports).as_posix()
         return self.listing.get(name) == Made(digest, self.today.get(name, self.today["results.json"]))
 
-    def _read(self, task: Task) -> dict[str, str]:
+    def _read(self, task: NotebookRun) -> dict[str, str]:
         """What the notebooks that a task needs left for it, as they left it."""
         return {
             name: digest
@@ -198,7 +198,7 @@ class _Run:
             if not name.endswith(".ipynb")  # what a notebook says in prose is no input of the next one
         }
 
-    def _outputs(self, task: Task) -> dict[str, str]:
+    def _outputs(self, task: NotebookRun) -> dict[str, str]:
         """SHA-256 of what a task left, by path relative to the root."""
         reports = self.study.reports
         paths = [*task.outputs, reports / task.executed]
@@ -208,12 +208,12 @@ class _Run:
             paths += [reports / name for name in names]
         return {os.path.relpath(path, self.root): sha256(path) for path in paths}
 
-    def _job(self, task: Task, scratch: Path) -> Job:
+    def _job(self, task: NotebookRun, scratch: Path) -> Job:
         notebook = self.notebooks / f"{task.notebook}.ipynb"
         executed = self.study.reports / task.executed
         return Job(notebook, task.parameters, self.root, executed, task.outputs, scratch)
 
-    def _finish(self, task: Task, future: Future[None]) -> None:
+    def _finish(self, task: NotebookRun, future: Future[None]) -> None:
         try:
             future.result()
         except PipelineError as error:
@@ -229,7 +229,7 @@ class _Run:
         self.record[task.name] = {"status": "complete", **done}
         self.outcome.ran.append(task.name)
 
-    def _settle(self, task: Task, status: str, reason: PipelineError) -> None:
+    def _settle(self, task: NotebookRun, status: str, reason: PipelineError) -> None:
         self.waiting.pop(task.name, None)
         self.record[task.name] = {"status": status, "reason": str(reason)}
         (self.outcome.error if status == "error" else self.outcome.skipped)[task.name] = reason

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from virtio_study.analysis.description import Description
     from virtio_study.analysis.plausibility import Counts
     from virtio_study.analysis.results import Results
-    from virtio_study.analysis.timeline import Run
+    from virtio_study.analysis.timeline import TimelineRun
 
 __all__ = [
     "clean",
@@ -346,7 +346,7 @@ def _write_results(keys: Keys) -> "Results":
     return found
 
 
-def _runs(keys: Keys, servers: tuple[str, ...]) -> "Mapping[str, Sequence[Run]] | None":
+def _runs(keys: Keys, servers: tuple[str, ...]) -> "Mapping[str, Sequence[TimelineRun]] | None":
     """Runs of every server: as an import found them, or as the study's windows say."""
     from virtio_study.analysis.timeline import Runs, recorded_runs
 

@@ -36,7 +36,7 @@ from virtio_study.sources.responses import lists, read_answers
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
-from virtio_study.testing.pve import Clock, Host, serve, two_servers
+from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 from virtio_study.testing.versions import VERSIONS
 from virtio_study.workflow.check import check_study
 
@@ -48,7 +48,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_client, "FIRST_WAIT_S", 0.01)
 
 
-def client(host: Host, **how: Any) -> Client:
+def client(host: SimulatedHost, **how: Any) -> Client:
     clock = how.pop("clock", time.time)
     secret = how.pop("secret", None) or Credential(*host.token_id.split("!"), host.token_secret)
     tries = how.pop("tries", api_client.TRIES)
@@ -56,7 +56,7 @@ def client(host: Host, **how: Any) -> Client:
     return Client(Endpoint(host=host.host, port=host.port, **how), secret, clock=clock, tries=tries)
 
 
-def study_of(folder: Path, host: Host) -> Study:
+def study_of(folder: Path, host: SimulatedHost) -> Study:
     made = make_study(folder, two_servers(now=NOW))
     path = made.folder / "study.yaml"
     protocol = yaml.safe_load(path.read_text())
@@ -66,7 +66,7 @@ def study_of(folder: Path, host: Host) -> Study:
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
+def host() -> Iterator[SimulatedHost]:
     with serve(two_servers(now=NOW), clock=Clock(NOW)) as running:
         yield running
 
@@ -223,7 +223,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("fault", "said"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_costs_what_it_hits_and_is_named_with_its_remedy(
-    host: Host, tmp_path: Path, fault: Fault, said: str, monkeypatch: pytest.MonkeyPatch
+    host: SimulatedHost, tmp_path: Path, fault: Fault, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = study_of(tmp_path, host)
     study = study.model_copy(update={"windows": []})
@@ -239,7 +239,7 @@ def test_a_fault_costs_what_it_hits_and_is_named_with_its_remedy(
     )
 
 
-def test_what_passes_is_asked_again_and_what_cannot_succeed_is_not(host: Host) -> None:
+def test_what_passes_is_asked_again_and_what_cannot_succeed_is_not(host: SimulatedHost) -> None:
     asked = client(host)
     host.inject(Fault("error", path="/version", times=2, reason="got timeout"))
     assert asked.get("/version").good
@@ -253,7 +253,7 @@ def test_what_passes_is_asked_again_and_what_cannot_succeed_is_not(host: Host) -
 
 
 def test_through_the_command_line_the_exit_code_tells(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from click.testing import CliRunner
 
@@ -278,7 +278,7 @@ def test_through_the_command_line_the_exit_code_tells(
 # --- watch ------------------------------------------------------------------------------------------------------------
 
 
-def watched(study: Study, host: Host, clock: Clock, polls: int, **how: Any) -> list[str]:
+def watched(study: Study, host: SimulatedHost, clock: Clock, polls: int, **how: Any) -> list[str]:
     asked = client(host, clock=clock, tries=1)
     said: list[str] = []
 
@@ -324,7 +324,7 @@ def test_rows_go_on_without_a_gap_or_a_repetition_over_a_time_without_a_watch(
     assert set(np.diff(times)) == {60}
 
 
-def test_a_watch_waits_out_a_reboot_of_the_host_and_says_so(host: Host, tmp_path: Path) -> None:
+def test_a_watch_waits_out_a_reboot_of_the_host_and_says_so(host: SimulatedHost, tmp_path: Path) -> None:
     study, clock = study_of(tmp_path, host), Clock(NOW)
     assert "2 of 2 servers" in watched(study, host, clock, 2)[-1]
     with host.down():
@@ -353,7 +353,7 @@ def test_a_server_that_hangs_or_moves_does_not_hold_up_the_others(tmp_path: Path
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_watch_that_is_ended_leaves_whole_lines_and_says_so_by_its_exit_code(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals, code: int
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals, code: int
 ) -> None:
     monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
     study = study_of(tmp_path, host)
@@ -442,7 +442,7 @@ def raw_lines(folder: Path) -> bytes:
 
 @pytest.mark.slow
 def test_200_kills_of_watch_and_collect_lose_no_stored_row(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
     study = study_of(tmp_path, host)
@@ -491,7 +491,7 @@ def test_a_kill_within_a_write_costs_that_line_alone(tmp_path: Path) -> None:
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_good_host_and_what_is_wrong_with_others(
-    host: Host, tmp_path: Path
+    host: SimulatedHost, tmp_path: Path
 ) -> None:
     study = study_of(tmp_path, host)
     found = list(examine(client(host), study.servers))
@@ -523,7 +523,7 @@ def test_the_doctor_warns_of_what_an_old_version_cannot_tell(tmp_path: Path) -> 
 
 
 def test_the_inventory_shows_every_device_and_counts_disks_and_cards(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from click.testing import CliRunner
 
@@ -574,13 +574,13 @@ def test_the_draft_is_a_protocol_of_what_is_there_before_and_refuses_servers_tha
         assert not (tmp_path / "data" / "late" / "study.yaml").exists()
 
 
-def test_a_server_whose_configuration_cannot_be_read_stays_in_the_inventory(host: Host) -> None:
+def test_a_server_whose_configuration_cannot_be_read_stays_in_the_inventory(host: SimulatedHost) -> None:
     host.inject(Fault("forbidden", path="/qemu/100/config"))
     table = inventory(client(host))
     assert table.loc[table["vmid"] == 100, "error"].str.startswith("403").all()
 
 
-def test_polls_share_a_few_logins_and_a_lost_ticket_is_fetched_anew(host: Host, tmp_path: Path) -> None:
+def test_polls_share_a_few_logins_and_a_lost_ticket_is_fetched_anew(host: SimulatedHost, tmp_path: Path) -> None:
     asked = client(host, secret=Credential(host.user, "", host.password), ca_file=host.ca_file)
     for _ in range(5):
         assert all(

@@ -18,7 +18,7 @@ from virtio_study.sources.responses import read_answers
 from virtio_study.study import Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault, FaultKind
-from virtio_study.testing.pve import Clock, Host, serve, two_servers
+from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 from virtio_study.testing.versions import VERSIONS
 
 pytestmark = pytest.mark.slow
@@ -35,13 +35,13 @@ def version(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="module")
-def host(version: Any) -> Iterator[Host]:
+def host(version: Any) -> Iterator[SimulatedHost]:
     with serve(two_servers(now=NOW), version=version, clock=Clock(NOW), delay_scale=0.001) as running:
         yield running
 
 
 @pytest.fixture
-def study(host: Host, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+def study(host: SimulatedHost, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     monkeypatch.setattr(api_client, "FIRST_WAIT_S", 0.01)
     if version == "4.4":
         monkeypatch.setenv("VIRTIO_STUDY_PVE_USER", host.user)
@@ -55,7 +55,7 @@ def study(host: Host, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return load_study(path)
 
 
-def collected(study: Study, host: Host, fault: Fault) -> Any:
+def collected(study: Study, host: SimulatedHost, fault: Fault) -> Any:
     """What the command says with the fault in force, after what holds for every fault."""
     host.inject(fault)
     try:
@@ -78,7 +78,7 @@ def collected(study: Study, host: Host, fault: Fault) -> Any:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_of_one_server_leaves_the_other_whole(host: Host, study: Study, kind: FaultKind) -> None:
+def test_a_fault_of_one_server_leaves_the_other_whole(host: SimulatedHost, study: Study, kind: FaultKind) -> None:
     whole = kind in ("no_sys_audit", "pmxcfs_down", "pvestatd_down", "pvedaemon_down")
     of_vmid = kind in ("no_permission", "hung_qemu")
     path = "" if whole or of_vmid else "/qemu/101/"
@@ -92,7 +92,7 @@ def test_a_fault_of_one_server_leaves_the_other_whole(host: Host, study: Study, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_of_everything_is_named_and_the_next_collection_is_whole(
-    host: Host, study: Study, kind: FaultKind
+    host: SimulatedHost, study: Study, kind: FaultKind
 ) -> None:
     done = collected(study, host, Fault(kind, seconds=0.001, since=NOW - 365 * 86400))
     if kind not in HARMLESS - {"pvestatd_down"}:
@@ -103,7 +103,7 @@ def test_a_fault_of_everything_is_named_and_the_next_collection_is_whole(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_watch_goes_through_every_fault_and_on_after_it(host: Host, study: Study, kind: FaultKind) -> None:
+def test_a_watch_goes_through_every_fault_and_on_after_it(host: SimulatedHost, study: Study, kind: FaultKind) -> None:
     clock = Clock(NOW)
     client = client_of(study, tries=1)
     client.clock = clock

@@ -18,7 +18,7 @@ from virtio_study.errors import DataError
 from virtio_study.sources.api.importers import import_answers, record_rrddata
 from virtio_study.sources.events import upgrades
 from virtio_study.sources.history import History, Installed, Node, qemu_server_in
-from virtio_study.sources.recorder import NotRecorded, Outcome, Recorded
+from virtio_study.sources.recorder import Imported, NotRecorded, RecordedFile
 from virtio_study.sources.responses import objects, read_answers
 from virtio_study.study import LogEntry, Study, load_study
 
@@ -127,8 +127,8 @@ def test_the_packages_of_the_node_tell_it_before_the_version_does() -> None:
     assert (change.start_s, change.end_s, change.detail) == (200.0, 300.0, "qemu-server 9.1.3 -> 9.1.5")
 
 
-def by_place(outcomes: list[Outcome]) -> dict[str, str]:
-    return {item.place: item.told for item in outcomes if isinstance(item, Recorded)}
+def by_place(outcomes: list[Imported]) -> dict[str, str]:
+    return {item.place: item.told for item in outcomes if isinstance(item, RecordedFile)}
 
 
 def rig_study(folder: Path) -> Study:

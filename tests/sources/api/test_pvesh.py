@@ -26,7 +26,7 @@ from virtio_study.sources.api.watching import watch
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
-from virtio_study.testing.pve import Clock, Host, serve, two_servers
+from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 
 NOW = 1_772_409_600.0
 
@@ -60,13 +60,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def host(clock: Clock) -> Iterator[Host]:
+def host(clock: Clock) -> Iterator[SimulatedHost]:
     with serve(two_servers(now=NOW), clock=clock) as running:
         yield running
 
 
 @pytest.fixture
-def programs(host: Host, tmp_path: Path) -> Path:
+def programs(host: SimulatedHost, tmp_path: Path) -> Path:
     """A folder with `pvesh`."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -88,7 +88,7 @@ def study_with(folder: Path, endpoint: dict[str, Any]) -> Study:
 
 
 def test_on_the_host_itself_pvesh_gives_what_the_api_gives_without_a_token(
-    host: Host, clock: Clock, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: SimulatedHost, clock: Clock, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     study = study_with(tmp_path, {"backend": "local"})
@@ -164,7 +164,7 @@ def ssh(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="openssh-wrapper does not run on Python 3.13")
-def test_over_ssh_pvesh_gives_what_the_api_gives(host: Host, tmp_path: Path, ssh: tuple[int, Path]) -> None:
+def test_over_ssh_pvesh_gives_what_the_api_gives(host: SimulatedHost, tmp_path: Path, ssh: tuple[int, Path]) -> None:
     if importlib.util.find_spec("openssh_wrapper") is None and not os.environ.get("VIRTIO_STUDY_REQUIRE_ALL"):
         pytest.skip("needs openssh-wrapper, which is not installed (requirements-ssh.lock)")
     port, config = ssh

@@ -20,7 +20,7 @@ from virtio_study.cli.main import cli
 from virtio_study.errors import DataError
 from virtio_study.sources.events import counter_spikes, stops
 from virtio_study.sources.files.importers import import_rrd
-from virtio_study.sources.files.rrd import archives, fetch, find, read_rows
+from virtio_study.sources.files.rrd import archives, fetch, find_files, read_rows
 from virtio_study.sources.history import Disturbance
 from virtio_study.sources.normalising import rrd_frame
 
@@ -183,8 +183,8 @@ def test_an_upgraded_host_gives_both_generations_without_a_repeated_row(
     feed(old, [(START + s, ["0.25"]) for s in range(10, 7201, 10)])
     new = create(tmp_path / "pve-vm-9.0" / "100", {"cpu": "GAUGE", "memhost": "GAUGE"}, START + 6600)
     feed(new, [(START + s, ["0.75", "5"]) for s in range(6610, 14401, 10)])
-    assert find(tmp_path, "vm", "100") == [new, old]
-    rows = read_rows(find(tmp_path, "vm", "100"), "AVERAGE")
+    assert find_files(tmp_path, "vm", "100") == [new, old]
+    rows = read_rows(find_files(tmp_path, "vm", "100"), "AVERAGE")
     times = [row["time"] - START for row in rows[60]]
     assert times == list(range(7200 - 69 * 60, 14401, 60))
     assert {row["cpu"] for row in rows[60] if row["time"] <= START + 6600} == {0.25}
@@ -200,7 +200,7 @@ def test_nodes_read_in_both_generations_and_memfree_is_memavailable(
     names = [*NODE, *COUNTERS[:2], *(["memfree", "arcsize", *NODE_NEW] if "9" in generation else [])]
     path = create(tmp_path / generation / "pve1", {n: "DERIVE" if n in COUNTERS else "GAUGE" for n in names})
     feed(path, [(START + s, [str(i + (s if n in COUNTERS else 0)) for i, n in enumerate(names)]) for s in (60, 120)])
-    rows = read_rows(find(tmp_path, "node", "pve1"), "MAX")[60]
+    rows = read_rows(find_files(tmp_path, "node", "pve1"), "MAX")[60]
     expected = {n: 1 if n in COUNTERS else i for i, n in enumerate(names)}
     if "memfree" in expected:
         expected["memavailable"] = expected.pop("memfree")
@@ -244,7 +244,7 @@ def test_what_cannot_be_read_is_named(needs: Callable[[str], str], folder: Path,
     ):
         fetch(folder / "pve2-vm" / "100", "AVERAGE", 300, START, START + 3600)
     with pytest.raises(DataError, match=r"no RRD file of vm 999; looked for pve-vm-9\.0/999, pve2-vm/999"):
-        find(folder, "vm", "999")
+        find_files(folder, "vm", "999")
 
 
 def test_without_rrdtool_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

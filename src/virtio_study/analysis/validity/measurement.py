@@ -6,7 +6,7 @@ from virtio_study.analysis.evidence import Side
 from virtio_study.analysis.load import LoadComparison
 from virtio_study.analysis.validity.check import Check, Status, checked
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Number
+from virtio_study.i18n.sentences import Filling
 from virtio_study.pve.instruments import instrument, why_not_comparable
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS
 
@@ -145,7 +145,7 @@ def check_same_allocation(before: Side, after: Side) -> Check:
 
 def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
     """The load was recorded and was the same within its margin, column by column (two one-sided tests)."""
-    numbers: dict[str, Number] = {"columns": tuple(item.column for item in load), "recorded": 0}
+    numbers: dict[str, Filling] = {"columns": tuple(item.column for item in load), "recorded": 0}
     known = [item for item in load if item.recorded]
     if not known:
         message = N_("No load was recorded, so nothing shows that the server had the same work to do on both sides.")

@@ -9,7 +9,7 @@ from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import TRIES, Client, Reply, remedy
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.importers import record_rrddata
-from virtio_study.sources.recorder import Recorded
+from virtio_study.sources.recorder import RecordedFile
 from virtio_study.study import Study
 
 __all__ = ["Collected", "Missing", "client_of", "collect", "paths_of", "places_of"]
@@ -35,7 +35,7 @@ class Collected:
     """What came of a collection: answers stored, recordings written, and what is missing."""
 
     answers: int = 0
-    written: list[Recorded] = field(default_factory=list)
+    written: list[RecordedFile] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
 
 
@@ -151,7 +151,7 @@ def _record(study: Study, done: Collected) -> None:
     """Record the study's windows from all stored answers."""
     outcomes, failed = record_rrddata(study)
     for item in outcomes:
-        if isinstance(item, Recorded):
+        if isinstance(item, RecordedFile):
             done.written.append(item)
         else:
             cause = str(item).removeprefix("not recorded: ")

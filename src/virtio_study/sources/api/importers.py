@@ -20,17 +20,17 @@ from virtio_study.sources.events import starts, stops, tasks_of, upgrades
 from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.history import Disturbance, History, history_of
 from virtio_study.sources.recorder import (
+    Imported,
     NotRecorded,
-    Origin,
-    Outcome,
-    Recorded,
+    RecordedFile,
+    SourceFacts,
     keep,
     keep_raw,
     provenance_of,
     write_windows,
 )
 from virtio_study.sources.responses import Answer, lists, read_answers
-from virtio_study.sources.runs import Run, match, timeline
+from virtio_study.sources.runs import Run, match, runs_in
 from virtio_study.storage import write_json
 from virtio_study.study import Study
 
@@ -48,16 +48,16 @@ class _Imported:
 
     run: Run
     replicate: str
-    outcome: Outcome
+    outcome: Imported
 
     def as_dict(self) -> dict[str, object]:
         """The run as `timeline.json` has it."""
-        if isinstance(self.outcome, Recorded):
+        if isinstance(self.outcome, RecordedFile):
             return self.run.as_dict() | {"replicate": self.replicate}
         return self.run.as_dict() | {"replicate": "", "why": self.run.why or str(self.outcome)}
 
 
-def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None = None) -> list[Outcome]:
+def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None = None) -> list[Imported]:
     """Record every server of a study from saved answers: one recording for each run of the server.
 
     Rows are polls of `status/current`. Proxmox VE's CPU figure there covers the time since that worker of the API
@@ -88,7 +88,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
         for name in names:
             done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
     outcomes = [item.outcome for imported in done.values() for item in imported]
-    if not any(isinstance(outcome, Recorded) for outcome in outcomes):
+    if not any(isinstance(outcome, RecordedFile) for outcome in outcomes):
         named = (f"{outcome.server}: {outcome}" for outcome in outcomes if isinstance(outcome, NotRecorded))
         raise DataError("nothing was recorded; " + "; ".join([*named][:4]))
     write_json(study.folder / TIMELINE, {name: [item.as_dict() for item in found] for name, found in done.items()})
@@ -114,7 +114,7 @@ def _import_runs(
     study: Study, name: str, history: History, qemu_server: str | None, inputs: dict[str, str]
 ) -> list[_Imported]:
     """Record every run of a server."""
-    runs = [match(run, study.driver_configs) for run in timeline(history)]
+    runs = [match(run, study.driver_configs) for run in runs_in(history)]
     if not runs:
         raise DataError(
             f"{name}: no answer of /nodes/NODE/qemu/{history.vmid}/status/current shows it running; for answers of "
@@ -123,7 +123,7 @@ def _import_runs(
     found: list[_Imported] = []
     for run in runs:
         replicate = f"api-{1 + sum(bool(item.run.driver_config) for item in found):02d}"
-        outcome: Outcome = NotRecorded(name, run.why)
+        outcome: Imported = NotRecorded(name, run.why)
         if run.driver_config:
             try:
                 outcome = _record_run(study, name, replicate, run, history, qemu_server, inputs)
@@ -141,7 +141,7 @@ def _record_run(
     history: History,
     qemu_server: str | None,
     inputs: dict[str, str],
-) -> Outcome:
+) -> Imported:
     server, where = study.servers[name], f"status/current of {name}"
     frame, notes = normalising.polled_frame(run.polls, server, where, qemu_server or run.host.qemu_server)
     known = (node.statuses for node in history.nodes.values() if len(node.statuses) > 1)
@@ -152,7 +152,7 @@ def _record_run(
     notes += [f"{item.reason}: {item.detail}" for item in run.contaminated if item.detail]
     versions = {"proxmox-ve": run.host.release, "host_kernel": run.host.kernel, "qemu": run.qemu}
     versions |= {"running machine": run.machine}
-    origin = Origin(
+    origin = SourceFacts(
         source=f"saved answers of Proxmox VE, /nodes/NODE/qemu/{run.vmid}/status/current",
         inputs=inputs,
         versions={key: value for key, value in versions.items() if value},
@@ -164,7 +164,7 @@ def _record_run(
     return keep(study, frame, of, f"{len(frame)} rows from {first} to {last} UTC.")
 
 
-def record_rrddata(study: Study) -> tuple[list[Outcome], dict[str, str]]:
+def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, str]]:
     """Make recordings of the stored rrddata rows (AVERAGE) that lie in the study's windows, the node's CPU beside them.
 
     Parameters
@@ -180,7 +180,7 @@ def record_rrddata(study: Study) -> tuple[list[Outcome], dict[str, str]]:
     failed : dict
         Server that has a window and no usable rows in it -> why; the others are recorded all the same.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[Imported] = []
     failed: dict[str, str] = {}
     named = [name for name in study.servers if any(window.server == name for window in study.windows)]
     try:
@@ -195,7 +195,7 @@ def record_rrddata(study: Study) -> tuple[list[Outcome], dict[str, str]]:
     return outcomes, failed
 
 
-def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Outcome]:
+def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imported]:
     history = history_of(study, name, answers)
     frames = _frames(study, name, history, answers)
     versions = history.versions
@@ -203,7 +203,7 @@ def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Out
     if versions:
         first = pd.Timestamp(versions[0][0], unit="s")
         notes = [f"The host told its version first at {first:%Y-%m-%d %H:%M} UTC; older rows are taken for its."]
-    origin = Origin(
+    origin = SourceFacts(
         source="rrddata of the API of Proxmox VE, AVERAGE",
         versions={"proxmox-ve": versions[-1][1]} if versions else {},
         notes=notes,

@@ -18,7 +18,7 @@ from virtio_study.study import Server
 
 __all__ = ["UNITS", "CsvMapping", "load_mapping", "read_csv"]
 
-Instrument = Literal["guest_stats", "guest_agent", "host_rss_scaled", "host_pss", "host_cgroup", "unknown"]
+InstrumentName = Literal["guest_stats", "guest_agent", "host_rss_scaled", "host_pss", "host_cgroup", "unknown"]
 
 SIZES = {"B": 1.0, "kB": 1e3, "KiB": 2.0**10, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30}
 SHARES = {"percent": 0.01, "fraction": 1.0}
@@ -78,9 +78,9 @@ class CsvMapping(_Strict):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
     missing: list[str] = Field(default_factory=lambda: ["", "NaN", "nan", "NA", "null", "-"])
-    mem_instrument: Instrument = "unknown"
-    mem_host_instrument: Instrument = "unknown"
-    mem_guest_instrument: Instrument = "unknown"
+    mem_instrument: InstrumentName = "unknown"
+    mem_host_instrument: InstrumentName = "unknown"
+    mem_guest_instrument: InstrumentName = "unknown"
 
 
 def load_mapping(path: Path) -> CsvMapping:
@@ -238,4 +238,4 @@ def _number(text: str, mapping: CsvMapping, where: str) -> float:
     return number
 
 
-assert set(INSTRUMENTS) == set(get_args(Instrument))
+assert set(INSTRUMENTS) == set(get_args(InstrumentName))

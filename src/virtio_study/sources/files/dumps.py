@@ -13,9 +13,9 @@ from typing import TextIO
 
 from virtio_study.errors import DataError
 
-__all__ = ["Dump", "Sample", "dump_of", "lines", "number_of", "read_pairs", "short", "vmid_of"]
+__all__ = ["Dump", "RawSample", "dump_of", "lines", "number_of", "read_pairs", "short", "vmid_of"]
 
-Sample = dict[str, object]
+RawSample = dict[str, object]
 """What was known of a server or node at a `time` (Unix seconds): the keys and units of `status/current`."""
 
 
@@ -23,15 +23,15 @@ Sample = dict[str, object]
 class Dump:
     """Samples of a dump in order of time: of servers by vmid, of nodes by name."""
 
-    servers: dict[int, list[Sample]] = field(default_factory=dict)
-    nodes: dict[str, list[Sample]] = field(default_factory=dict)
+    servers: dict[int, list[RawSample]] = field(default_factory=dict)
+    nodes: dict[str, list[RawSample]] = field(default_factory=dict)
 
 
 def dump_of(
     paths: Sequence[Path],
     scale: float,
-    servers: dict[int, dict[int, Sample]],
-    nodes: dict[str, dict[int, Sample]],
+    servers: dict[int, dict[int, RawSample]],
+    nodes: dict[str, dict[int, RawSample]],
     expected: str,
 ) -> Dump:
     """The dump of samples by server or node and by moment, of which `scale` make a second.
@@ -44,7 +44,7 @@ def dump_of(
     if not servers:
         raise DataError(f"{', '.join(map(str, paths))}: no {expected} in it")
 
-    def ordered(rows: dict[int, Sample]) -> list[Sample]:
+    def ordered(rows: dict[int, RawSample]) -> list[RawSample]:
         return [rows[stamp] | {"time": stamp / scale} for stamp in sorted(rows)]
 
     return Dump(

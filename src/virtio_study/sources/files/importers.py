@@ -14,13 +14,13 @@ from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
 from virtio_study.sources.files import csv_tables, rrd, rrddata
 from virtio_study.sources.files.dumps import Dump
-from virtio_study.sources.recorder import Origin, Outcome, keep_raw, no_window, write_windows
+from virtio_study.sources.recorder import Imported, SourceFacts, keep_raw, no_window, write_windows
 from virtio_study.study import Study
 
 __all__ = ["import_csv", "import_dump", "import_rrd", "import_rrddata"]
 
 
-def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server: str | None = None) -> list[Outcome]:
+def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server: str | None = None) -> list[Imported]:
     """Record every server of the study from a copy of a host's RRD files (`rrd.find` says which), with the node's CPU.
 
     Parameters
@@ -41,42 +41,42 @@ def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server:
     """
     nodes = {path.name.removesuffix(".old") for path in folder.glob("pve*-node*/*") if path.is_file()}
     chosen = node or (nodes.pop() if len(nodes) == 1 else None)
-    beside = _rrd_frames(rrd.find(folder, "node", chosen), None) if chosen else {}
-    written: list[Outcome] = []
+    beside = _rrd_frames(rrd.find_files(folder, "node", chosen), None) if chosen else {}
+    written: list[Imported] = []
     for name in _with_windows(study):
-        paths = rrd.find(folder, "vm", str(study.servers[name].vmid))
+        paths = rrd.find_files(folder, "vm", str(study.servers[name].vmid))
         frames = _rrd_frames(paths, qemu_server)
         frames = {s: normalising.add_node_cpu(f, beside[s]) if s in beside else f for s, f in frames.items()}
         source = f"RRD files of Proxmox VE, {', '.join(f'{path.parent.name}/{path.name}' for path in paths)}, AVERAGE"
-        origin = Origin(source, keep_raw(study, paths), _versions(qemu_server))
+        origin = SourceFacts(source, keep_raw(study, paths), _versions(qemu_server))
         written += write_windows(study, name, frames, "rrd", origin, stops(frames))
     return written
 
 
-def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server: str | None = None) -> list[Outcome]:
+def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server: str | None = None) -> list[Imported]:
     """Record one server from saved rrddata answers with cf=AVERAGE; see `rrddata.read_rrddata` and `import_rrd`."""
     study.server(server)
     where = f"rrddata of {server}"
     read = rrddata.read_rrddata(paths).items()
     frames = {float(step): normalising.rrd_frame(found, step, "AVERAGE", where, qemu_server) for step, found in read}
     source = f"saved rrddata answers of Proxmox VE, {', '.join(path.name for path in paths)}"
-    origin = Origin(source, keep_raw(study, paths), _versions(qemu_server))
+    origin = SourceFacts(source, keep_raw(study, paths), _versions(qemu_server))
     return write_windows(study, server, frames, "rrddata", origin, stops(frames))
 
 
-def import_csv(study: Study, server: str, path: Path, mapping: Path) -> list[Outcome]:
+def import_csv(study: Study, server: str, path: Path, mapping: Path) -> list[Imported]:
     """Record one server from a CSV file with a mapping file; see `csv_tables.read_csv`."""
     allocation = study.server(server)
     how = csv_tables.load_mapping(mapping)
     frame = csv_tables.read_csv(path, how, allocation)
-    origin = Origin(f"CSV file {path.name}, mapping {mapping.name}", keep_raw(study, [path, mapping]))
+    origin = SourceFacts(f"CSV file {path.name}, mapping {mapping.name}", keep_raw(study, [path, mapping]))
     return write_windows(study, server, {how.step_s: frame}, "csv", origin)
 
 
 def import_dump(
     study: Study, dump: Dump, paths: Sequence[Path], source: str, node: str | None = None,
     qemu_server: str | None = None,
-) -> list[Outcome]:  # fmt: skip
+) -> list[Imported]:  # fmt: skip
     """Record every server of the study that has a window from an InfluxDB or Prometheus dump.
 
     Parameters
@@ -96,7 +96,7 @@ def import_dump(
     if node is not None and node not in dump.nodes:
         raise DataError(f"no node {node!r} in the dump; it has: {', '.join(dump.nodes) or 'none'}")
     chosen = node or (next(iter(dump.nodes)) if len(dump.nodes) == 1 else None)
-    written: list[Outcome] = []
+    written: list[Imported] = []
     for name in _with_windows(study):
         server = study.servers[name]
         if server.vmid not in dump.servers:
@@ -108,7 +108,7 @@ def import_dump(
             frame = normalising.add_node_cpu(
                 frame, normalising.sample_frame(dump.nodes[chosen], server, f"node {chosen}")
             )
-        origin = Origin(
+        origin = SourceFacts(
             f"{source} dump {', '.join(path.name for path in paths)}", keep_raw(study, paths), _versions(qemu_server)
         )
         written += write_windows(study, name, {float(frame["step_s"].median()): frame}, source, origin)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from virtio_study.errors import DataError
-from virtio_study.sources.files.dumps import Dump, Sample, dump_of, lines, number_of, read_pairs, short, vmid_of
+from virtio_study.sources.files.dumps import Dump, RawSample, dump_of, lines, number_of, read_pairs, short, vmid_of
 
 __all__ = ["read_influx"]
 
@@ -55,9 +55,9 @@ def read_influx(paths: Sequence[Path]) -> Dump:
     pve-manager, `PVE/Status/InfluxDB.pm` and `PVE/Service/pvestatd.pm`: `system,object=qemu,vmid=...`; InfluxDB, line
     protocol reference (escapes).
     """
-    servers: dict[int, dict[int, Sample]] = {}
-    balloons: dict[int, dict[int, Sample]] = {}
-    nodes: dict[str, dict[int, Sample]] = {}
+    servers: dict[int, dict[int, RawSample]] = {}
+    balloons: dict[int, dict[int, RawSample]] = {}
+    nodes: dict[str, dict[int, RawSample]] = {}
     for where, line in (item for path in paths for item in lines(path)):
         if line.startswith(("#", "CREATE ")):  # what influx_inspect writes before the points
             continue
@@ -88,7 +88,7 @@ def read_influx(paths: Sequence[Path]) -> Dump:
     return dump_of(paths, 1e9, servers, nodes, "point of a Proxmox VE server (measurement system, tag object=qemu)")
 
 
-def _fields(text: str, where: str) -> Sample:
+def _fields(text: str, where: str) -> RawSample:
     """The fields of a point that are kept and finite."""
     pairs, rest = read_pairs(_FIELD, text)
     if rest:

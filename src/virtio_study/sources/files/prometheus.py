@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from virtio_study.errors import DataError
-from virtio_study.sources.files.dumps import Dump, Sample, dump_of, lines, number_of, read_pairs, short, vmid_of
+from virtio_study.sources.files.dumps import Dump, RawSample, dump_of, lines, number_of, read_pairs, short, vmid_of
 
 __all__ = ["read_prometheus"]
 
@@ -61,8 +61,8 @@ def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = Non
     ----------
     prometheus-pve-exporter, `src/pve_exporter/collector/cluster.py`; Prometheus, HTTP API and exposition formats.
     """
-    servers: dict[int, dict[int, Sample]] = {}
-    nodes: dict[str, dict[int, Sample]] = {}
+    servers: dict[int, dict[int, RawSample]] = {}
+    nodes: dict[str, dict[int, RawSample]] = {}
     origin: dict[tuple[str, str], dict[str, str]] = {}
     for where, labels, seconds, value in (item for path in paths for item in _series(path)):
         key, thing = EXPORTED.get(labels.get("__name__", "")), labels.get("id", "")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from virtio_study.errors import DataError
 
-__all__ = ["Archive", "Row", "archives", "fetch", "find", "read_rows"]
+__all__ = ["RoundRobinArchive", "Row", "archives", "fetch", "find_files", "read_rows"]
 
 Row = dict[str, float]
 """One row as the API gives it: `time` (Unix seconds, the END of the interval) and a key for each known value."""
@@ -23,7 +23,7 @@ CONSOLIDATIONS = ("AVERAGE", "MAX")
 
 
 @dataclass(frozen=True)
-class Archive:
+class RoundRobinArchive:
     """A round-robin archive of a file: what its rows are made by, seconds between them, and the newest row's time."""
 
     consolidation: str
@@ -32,7 +32,7 @@ class Archive:
     end: int
 
 
-def archives(path: Path) -> list[Archive]:
+def archives(path: Path) -> list[RoundRobinArchive]:
     """List the archives of an RRD file whose consolidation is AVERAGE or MAX, the finest first.
 
     Raises
@@ -48,7 +48,9 @@ def archives(path: Path) -> list[Archive]:
         for number in numbers:
             seconds = step * int(fields[f"rra[{number}].pdp_per_row"])
             kind = fields[f"rra[{number}].cf"].strip('"')
-            found.append(Archive(kind, seconds, int(fields[f"rra[{number}].rows"]), updated - updated % seconds))
+            found.append(
+                RoundRobinArchive(kind, seconds, int(fields[f"rra[{number}].rows"]), updated - updated % seconds)
+            )
     except (KeyError, ValueError) as error:
         raise DataError(f"{path}: rrdtool describes it without {error}; is it a complete RRD file?") from error
     return sorted((a for a in found if a.consolidation in CONSOLIDATIONS), key=lambda a: (a.step_s, a.consolidation))
@@ -131,7 +133,7 @@ def read_rows(paths: list[Path], consolidation: str) -> dict[int, list[Row]]:
     return {step: [rows[time] for time in sorted(rows)] for step, rows in sorted(found.items()) if rows}
 
 
-def find(folder: Path, kind: str, name: str) -> list[Path]:
+def find_files(folder: Path, kind: str, name: str) -> list[Path]:
     """Files of a server (`kind` vm, `name` its vmid) or node (`kind` node) in a copy of a host's folder, newest first.
 
     Raises
