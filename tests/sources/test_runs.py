@@ -10,6 +10,7 @@ import pytest
 
 from paths import ROOT
 from virtio_study.errors import StudyError
+from virtio_study.i18n.sentences import english
 from virtio_study.pve.values import seconds
 from virtio_study.sources.events import CONTAMINATING, starts
 from virtio_study.sources.history import Disturbance, History, InForce, Node, NodeStatus, Poll, Task, Waiting
@@ -196,12 +197,12 @@ def test_a_run_that_is_no_configuration_of_the_study_says_what_it_is() -> None:
         }.items()
     }
     assert match(run, {"a": known["a"], "b": known["b"]}).driver_config == "a"
-    assert "fits a, c alike" in match(run, known).why
+    assert "fits a, c alike" in english(match(run, known).why)
     short = match(replace(run, end_s=100.0), {"a": known["a"]})
-    assert (short.driver_config, short.why) == ("", "it ran for 90 s, too short to tell what it is")
+    assert (short.driver_config, english(short.why)) == ("", "it ran for 90 s, too short to tell what it is")
     lost = match(run, {"b": known["b"]})
     assert lost.driver_config == ""
-    assert lost.why == (
+    assert english(lost.why) == (
         "disk ide, network card e1000, without balloon statistics: is none of the study's driver configurations"
     )
 

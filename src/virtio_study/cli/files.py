@@ -154,5 +154,4 @@ def _report(outcomes: "list[Imported]") -> None:
     from virtio_study.sources.recorder import RecordedFile
 
     for item in outcomes:
-        place, says = (item.place, item.told) if isinstance(item, RecordedFile) else (item.server, str(item))
-        click.echo(f"{place}: {told(says)}")
+        click.echo(f"{item.place if isinstance(item, RecordedFile) else item.server}: {told(item.told)}")

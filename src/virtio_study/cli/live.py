@@ -15,6 +15,7 @@ from virtio_study.i18n.spoken import _, ngettext, told
 if TYPE_CHECKING:
     import pandas as pd
 
+    from virtio_study.i18n.sentences import Said
     from virtio_study.study import Endpoint
 
 __all__ = ["collect", "doctor", "inventory", "new", "watch"]
@@ -220,7 +221,7 @@ def watch(study: str, hours: float | None) -> None:
     terminal = sys.stderr.isatty()
     shown: tuple[str, float] = "", 0.0
 
-    def say(state: str) -> None:
+    def say(state: "Said") -> None:
         nonlocal shown
         line = told(state)
         now, kind = time.monotonic(), re.sub(r"\d+", "", line)

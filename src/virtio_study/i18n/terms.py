@@ -206,6 +206,20 @@ PROCESSES = {
     "long memory, d = .3": N_("long memory, d = .3"),
 }
 
+CAUSES = {
+    "refused": N_("refused"),
+    "user or password refused": N_("user or password refused"),
+    "connection refused": N_("connection refused"),
+    "connection lost": N_("connection lost"),
+    "no connection in time": N_("no connection in time"),
+    "no answer in time": N_("no answer in time"),
+    "the host's name is not known": N_("the host's name is not known"),
+    "the answer is empty": N_("the answer is empty"),
+    "the answer is not JSON with data": N_("the answer is not JSON with data"),
+    "no server of the study is shown": N_("no server of the study is shown"),
+}
+"""Why a host gave no answer, in our words; in its own words it says more."""
+
 TERMS: Mapping[str, Mapping[str, str]] = {
     "metric": METRICS,
     "column": COLUMNS,
@@ -220,6 +234,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "statistic": STATISTICS,
     "place": PLACES,
     "process": PROCESSES,
+    "cause": CAUSES,
     "balloon": {"loaded": N_("driver loaded"), "not loaded": N_("driver not loaded")},
     "kind": {"disk": N_("disk"), "network": N_("network")},
     "os": {"linux": "Linux", "windows": "Windows", "other": N_("another operating system")},

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said
 from virtio_study.pve.instruments import host_instrument, memory_states
 from virtio_study.pve.values import COUNTERS, RRD_COLUMNS, Sample, number
 from virtio_study.recording import SCHEMA
@@ -35,7 +37,7 @@ def rrd_frame(
     rows: Sequence[Sample],
     step_s: int,
     consolidation: str,
-    where: str,
+    where: str | Said,
     qemu_server: str | Callable[[float], str | None] | None = None,
 ) -> pd.DataFrame:
     """Frame of the schema from rrddata rows of one step.
@@ -68,7 +70,7 @@ def rrd_frame(
     numbers = _numbers(rows, ["time", "cpu", *RRD_COLUMNS], where)
     numbers = numbers[numbers.drop(columns=["time", "view"]).notna().any(axis=1)]
     if numbers.empty:
-        raise DataError(f"{where}: no row with a value in it")
+        raise DataError(N_("{where}: no row with a value in it"), where=where)
     frame = _common(numbers, consolidation)
     frame["step_s"] = float(step_s)
     views = numbers["view"].mask(_mixed(numbers), "unknown") if step_s == MINUTE_S else numbers["view"]
@@ -91,7 +93,9 @@ def _mixed(numbers: pd.DataFrame) -> "pd.Series[bool]":
     return moved & one & (rows <= 2)
 
 
-def sample_frame(samples: Sequence[Sample], server: Server, where: str, qemu_server: str | None = None) -> pd.DataFrame:
+def sample_frame(
+    samples: Sequence[Sample], server: Server, where: str | Said, qemu_server: str | None = None
+) -> pd.DataFrame:
     """Frame of the schema from samples of a server's status, taken at moments.
 
     Parameters
@@ -130,7 +134,7 @@ def sample_frame(samples: Sequence[Sample], server: Server, where: str, qemu_ser
     numbers.loc[started & numbers["cpu"].eq(0), "cpu"] = np.nan  # nothing to compare the process' first ticks with
     steps = numbers["time"].diff()
     if len(numbers) < 2:
-        raise DataError(f"{where}: {len(numbers)} samples with a value; rates need two")
+        raise DataError(N_("{where}: {count} samples with a value; rates need two"), where=where, count=len(numbers))
     rates = numbers[list(COUNTERS)].diff().div(steps, axis=0)
     # a counter that fell and came back has its whole past in the row after (old versions of qemu-server)
     fell = rates.lt(0) & ~started.to_numpy()[:, None]
@@ -147,7 +151,7 @@ def sample_frame(samples: Sequence[Sample], server: Server, where: str, qemu_ser
 
 
 def polled_frame(
-    polls: Sequence[Poll], server: Server, where: str, qemu_server: str | None
+    polls: Sequence[Poll], server: Server, where: str | Said, qemu_server: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Frame of the schema from polls of a server, and notes on it; see `sample_frame`.
 
@@ -226,7 +230,7 @@ def _ordered(
     return frame[[name for name in SCHEMA if name in frame]]
 
 
-def _numbers(rows: Sequence[Sample], keys: list[str], where: str) -> pd.DataFrame:
+def _numbers(rows: Sequence[Sample], keys: list[str], where: str | Said) -> pd.DataFrame:
     """Float columns of the given keys and `view`, whose the displayed memory is, in order of time; NaN for no key."""
     table: dict[str, list[float]] = {key: [] for key in keys}
     for place, row in enumerate(rows):
@@ -234,9 +238,20 @@ def _numbers(rows: Sequence[Sample], keys: list[str], where: str) -> pd.DataFram
             try:
                 table[key].append(number(row.get(key)))
             except ValueError:
-                raise DataError(f"{where}: row {place}, {key} is {str(row[key])[:40]!r}; expected a number") from None
+                raise DataError(
+                    N_("{where}: row {row}, {key} is {value!r}; expected a number"),
+                    where=where,
+                    row=place,
+                    key=key,
+                    value=str(row[key])[:40],
+                ) from None
     frame = pd.DataFrame(table, dtype="float64").assign(view=[state.view for state in memory_states(rows)])
     wrong = np.flatnonzero(~frame["time"].between(1e9, 41e8))
     if len(wrong):
-        raise DataError(f"{where}: row {wrong[0]}, time is {rows[wrong[0]].get('time')!r}; expected Unix seconds")
+        raise DataError(
+            N_("{where}: row {row}, time is {time!r}; expected Unix seconds"),
+            where=where,
+            row=int(wrong[0]),
+            time=rows[wrong[0]].get("time"),
+        )
     return frame.sort_values("time", kind="stable", ignore_index=True)

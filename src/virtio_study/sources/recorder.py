@@ -8,6 +8,8 @@ import pandas as pd
 
 from virtio_study import __version__, storage
 from virtio_study.errors import DataError, StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.devices import devices, models
 from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
@@ -29,7 +31,7 @@ __all__ = [
     "write_windows",
 ]
 
-ANEW = "to record all anew, import into a new folder"
+ANEW = N_("to record all anew, import into a new folder")
 ENOUGH = 0.95
 """A finer step is taken if it covers this share of what the best one covers."""
 
@@ -39,22 +41,29 @@ class RecordedFile:
     """A recording that is in the study: its file, relative to the study's folder, and a sentence on what it holds."""
 
     place: str
-    told: str
+    told: Said
 
 
 @dataclass(frozen=True)
 class NotRecorded:
     """A run or window of a server that is not recorded, and why; `place` is the file that it would have had, if known.
 
-    `str` of it is the sentence for people.
+    `str` of it is the English sentence for people.
     """
 
     server: str
-    reason: str
+    reason: Said
     place: str = ""
 
+    @property
+    def told(self) -> Said:
+        """The sentence for people."""
+        if self.place:
+            return said(N_("not recorded as {place}: {reason}"), place=self.place, reason=self.reason)
+        return said(N_("not recorded: {reason}"), reason=self.reason)
+
     def __str__(self) -> str:
-        return f"not recorded{self.place and f' as {self.place}'}: {self.reason}"
+        return english(self.told)
 
 
 Imported = RecordedFile | NotRecorded
@@ -94,7 +103,7 @@ def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+            raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
         digest = storage.sha256(path)
         folder = path.resolve().parent.name
         done = path.suffix == ".zst"
@@ -149,7 +158,7 @@ def write_windows(
     """
     windows = sorted((w for w in study.windows if w.server == server), key=lambda w: w.start)
     if not windows:
-        raise no_window(study, f"window for server {server!r}")
+        raise no_window(study, said(N_("window for server {server!r}"), server=server))
     return [
         _write_window(study, window, f"{replicate}-{number:02d}", frames, origin, disturbances, history)
         for number, window in enumerate(windows, 1)
@@ -176,7 +185,7 @@ def _write_window(
     origin = replace(
         origin,
         versions={**origin.versions, **({"host_kernel": kernel} if kernel else {})},
-        notes=[note, *moments, *origin.notes],
+        notes=[english(note), *moments, *origin.notes],
     )
     config = shown[0].config if shown else None
     known = provenance_of(study, window.server, window.driver_config, replicate, frame, origin, config, contaminated)
@@ -217,44 +226,58 @@ def provenance_of(
     )
 
 
-def _contradiction(study: Study, window: Window, shown: Sequence[InForce]) -> str:
-    """How a configuration that was in force in a window differs from what the window claims; empty if none does."""
+def _contradiction(study: Study, window: Window, shown: Sequence[InForce]) -> Said | None:
+    """How a configuration that was in force in a window differs from what the window claims; None if none does."""
     claimed = study.driver_configs[window.driver_config]
     for item in shown:
-        for kind, said in (("disk", claimed.disk), ("network", claimed.nic)):
+        for kind, model in (("disk", claimed.disk), ("network", claimed.nic)):
             seen = models(devices(item.config), kind)
-            if said is not None and said != seen:
-                return (
-                    f"window {window.driver_config} from {window.start.isoformat()} claims {kind} {said}; the host's "
-                    f"configuration of {pd.Timestamp(item.time_s, unit='s'):%Y-%m-%d %H:%M:%S} UTC has {seen or 'none'}"
+            if model is not None and model != seen:
+                return said(
+                    N_(
+                        "window {window} from {start} claims {kind:kind} {model}; the host's configuration of {at} UTC "
+                        "has {seen}"
+                    ),
+                    window=window.driver_config,
+                    start=window.start.isoformat(),
+                    kind=kind,
+                    model=model,
+                    at=f"{pd.Timestamp(item.time_s, unit='s'):%Y-%m-%d %H:%M:%S}",
+                    seen=seen or said(N_("none")),
                 )
-    return ""
+    return None
 
 
-def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: str) -> Imported:
+def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said) -> Imported:
     """Write a recording; one that is there stays, unless what it holds has gone on since, and then it is written anew.
 
     What lies in the time of another recording of the server is not written: it would count as a replicate.
 
     Parameters
     ----------
-    told : str
+    told : Said
         What to say of a recording that is written.
 
     """
     place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
     path = study.folder / place
     if other := _recorded_meanwhile(study, provenance.server, frame, place):
-        return NotRecorded(provenance.server, f"the same time is in {other}, and counts once; {ANEW}", place)
+        return NotRecorded(
+            provenance.server,
+            said(N_("the same time is in {other}, and counts once; {anew}"), other=other, anew=said(ANEW)),
+            place,
+        )
     if place in storage.manifest(study.folder):
         old = read(path, study.folder).frame
         known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
         if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True)):
-            return RecordedFile(place, f"has {len(old)} other rows and stays; {ANEW}")
+            return RecordedFile(
+                place, said(N_("has {rows} other rows and stays; {anew}"), rows=len(old), anew=said(ANEW))
+            )
         if len(old) >= len(frame):
-            return RecordedFile(place, "was recorded already; recordings are never rewritten")
+            return RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
         storage.unlist(study.folder, path)
-        told = f"{told} It had {len(old)}."
+        told = said(N_("{told} It had {rows}."), told=told, rows=len(old))
     write(Recording(frame, provenance, path), study.folder)
     return RecordedFile(place, told)
 
@@ -266,7 +289,7 @@ def _recorded_meanwhile(study: Study, server: str, frame: pd.DataFrame, place: s
     return next(others, "")
 
 
-def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.DataFrame, str]:
+def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.DataFrame, Said]:
     """Rows of the finest frame that covers a window nearly as well as the best one does, and a sentence on them.
 
     Parameters
@@ -290,15 +313,23 @@ def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.Dat
     if not any(covered):
         times = pd.concat([frame["time"] for frame in frames.values()])
         raise DataError(
-            f"{window.server}, {window.driver_config}: no row from {window.start.isoformat()} to "
-            f"{window.end.isoformat()}; the rows are from {times.min().isoformat()} to {times.max().isoformat()}"
+            N_("{server}, {driver_config}: no row from {start} to {end}; the rows are from {first} to {last}"),
+            server=window.server,
+            driver_config=window.driver_config,
+            start=window.start.isoformat(),
+            end=window.end.isoformat(),
+            first=times.min().isoformat(),
+            last=times.max().isoformat(),
         )
     index = next(i for i, seconds in enumerate(covered) if seconds >= ENOUGH * max(covered))
     chosen = inside[index].reset_index(drop=True)
     hours = (window.end - window.start).total_seconds() / 3600
-    return chosen, (
-        f"{len(chosen)} rows of {chosen['step_s'].median():g} s cover {covered[index] / 3600:.4g} of the "
-        f"{hours:.4g} hours of the window."
+    return chosen, said(
+        N_("{rows} rows of {step:g} s cover {covered:.4g} of the {hours:.4g} hours of the window."),
+        rows=len(chosen),
+        step=float(chosen["step_s"].median()),
+        covered=covered[index] / 3600,
+        hours=hours,
     )
 
 
@@ -320,9 +351,13 @@ def _disturbances(study: Study, window: Window, known: Sequence[Disturbance]) ->
     )
 
 
-def no_window(study: Study, what: str) -> StudyError:
+def no_window(study: Study, what: Said) -> StudyError:
     """The error of a study without a window that an import needs."""
     return StudyError(
-        f"{study.folder / 'study.yaml'}: no {what}; files do not say which driver configuration was in force: add "
-        "windows (server, driver_config, start, end)"
+        N_(
+            "{path}: no {what}; files do not say which driver configuration was in force: add windows "
+            "(server, driver_config, start, end)"
+        ),
+        path=study.folder / "study.yaml",
+        what=what,
     )

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.pve.values import RRD_COLUMNS
 
 __all__ = ["Answer", "lists", "objects", "read_answers"]
@@ -73,7 +74,7 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
                 content = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)).read()
             lines = content.decode().split("\n")
         except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
-            raise DataError(f"{path}: cannot be read: {error}") from error
+            raise DataError(N_("{path}: cannot be read: {error}"), path=path, error=error) from error
         for number, line in enumerate(lines, 1):
             own = OWN_LINE.match(line)
             if not line.strip() or (own and not wanted(own[1])):
@@ -93,7 +94,12 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines):
                     continue
-                raise DataError(f"{path}: line {number} is no answer with t, path, status and body: {error}") from error
+                raise DataError(
+                    N_("{path}: line {number} is no answer with t, path, status and body: {error}"),
+                    path=path,
+                    number=number,
+                    error=error,
+                ) from error
     return sorted(found, key=lambda answer: answer.time_s)
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import devices, models, unclassifiable
 from virtio_study.pve.values import Config
 from virtio_study.sources import events
@@ -45,14 +47,18 @@ class Run:
     contaminated: tuple[Disturbance, ...] = ()
     waiting: tuple[str, ...] = ()
     driver_config: str = ""
-    why: str = ""
+    why: Said | None = None
     hidden: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for `timeline.json`, without the polls and the configuration itself."""
         plain = asdict(replace(self, polls=(), config={}))
         del plain["polls"], plain["config"], plain["host"]
-        return plain | {"proxmox": self.host.proxmox, "digest": str(self.config.get("digest", ""))}
+        return plain | {
+            "why": self.why or "",
+            "proxmox": self.host.proxmox,
+            "digest": str(self.config.get("digest", "")),
+        }
 
 
 def runs_in(history: History) -> list[Run]:
@@ -147,7 +153,10 @@ def _config(group: Sequence[Poll], configs: Sequence[InForce]) -> Config:
 def match(run: Run, known: Mapping[str, DriverConfiguration]) -> Run:
     """The run with the study's name for its devices and balloon driver, or with what kept it from having one."""
     if run.end_s - run.start_s < SHORTEST_S:
-        return replace(run, why=f"it ran for {run.end_s - run.start_s:.0f} s, too short to tell what it is")
+        return replace(
+            run,
+            why=said(N_("it ran for {seconds:.0f} s, too short to tell what it is"), seconds=run.end_s - run.start_s),
+        )
     fits = [
         name
         for name, config in known.items()
@@ -157,7 +166,15 @@ def match(run: Run, known: Mapping[str, DriverConfiguration]) -> Run:
     ]
     if len(fits) == 1:
         return replace(run, driver_config=fits[0])
-    seen = f"disk {run.devices['disk'] or 'none'}, network card {run.devices['network'] or 'none'}"
-    balloon = "with" if run.balloon_driver else "without"
-    many = f"fits {', '.join(fits)} alike" if fits else "is none of the study's driver configurations"
-    return replace(run, why=f"{seen}, {balloon} balloon statistics: {many}")
+    with_balloon = N_("disk {disk}, network card {network}, with balloon statistics: {outcome}")
+    without = N_("disk {disk}, network card {network}, without balloon statistics: {outcome}")
+    none = said(N_("is none of the study's driver configurations"))
+    return replace(
+        run,
+        why=said(
+            with_balloon if run.balloon_driver else without,
+            disk=run.devices["disk"] or said(N_("none")),
+            network=run.devices["network"] or said(N_("none")),
+            outcome=said(N_("fits {configs} alike"), configs=fits) if fits else none,
+        ),
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
 from virtio_study.pve.devices import devices, models
 from virtio_study.study import Endpoint, Study, load_study
@@ -56,7 +57,7 @@ def make_study(folder: Path, story: Story) -> Study:
     """
     path = folder / "data" / NAME / "study.yaml"
     if path.exists():
-        raise DataError(f"{path}: there is a study already; give the demonstration another folder")
+        raise DataError(N_("{path}: there is a study already; give the demonstration another folder"), path=path)
     path.parent.mkdir(parents=True)
     path.write_text(yaml.safe_dump(_protocol(story), allow_unicode=True, sort_keys=False), encoding="utf-8")
     return load_study(path)

@@ -21,6 +21,7 @@ import zstandard
 from virtio_study import recording
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError, StudyError
+from virtio_study.i18n.sentences import english
 from virtio_study.sources.api import client as api_client
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import IN_FLIGHT, Client, Reply
@@ -183,8 +184,8 @@ def test_a_window_that_the_configuration_contradicts_is_not_recorded_and_the_oth
         done = collect(study, client(host))
     (wrong,) = done.missing
     assert (wrong.server, wrong.path) == ("versat", "windows")
-    assert f"claims disk {devices[0].disk}" in wrong.cause
-    assert f"has {devices[1].disk}" in wrong.cause
+    assert f"claims disk {devices[0].disk}" in english(wrong.cause)
+    assert f"has {devices[1].disk}" in english(wrong.cause)
     assert len(done.written) == len(study.windows) - 1
     (path,) = study.folder.glob(f"recordings/versat/{last.driver_config}/*.parquet")
     kept = recording.read(path, study.folder).provenance
@@ -230,8 +231,8 @@ def test_a_fault_costs_what_it_hits_and_is_named_with_its_remedy(
     host.inject(fault)
     done = collect(study, client(host))
     assert done.missing
-    assert any(said in f"{item.cause} {item.remedy}" for item in done.missing), done.missing
-    assert all("\n" not in f"{item.cause}{item.remedy}" for item in done.missing)
+    assert any(said in f"{english(item.cause)} {english(item.remedy)}" for item in done.missing), done.missing
+    assert all("\n" not in f"{english(item.cause)}{english(item.remedy)}" for item in done.missing)
     assert done.answers > 10
     assert (
         len([a for a in read_answers(response_log.stored(study.folder)) if a.status == 200 and a.data is not None])
@@ -285,7 +286,7 @@ def watched(study: Study, host: SimulatedHost, clock: Clock, polls: int, **how: 
     def slept(seconds: float) -> None:
         clock.advance(max(seconds, 1.0))
 
-    watch(study, asked, said.append, lambda: len(said) >= polls, sleep=slept, **how)
+    watch(study, asked, lambda state: said.append(english(state)), lambda: len(said) >= polls, sleep=slept, **how)
     return said
 
 
@@ -498,13 +499,16 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_host_and_what_is_wrong_with_
     assert {item.status for item in found if item.what not in ("clock", "agent")} == {"pass"}
     host.inject(Fault("no_permission", vmid=100))
     lost = next(item for item in examine(client(host), study.servers) if item.what == "servers")
-    assert (lost.status, "pveum acl modify / --tokens 'study@pve!collector' --roles PVEAuditor" in lost.remedy) == (
+    assert (
+        lost.status,
+        "pveum acl modify / --tokens 'study@pve!collector' --roles PVEAuditor" in english(lost.remedy),
+    ) == (
         "fail",
         True,
     )
     host.heal()
     host.inject(Fault("no_sys_audit"))
-    says = [item.says for item in examine(client(host), study.servers) if item.status == "fail"]
+    says = [english(item.says) for item in examine(client(host), study.servers) if item.status == "fail"]
     assert "study@pve!collector has no Sys.Audit on simulated, and is shown its own tasks alone" in says
     assert any(line.startswith("rrddata of node simulated: 403") for line in says)
     host.heal()
@@ -518,8 +522,8 @@ def test_the_doctor_warns_of_what_an_old_version_cannot_tell(tmp_path: Path) -> 
     with serve(two_servers(now=NOW), version="8.4", clock=Clock(NOW)) as host:
         found = {item.what: item for item in examine(client(host), {})}
     assert found["version"].status == found["retention"].status == "warn"
-    assert "qemu-server 8.4.1 shows as the host's memory: host, RSS scaled" in found["instrument"].says
-    assert "70 minutes" in found["retention"].says
+    assert "qemu-server 8.4.1 shows as the host's memory: host, RSS scaled" in english(found["instrument"].says)
+    assert "70 minutes" in english(found["retention"].says)
 
 
 def test_the_inventory_shows_every_device_and_counts_disks_and_cards(

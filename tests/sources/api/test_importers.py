@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from paths import ROOT
 from virtio_study import recording, storage
 from virtio_study.errors import DataError
+from virtio_study.i18n.sentences import english
 from virtio_study.sources.api.importers import import_answers, record_rrddata
 from virtio_study.sources.events import upgrades
 from virtio_study.sources.history import History, Installed, Node, qemu_server_in
@@ -128,7 +129,7 @@ def test_the_packages_of_the_node_tell_it_before_the_version_does() -> None:
 
 
 def by_place(outcomes: list[Imported]) -> dict[str, str]:
-    return {item.place: item.told for item in outcomes if isinstance(item, RecordedFile)}
+    return {item.place: english(item.told) for item in outcomes if isinstance(item, RecordedFile)}
 
 
 def rig_study(folder: Path) -> Study:

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
@@ -52,8 +53,12 @@ def prepare(api: Api, answered: "Callable[..., None]", fingerprint: str | None) 
     auth = session.auth if isinstance(session, requests.Session) else None
     if session is None or not isinstance(auth, ProxmoxHTTPAuthBase) or not hasattr(auth, "verify_ssl"):
         raise StudyError(
-            f"proxmoxer {version('proxmoxer')} keeps its session elsewhere than version {CHECKED}, so that "
-            f"certificates could not be verified as the study says; run: pip install proxmoxer=={CHECKED}"
+            N_(
+                "proxmoxer {version} keeps its session elsewhere than version {checked}, so that certificates "
+                "could not be verified as the study says; run: pip install proxmoxer=={checked}"
+            ),
+            version=version("proxmoxer"),
+            checked=CHECKED,
         )
     # Otherwise REQUESTS_CA_BUNDLE and .netrc of the environment would stand above what the study says.
     session.trust_env = False

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from virtio_study.errors import DataError, StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.sources.api import pvesh
 from virtio_study.sources.api.backend import Api, prepare
 from virtio_study.sources.api.credentials import Credential, credential
@@ -19,7 +21,7 @@ from virtio_study.study import Endpoint
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "good", "remedy"]
+__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "cause", "good", "remedy"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -97,10 +99,13 @@ class Client:
         self._pool = ThreadPoolExecutor(IN_FLIGHT)
         self._local = threading.local()
         if endpoint.ca_file is not None and not endpoint.ca_file.expanduser().is_file():
-            raise StudyError(f"proxmox.ca_file: {endpoint.ca_file} is not there; copy it from /etc/pve/pve-root-ca.pem")
+            raise StudyError(
+                N_("proxmox.ca_file: {path} is not there; copy it from /etc/pve/pve-root-ca.pem"),
+                path=endpoint.ca_file,
+            )
         if endpoint.fingerprint and not self.secret.name:
             raise StudyError(
-                "proxmox.fingerprint needs a token; with a password give ca_file (/etc/pve/pve-root-ca.pem)"
+                N_("proxmox.fingerprint needs a token; with a password give ca_file (/etc/pve/pve-root-ca.pem)")
             )
 
     def get(self, path: str) -> Reply:
@@ -154,7 +159,7 @@ class Client:
         except AuthenticationError:
             return Reply(asked, path, 401, reason="user or password refused")
         except requests.exceptions.SSLError as error:
-            raise StudyError(self._untrusted(error)) from None
+            raise self._untrusted(error) from None
         except requests.exceptions.RequestException as error:
             return Reply(asked, path, 0, reason=_short(error))
         except (KeyError, TypeError, ValueError):
@@ -195,18 +200,33 @@ class Client:
         shown = text.replace(self.secret.secret, "***") if self.secret.secret else text
         return " ".join(shown.split())[:200]
 
-    def _untrusted(self, error: Exception) -> str:
+    def _untrusted(self, error: Exception) -> StudyError:
         host = f"{self.endpoint.host}:{self.endpoint.port}"
         if self.endpoint.fingerprint:
-            return f"{host}: its certificate has another SHA-256 fingerprint than proxmox.fingerprint; is it this host?"
+            message = N_(
+                "{host}: its certificate has another SHA-256 fingerprint than proxmox.fingerprint; is it this host?"
+            )
+            return StudyError(message, host=host)
         text = str(error)
-        what = next((w for w in ("expired", "doesn't match", "Hostname mismatch", "self-signed") if w in text), "")
-        what = {"expired": "has expired", "self-signed": "is signed by itself"}.get(what, what and "is of another name")
-        what = what or "is not signed by a CA that is known here"
-        return (
-            f"{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its "
-            "/etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates page"
+        what = next((says for sign, says in UNTRUSTED if sign in text), N_("is not signed by a CA that is known here"))
+        return StudyError(
+            N_(
+                "{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its "
+                "/etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates "
+                "page"
+            ),
+            host=host,
+            what=said(what),
         )
+
+
+UNTRUSTED = (
+    ("expired", N_("has expired")),
+    ("doesn't match", N_("is of another name")),
+    ("Hostname mismatch", N_("is of another name")),
+    ("self-signed", N_("is signed by itself")),
+)
+"""A sign in the error of TLS -> what is wrong with the certificate."""
 
 
 def _may_pass(reply: Reply) -> bool:
@@ -225,28 +245,42 @@ def _short(error: Exception) -> str:
     return names.get(text, "connection lost")
 
 
-def remedy(reply: Reply, token_id: str) -> str:
+def cause(reply: Reply) -> Said:
+    """What kept a request from an answer: the status, where one came, and the reason."""
+    form = "{status} {reason:cause}" if reply.status and reply.reason else "{reason:cause}"
+    return said(form, status=reply.status, reason=reply.reason or str(reply.status))
+
+
+def remedy(reply: Reply, token_id: str) -> Said:
     """What to do about a request that failed, with the `pveum` line where a permission is missing."""
     if reply.status == 403 or "Permission check failed" in reply.reason:
         who = f"--tokens '{token_id}'" if "!" in token_id else f"--users '{token_id}'"
-        return f"run on the host: pveum acl modify / {who} --roles PVEAuditor"
+        return said(N_("run on the host: pveum acl modify / {who} --roles PVEAuditor"), who=who)
     if reply.status == 401:
-        return (
-            "the token is wrong, expired or deleted; make one: pveum user token add USER@REALM virtio-study --privsep 1"
+        return said(
+            N_(
+                "the token is wrong, expired or deleted; make one: pveum user token add USER@REALM virtio-study "
+                "--privsep 1"
+            )
         )
     if reply.status == 0:
-        return "is the host up and port 8006 open?"
+        return said(N_("is the host up and port 8006 open?"))
     if reply.status in (595, 596):
-        return "the node of this server does not answer; is it up? collect again when it is"
+        return said(N_("the node of this server does not answer; is it up? collect again when it is"))
     if reply.status == 501:
-        return "this version of Proxmox VE does not have it"
-    return "collect again; if it stays, look at journalctl -u pvedaemon -u pvestatd on the host"
+        return said(N_("this version of Proxmox VE does not have it"))
+    return said(N_("collect again; if it stays, look at journalctl -u pvedaemon -u pvestatd on the host"))
 
 
-def good(reply: Reply, what: str) -> object:
+def good(reply: Reply, what: Said) -> object:
     """The data of a reply that nothing goes on without; `DataError` names what it was for, the cause and the remedy."""
     if not reply.good:
         raise DataError(
-            f"{what}: {reply.path}: {reply.status or 'no answer'}, {reply.reason}; {remedy(reply, 'TOKEN')}"
+            "{what}: {path}: {status}, {reason:cause}; {remedy}",
+            what=what,
+            path=reply.path,
+            status=reply.status or said(N_("no answer")),
+            reason=reply.reason,
+            remedy=remedy(reply, "TOKEN"),
         )
     return reply.data

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import agent_enabled
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import TRIES, Client, Reply, remedy
@@ -26,8 +28,8 @@ class Missing:
 
     server: str
     path: str
-    cause: str
-    remedy: str
+    cause: Said
+    remedy: Said
 
 
 @dataclass
@@ -43,7 +45,9 @@ def client_of(study: Study, tries: int = TRIES) -> Client:
     """A client for the study's host that sends a request so many times; `StudyError` if the study names none."""
     if study.proxmox is None:
         where = study.folder / "study.yaml"
-        raise StudyError(f"{where}: no proxmox (host, and ca_file or fingerprint); add it, or use virtio-study files")
+        raise StudyError(
+            N_("{where}: no proxmox (host, and ca_file or fingerprint); add it, or use virtio-study files"), where=where
+        )
     return Client(study.proxmox, tries=tries)
 
 
@@ -62,8 +66,11 @@ def _hidden(study: Study, nodes: Mapping[int, str], token: str) -> list[Missing]
         Missing(
             name,
             RESOURCES,
-            f"the host shows no server {server.vmid}: there is none, or the token may not see it",
-            f"compare with qm list on the host; for the permission: pveum acl modify / {who} --roles PVEAuditor",
+            said(N_("the host shows no server {vmid}: there is none, or the token may not see it"), vmid=server.vmid),
+            said(
+                N_("compare with qm list on the host; for the permission: pveum acl modify / {who} --roles PVEAuditor"),
+                who=who,
+            ),
         )
         for name, server in study.servers.items()
         if server.vmid not in nodes
@@ -143,8 +150,9 @@ def paths_of(study: Study, cluster: Cluster) -> dict[str, str]:
 
 
 def _missing(server: str, reply: Reply, client: Client) -> Missing:
-    status = f"{reply.status}: " if reply.status else ""
-    return Missing(server, reply.path, f"{status}{reply.reason}", remedy(reply, client.secret.token_id))
+    form = "{status}: {reason:cause}" if reply.status else "{reason:cause}"
+    told = said(form, status=reply.status, reason=reply.reason)
+    return Missing(server, reply.path, told, remedy(reply, client.secret.token_id))
 
 
 def _record(study: Study, done: Collected) -> None:
@@ -154,7 +162,7 @@ def _record(study: Study, done: Collected) -> None:
         if isinstance(item, RecordedFile):
             done.written.append(item)
         else:
-            cause = str(item).removeprefix("not recorded: ")
-            done.missing.append(Missing(item.server, "windows", cause, "correct the windows in study.yaml"))
-    cure = "collect again, or correct the windows in study.yaml"
+            cure = said(N_("correct the windows in study.yaml"))
+            done.missing.append(Missing(item.server, "windows", item.reason if not item.place else item.told, cure))
+    cure = said(N_("collect again, or correct the windows in study.yaml"))
     done.missing += [Missing(name, "rrddata", cause, cure) for name, cause in failed.items()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_
 
 __all__ = ["Credential", "credential", "parse"]
 
@@ -37,7 +38,9 @@ def parse(text: str, where: str) -> Credential:
     """Read `user@realm!name=uuid`; the error says where it is and never what is in it."""
     found = FORM.fullmatch(text.strip())
     if found is None:
-        raise StudyError(f"{where}: not a token; expected user@realm!name=secret, as pveum user token add prints it")
+        raise StudyError(
+            N_("{where}: not a token; expected user@realm!name=secret, as pveum user token add prints it"), where=where
+        )
     return Credential(found["user"], found["name"], found["secret"])
 
 
@@ -62,16 +65,23 @@ def credential(host: str, environment: Mapping[str, str] | None = None) -> Crede
     if path.is_file():
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            raise StudyError(f"{path}: mode {mode:04o} lets others read the token; run: chmod 600 {path}")
+            raise StudyError(
+                N_("{path}: mode {mode:04o} lets others read the token; run: chmod 600 {path}"), path=path, mode=mode
+            )
         try:
             return parse(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"{path}: cannot be read: {type(error).__name__}") from None
+            raise StudyError(N_("{path}: cannot be read: {error}"), path=path, error=type(error).__name__) from None
     if stored := _from_keyring(host):
         return parse(stored, f"keyring, {KEYRING_SERVICE} {host}")
     raise StudyError(
-        f"no token for {host}: set {TOKEN}=user@realm!name=secret, or write it to {path} and chmod 600 it; to "
-        "make one: pveum user token add USER@REALM virtio-study --privsep 1"
+        N_(
+            "no token for {host}: set {token}=user@realm!name=secret, or write it to {path} and chmod 600 it; "
+            "to make one: pveum user token add USER@REALM virtio-study --privsep 1"
+        ),
+        host=host,
+        token=TOKEN,
+        path=path,
     )
 
 

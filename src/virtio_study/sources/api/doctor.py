@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_, plural
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import agent_enabled
-from virtio_study.pve.instruments import host_instrument, instrument
-from virtio_study.sources.api.client import Client, Reply, remedy
+from virtio_study.pve.instruments import host_instrument
+from virtio_study.sources.api.client import Client, Reply, cause, remedy
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.history import qemu_server_in
 from virtio_study.study import Endpoint, Server
@@ -25,8 +27,8 @@ class Finding:
 
     what: str
     status: Literal["pass", "warn", "fail"]
-    says: str
-    remedy: str = ""
+    says: Said
+    remedy: Said | None = None
 
 
 def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
@@ -42,16 +44,16 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
     try:
         version = client.get("/version")
     except StudyError as error:
-        yield Finding("TLS", "fail", str(error))
+        yield Finding("TLS", "fail", said(error.message, **error.numbers))
         return
     if version.status == 0:
-        yield Finding("connection", "fail", version.reason, remedy(version, token))
+        yield Finding(N_("connection"), "fail", cause(version), remedy(version, token))
         return
     yield _way(client.endpoint)
     if not version.good:
-        yield Finding("token", "fail", f"{version.status} {version.reason}", remedy(version, token))
+        yield Finding(N_("token"), "fail", cause(version), remedy(version, token))
         return
-    yield Finding("token", "pass", f"{token} is accepted")
+    yield Finding(N_("token"), "pass", said(N_("{token} is accepted"), token=token))
     yield from _version(version.data if isinstance(version.data, dict) else {})
     resources = client.get(RESOURCES)
     nodes = Cluster.of(resources.data).nodes if resources.good else {}
@@ -74,13 +76,17 @@ def _wanted(nodes: Mapping[int, str], servers: Mapping[str, Server]) -> list[int
 def _way(endpoint: Endpoint) -> Finding:
     if endpoint.backend != "https":
         return Finding(
-            "way",
+            N_("way"),
             "warn",
-            "pvesh tells no CPU of the moment, so that it is for collect and not for watch",
-            "for watch, set proxmox.backend: https, and a token",
+            said(N_("pvesh tells no CPU of the moment, so that it is for collect and not for watch")),
+            said(N_("for watch, set proxmox.backend: https, and a token")),
         )
-    how = "its fingerprint" if endpoint.fingerprint else "the CA file" if endpoint.ca_file else "the system"
-    return Finding("TLS", "pass", f"the certificate is verified with {how}")
+    if endpoint.fingerprint:
+        how = N_("the certificate is verified with its fingerprint")
+    else:
+        how = N_("the certificate is verified with the CA file")
+        how = how if endpoint.ca_file else N_("the certificate is verified with the system")
+    return Finding("TLS", "pass", said(how))
 
 
 def _version(data: Mapping[str, object]) -> Iterator[Finding]:
@@ -89,28 +95,47 @@ def _version(data: Mapping[str, object]) -> Iterator[Finding]:
     release = (int(found[1]), int(found[2])) if found else (0, 0)
     if release < (9, 0):
         yield Finding(
-            "version",
+            N_("version"),
             "warn",
-            f"Proxmox VE {text} shows one memory figure, and nothing in its rrddata tells what made it",
-            "run virtio-study watch, whose answers do tell, or add a stretch with the balloon driver alone",
+            said(
+                N_("Proxmox VE {version} shows one memory figure, and nothing in its rrddata tells what made it"),
+                version=text,
+            ),
+            said(N_("run virtio-study watch, whose answers do tell, or add a stretch with the balloon driver alone")),
         )
         yield Finding(
-            "retention",
+            N_("retention"),
             "warn",
-            "rows of a minute are kept for 70 minutes, of half an hour for 35 hours",
-            "run virtio-study watch for as long as the study lasts",
+            said(N_("rows of a minute are kept for 70 minutes, of half an hour for 35 hours")),
+            said(N_("run virtio-study watch for as long as the study lasts")),
         )
         return
-    yield Finding("version", "pass", f"Proxmox VE {text} shows the host's memory beside the displayed one")
-    yield Finding("retention", "pass", "rows of a minute are kept for a day, of half an hour for 30 days")
+    yield Finding(
+        N_("version"),
+        "pass",
+        said(N_("Proxmox VE {version} shows the host's memory beside the displayed one"), version=text),
+    )
+    yield Finding(N_("retention"), "pass", said(N_("rows of a minute are kept for a day, of half an hour for 30 days")))
 
 
 def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str) -> Finding:
     lost = [f"{name} ({server.vmid})" for name, server in servers.items() if server.vmid not in nodes]
     if not nodes or lost:
-        says = f"not shown: {', '.join(lost)}" if nodes else "the host shows no server at all"
-        return Finding("servers", "fail", says, remedy(Reply(0.0, "", 403), token))
-    return Finding("servers", "pass", f"{len(nodes)} servers are shown, all {len(servers)} of the study among them")
+        says = said(N_("not shown: {servers}"), servers=lost) if nodes else said(N_("the host shows no server at all"))
+        return Finding(N_("servers"), "fail", says, remedy(Reply(0.0, "", 403), token))
+    return Finding(
+        N_("servers"),
+        "pass",
+        said(
+            plural(
+                len(nodes),
+                "{count} server is shown, all {wanted} of the study among them",
+                "{count} servers are shown, all {wanted} of the study among them",
+            ),
+            count=len(nodes),
+            wanted=len(servers),
+        ),
+    )
 
 
 def _instrument(client: Client, node: str) -> Finding:
@@ -119,14 +144,23 @@ def _instrument(client: Client, node: str) -> Finding:
     rows = packages.data if isinstance(packages.data, list) else []
     found = qemu_server_in(row for row in rows if isinstance(row, dict))
     if found:
-        label = instrument(host_instrument(found)).label
-        return Finding("instrument", "pass", f"{node}: qemu-server {found} shows as the host's memory: {label}")
+        says = said(
+            N_("{node}: qemu-server {version} shows as the host's memory: {instrument:instrument}"),
+            node=node,
+            version=found,
+            instrument=host_instrument(found),
+        )
+        return Finding(N_("instrument"), "pass", says)
     return Finding(
-        "instrument",
+        N_("instrument"),
         "warn",
-        f"{node}: its version of qemu-server is not told ({packages.status or ''} {packages.reason})",
-        "from Proxmox VE 9.0 to 9.1 the host's figure changed; pveversion -v on the host tells it; give it to "
-        "virtio-study files answers as --qemu-server",
+        said(N_("{node}: its version of qemu-server is not told ({cause})"), node=node, cause=cause(packages)),
+        said(
+            N_(
+                "from Proxmox VE 9.0 to 9.1 the host's figure changed; pveversion -v on the host tells it; give it to "
+                "virtio-study files answers as --qemu-server"
+            )
+        ),
     )
 
 
@@ -139,8 +173,10 @@ def _unseen(client: Client, nodes: Sequence[str], token: str) -> Iterator[Findin
     if reply.good and isinstance(reply.data, dict):
         lost = [node for node in nodes if not _has(reply.data, f"/nodes/{node}", "Sys.Audit")]
         if lost:
-            says = f"{token} has no Sys.Audit on {', '.join(lost)}, and is shown its own tasks alone"
-            yield Finding("privileges", "fail", says, remedy(Reply(0.0, "", 403), token))
+            says = said(
+                N_("{token} has no Sys.Audit on {nodes}, and is shown its own tasks alone"), token=token, nodes=lost
+            )
+            yield Finding(N_("privileges"), "fail", says, remedy(Reply(0.0, "", 403), token))
 
 
 def _has(known: Mapping[str, object], path: str, name: str) -> bool:
@@ -157,25 +193,31 @@ def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
     if clock.good and isinstance(clock.data, dict) and isinstance(clock.data.get("time"), int | float):
         difference = float(clock.data["time"]) - (before + time.time()) / 2
         far = abs(difference) > MOST_CLOCK_DIFFERENCE_S
-        says = f"{node}: the clock is {difference:+.0f} s from this machine's"
-        cure = "run on the host: timedatectl (chrony keeps it right)" if far else ""
-        yield Finding("clock", "warn" if far else "pass", says, cure)
+        says = said(
+            N_("{node}: the clock is {difference:+.0f} s from this machine's"), node=node, difference=difference
+        )
+        cure = said(N_("run on the host: timedatectl (chrony keeps it right)")) if far else None
+        yield Finding(N_("clock"), "warn" if far else "pass", says, cure)
     for path in ("status", "rrddata?timeframe=hour&cf=AVERAGE", "tasks?limit=1"):
-        yield _asked(client.get(f"/nodes/{node}/{path}"), f"{path.split('?')[0]} of node {node}", token)
+        what = said(N_("{path} of node {node}"), path=path.split("?")[0], node=node)
+        yield _asked(client.get(f"/nodes/{node}/{path}"), what, token)
 
 
 def _vm(client: Client, vmid: int, node: str, token: str) -> Iterator[Finding]:
     base = f"/nodes/{node}/qemu/{vmid}"
     for path in ("status/current", "config?current=1", "pending", "rrddata?timeframe=hour&cf=AVERAGE"):
         reply = client.get(f"{base}/{path}")
-        yield _asked(reply, f"{path.split('?')[0]} of {vmid}", token)
+        yield _asked(reply, said(N_("{path} of {vmid}"), path=path.split("?")[0], vmid=vmid), token)
         if path.startswith("config") and isinstance(reply.data, dict) and agent_enabled(reply.data):
             agent = client.get(f"{base}/agent/get-osinfo")
-            says = f"guest agent of {vmid}" + ("" if agent.good else f": {agent.status or ''} {agent.reason}; optional")
-            yield Finding("agent", "pass" if agent.good else "warn", says)
+            form = N_("guest agent of {vmid}") if agent.good else N_("guest agent of {vmid}: {cause}; optional")
+            says = said(form, vmid=vmid, cause=cause(agent))
+            yield Finding(N_("agent"), "pass" if agent.good else "warn", says)
 
 
-def _asked(reply: Reply, what: str, token: str) -> Finding:
+def _asked(reply: Reply, what: Said, token: str) -> Finding:
     if reply.good:
-        return Finding("permission", "pass", what)
-    return Finding("permission", "fail", f"{what}: {reply.status or ''} {reply.reason}".strip(), remedy(reply, token))
+        return Finding(N_("permission"), "pass", what)
+    return Finding(
+        N_("permission"), "fail", said("{what}: {cause}", what=what, cause=cause(reply)), remedy(reply, token)
+    )

@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.values import Sample
 from virtio_study.sources import normalising
 from virtio_study.sources.api import response_log
@@ -54,7 +56,7 @@ class _Imported:
         """The run as `timeline.json` has it."""
         if isinstance(self.outcome, RecordedFile):
             return self.run.as_dict() | {"replicate": self.replicate}
-        return self.run.as_dict() | {"replicate": "", "why": self.run.why or str(self.outcome)}
+        return self.run.as_dict() | {"replicate": "", "why": self.run.why or self.outcome.told}
 
 
 def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None = None) -> list[Imported]:
@@ -89,8 +91,12 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
             done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
     outcomes = [item.outcome for imported in done.values() for item in imported]
     if not any(isinstance(outcome, RecordedFile) for outcome in outcomes):
-        named = (f"{outcome.server}: {outcome}" for outcome in outcomes if isinstance(outcome, NotRecorded))
-        raise DataError("nothing was recorded; " + "; ".join([*named][:4]))
+        reasons = [
+            said("{server}: {told}", server=item.server, told=item.told)
+            for item in outcomes
+            if isinstance(item, NotRecorded)
+        ]
+        raise DataError(N_("nothing was recorded; {reasons}"), reasons=reasons[:4])
     write_json(study.folder / TIMELINE, {name: [item.as_dict() for item in found] for name, found in done.items()})
     return outcomes
 
@@ -117,18 +123,22 @@ def _import_runs(
     runs = [match(run, study.driver_configs) for run in runs_in(history)]
     if not runs:
         raise DataError(
-            f"{name}: no answer of /nodes/NODE/qemu/{history.vmid}/status/current shows it running; for answers of "
-            "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
+            N_(
+                "{name}: no answer of /nodes/NODE/qemu/{vmid}/status/current shows it running; for answers of "
+                "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
+            ),
+            name=name,
+            vmid=history.vmid,
         )
     found: list[_Imported] = []
     for run in runs:
         replicate = f"api-{1 + sum(bool(item.run.driver_config) for item in found):02d}"
-        outcome: Imported = NotRecorded(name, run.why)
+        outcome: Imported = NotRecorded(name, run.why or said(""))
         if run.driver_config:
             try:
                 outcome = _record_run(study, name, replicate, run, history, qemu_server, inputs)
             except DataError as error:  # such as a run of one poll: the others are recorded all the same
-                outcome = NotRecorded(name, str(error))
+                outcome = NotRecorded(name, said(error.message, **error.numbers))
         found.append(_Imported(run, replicate, outcome))
     return found
 
@@ -142,7 +152,7 @@ def _record_run(
     qemu_server: str | None,
     inputs: dict[str, str],
 ) -> Imported:
-    server, where = study.servers[name], f"status/current of {name}"
+    server, where = study.servers[name], said("status/current: {server}", server=name)
     frame, notes = normalising.polled_frame(run.polls, server, where, qemu_server or run.host.qemu_server)
     known = (node.statuses for node in history.nodes.values() if len(node.statuses) > 1)
     if statuses := next(known, None):
@@ -161,10 +171,11 @@ def _record_run(
     )
     first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
     of = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
-    return keep(study, frame, of, f"{len(frame)} rows from {first} to {last} UTC.")
+    told = said(N_("{rows} rows from {first} to {last} UTC."), rows=len(frame), first=first, last=last)
+    return keep(study, frame, of, told)
 
 
-def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, str]]:
+def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:
     """Make recordings of the stored rrddata rows (AVERAGE) that lie in the study's windows, the node's CPU beside them.
 
     Parameters
@@ -181,7 +192,7 @@ def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, str]]:
         Server that has a window and no usable rows in it -> why; the others are recorded all the same.
     """
     outcomes: list[Imported] = []
-    failed: dict[str, str] = {}
+    failed: dict[str, Said] = {}
     named = [name for name in study.servers if any(window.server == name for window in study.windows)]
     try:
         for names, answers in _read(study, named, response_log.stored(study.folder), but="cf=MAX"):
@@ -189,9 +200,9 @@ def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, str]]:
                 try:
                     outcomes += _record_rows(study, name, answers)
                 except DataError as error:
-                    failed[name] = str(error).removeprefix(f"{name}: ")
+                    failed[name] = said(error.message, **error.numbers)
     except DataError as error:
-        failed |= {name: str(error) for name in named if name not in failed}
+        failed |= {name: said(error.message, **error.numbers) for name in named if name not in failed}
     return outcomes, failed
 
 
@@ -219,7 +230,9 @@ def _frames(study: Study, name: str, history: History, answers: Sequence[Answer]
     base = rf"/nodes/([^/]+)/qemu/{history.vmid}/rrddata\?.*cf=AVERAGE"
     merged = merge_rrddata(_rows(answers, base))
     if not merged:
-        raise DataError(f"{name}: no stored rrddata of server {history.vmid} has a row with values")
+        raise DataError(
+            N_("{name}: no stored rrddata of server {vmid} has a row with values"), name=name, vmid=history.vmid
+        )
     nodes = {found[1] for path in {answer.path for answer in answers} if (found := re.fullmatch(base, path))}
     # of a server that was on several nodes nothing in a row tells on which it then was
     beside = {}
@@ -232,9 +245,11 @@ def _frames(study: Study, name: str, history: History, answers: Sequence[Answer]
 
     frames = {}
     for step, listed in merged.items():
-        frame = normalising.rrd_frame(listed, step, "AVERAGE", f"rrddata of {name}", qemu_server)
+        frame = normalising.rrd_frame(
+            listed, step, "AVERAGE", said(N_("rrddata of {server}"), server=name), qemu_server
+        )
         if step in beside:
-            node = normalising.rrd_frame(beside[step], step, "AVERAGE", "rrddata of the node")
+            node = normalising.rrd_frame(beside[step], step, "AVERAGE", said(N_("rrddata of the node")))
             frame = normalising.add_node_cpu(frame, node)
         frames[float(step)] = frame
     return frames

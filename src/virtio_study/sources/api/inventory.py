@@ -7,6 +7,8 @@ import yaml
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.labels import shortened
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.pve.devices import balloon_device, devices, models, unclassifiable
 from virtio_study.pve.instruments import memory_state
 from virtio_study.pve.values import Config, Sample, number, part
@@ -60,7 +62,7 @@ def inventory(client: Client) -> pd.DataFrame:
 
 
 def _cluster(client: Client) -> Cluster:
-    return Cluster.of(good(client.get(RESOURCES), "the list of servers"))
+    return Cluster.of(good(client.get(RESOURCES), said(N_("the list of servers"))))
 
 
 def _object(data: object) -> Mapping[str, object]:
@@ -109,27 +111,34 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     lost = [str(vmid) for vmid in vmids if vmid not in cluster.servers]
     if lost:
         shown = ", ".join(map(str, sorted(cluster.servers))) or "none"
-        raise DataError(f"no server {', '.join(lost)}; the host shows: {shown}")
-    node = _object(good(client.get(f"/nodes/{cluster.nodes[vmids[0]]}/status"), "the node"))
+        raise DataError(N_("no server {missing}; the host shows: {shown}"), missing=", ".join(lost), shown=shown)
+    node = _object(good(client.get(f"/nodes/{cluster.nodes[vmids[0]]}/status"), said(N_("the node"))))
     kinds, views = {}, set()
     for vmid in vmids:
         base = f"/nodes/{cluster.nodes[vmid]}/qemu/{vmid}"
-        kinds[vmid] = devices(_object(good(client.get(f"{base}/config?current=1"), f"server {vmid}")))
+        kinds[vmid] = devices(
+            _object(good(client.get(f"{base}/config?current=1"), said(N_("server {vmid}"), vmid=vmid)))
+        )
         status = _object(client.get(f"{base}/status/current").data)
         views |= {memory_state(status).view} if status.get("status") == "running" else set()
     shapes = {(models(found, "disk"), models(found, "network")) for found in kinds.values()}
     if len(shapes) > 1:
         seen = "; ".join(f"{vmid}: {models(f, 'disk')}, {models(f, 'network')}" for vmid, f in kinds.items())
-        raise DataError(f"these servers have other devices than each other ({seen}); make a study for each kind")
+        raise DataError(
+            N_("these servers have other devices than each other ({seen}); make a study for each kind"), seen=seen
+        )
     done = all(item.device_class == "virtio" for f in kinds.values() for item in f if item.kind in ("disk", "network"))
     drivers = {view == "guest" for view in views}
     if done and drivers != {False}:
         listed = ", ".join(map(str, vmids))
         raise DataError(
-            f"servers {listed}: disks and network cards are VirtIO already, so there is no before to record; choose "
-            "others (virtio-study inventory shows them), or write the protocol by hand"
+            N_(
+                "servers {listed}: disks and network cards are VirtIO already, so there is no before to "
+                "record; choose others (virtio-study inventory shows them), or write the protocol by hand"
+            ),
+            listed=listed,
         )
-    version = _object(good(client.get("/version"), "the version")).get("version", "")
+    version = _object(good(client.get("/version"), said(N_("the version")))).get("version", "")
     protocol = {
         **_start(f"Proxmox VE {version}", cluster.nodes[vmids[0]], node),
         "servers": {_name(cluster.servers[vmid]): _server(cluster.servers[vmid]) for vmid in vmids},

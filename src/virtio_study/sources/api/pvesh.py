@@ -12,6 +12,8 @@ import re
 import subprocess
 
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.sources.api.backend import Api
 from virtio_study.study import Endpoint
 
@@ -21,8 +23,8 @@ STATUS = re.compile(r"^([1-5]\d\d) (\S.*)", re.MULTILINE)
 """An HTTP status as pvesh writes it."""
 
 REFUSED = (
-    ("Permission denied", "SSH as {user} is refused; allow this user's key there: ssh-copy-id {user}@{host}"),
-    ("Host key verification failed", "its SSH key is not known here; run ssh {user}@{host} once and compare it"),
+    ("Permission denied", N_("SSH as {user} is refused; allow this user's key there: ssh-copy-id {user}@{host}")),
+    ("Host key verification failed", N_("its SSH key is not known here; run ssh {user}@{host} once and compare it")),
 )
 
 
@@ -45,12 +47,16 @@ def connect(endpoint: Endpoint, timeout_s: float) -> Api:
         importlib.import_module("openssh_wrapper")  # proxmoxer ends the program where it cannot be imported
     except ImportError:
         raise StudyError(
-            "proxmox.backend: openssh needs the package openssh-wrapper, and Python before 3.13; run: pip install "
-            "openssh-wrapper; or use backend: https"
+            N_(
+                "proxmox.backend: openssh needs the package openssh-wrapper, and Python before 3.13; run: pip "
+                "install openssh-wrapper; or use backend: https"
+            )
         ) from None
     config = endpoint.ssh_config.expanduser() if endpoint.ssh_config else None
     if config and not config.is_file():
-        raise StudyError(f"proxmox.ssh_config: {config} is not there; expected a file in the form of ssh_config(5)")
+        raise StudyError(
+            N_("proxmox.ssh_config: {path} is not there; expected a file in the form of ssh_config(5)"), path=config
+        )
     how = {"user": endpoint.user, "port": endpoint.port, "config_file": config and str(config)}
     over_ssh: Api = ProxmoxAPI(endpoint.host, backend="openssh", timeout=int(timeout_s), **how)
     return over_ssh
@@ -71,22 +77,27 @@ def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> obj
     try:
         return api(place).get(**params)
     except ResourceException as error:
-        said = _text(str(error.content))
+        text = _text(str(error.content))
         if error.exit_code == 0:  # warnings of Perl on its standard error are no failure
             with contextlib.suppress(ValueError):
-                data: object = json.loads(said)
+                data: object = json.loads(text)
                 return data
-        found = STATUS.search(said)
-        status, reason = (int(found[1]), found[2]) if found else (int(error.status_code), said)
+        found = STATUS.search(text)
+        status, reason = (int(found[1]), found[2]) if found else (int(error.status_code), text)
         if "pvesh: command not found" in reason or "pvesh: not found" in reason:
-            raise StudyError(f"{endpoint.host}: has no pvesh; is it a Proxmox VE host?") from None
+            raise StudyError(N_("{host}: has no pvesh; is it a Proxmox VE host?"), host=endpoint.host) from None
         raise PveshError(status, reason) from None
     except FileNotFoundError:
         raise StudyError(
-            "proxmox.backend: local needs pvesh, which is on a Proxmox VE host only; run there, or use backend: https"
+            N_(
+                "proxmox.backend: local needs pvesh, which is on a Proxmox VE host only; run there, or use "
+                "backend: https"
+            )
         ) from None
     except PermissionError as error:
-        raise StudyError(f"proxmox.backend: local: pvesh cannot be run: {error.strerror}; run as root") from None
+        raise StudyError(
+            N_("proxmox.backend: local: pvesh cannot be run: {reason}; run as root"), reason=error.strerror
+        ) from None
     except subprocess.TimeoutExpired:
         raise PveshError(0, "no answer in time") from None
     except Exception as error:  # SSHError is of a package that need not be installed; anything else goes on
@@ -95,13 +106,15 @@ def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> obj
         text = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         for sign, says in REFUSED:
             if sign in text:
-                raise StudyError(f"{endpoint.host}: {says.format(user=endpoint.user, host=endpoint.host)}") from None
+                raise StudyError(
+                    "{host}: {says}", host=endpoint.host, says=said(says, user=endpoint.user, host=endpoint.host)
+                ) from None
         raise PveshError(0, text.splitlines()[-1] if text.strip() else "connection lost") from None
 
 
-def _text(said: str) -> str:
+def _text(text: str) -> str:
     """What was said, where proxmoxer made a text such as b'...' of the bytes that openssh-wrapper gives."""
-    if re.match(r"b['\"]", said):
+    if re.match(r"b['\"]", text):
         with contextlib.suppress(ValueError, SyntaxError):
-            return bytes(ast.literal_eval(said)).decode(errors="replace")
-    return said
+            return bytes(ast.literal_eval(text)).decode(errors="replace")
+    return text

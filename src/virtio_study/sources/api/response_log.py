@@ -13,6 +13,7 @@ from pathlib import Path
 
 from virtio_study import storage
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.sources.api.client import Reply
 
 __all__ = ["alone", "append", "finish", "stored"]
@@ -28,7 +29,7 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(
-                f"{raw}: another collect or watch of this study is at work; wait for it, or end it"
+                N_("{folder}: another collect or watch of this study is at work; wait for it, or end it"), folder=raw
             ) from None
         yield
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from virtio_study.errors import StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import Client, Reply, remedy
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
@@ -77,7 +79,7 @@ class _Due:
 def watch(
     study: Study,
     client: Client,
-    say: Callable[[str], None],
+    say: Callable[[Said], None],
     until: Callable[[], bool] = lambda: False,
     poll_s: float = POLL_S,
     sleep: Callable[[float], None] = time.sleep,
@@ -112,8 +114,8 @@ def watch(
         If another collector is at work.
     """
     if (how := client.endpoint.backend) != "https":
-        says = "watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"
-        raise StudyError(f"proxmox.backend: {how}: {says}")
+        says = said(N_("watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"))
+        raise StudyError("proxmox.backend: {how}: {says}", how=how, says=says)
     polls, failures, due = 0, 0, _Due()
     cluster = Cluster()
     with response_log.alone(study.folder):
@@ -166,15 +168,29 @@ def _wanted(places: Mapping[str, str], hosts: Sequence[str], poll_s: float) -> d
 
 def _state(
     study: Study, nodes: Mapping[int, str], polls: int, replies: list[Reply], failures: int, client: Client
-) -> str:
+) -> Said:
     at = time.strftime("%H:%M:%S", time.gmtime(client.clock()))
     lost = [reply for reply in replies if not reply.good]
     if failures:
         cause = lost[0] if lost else Reply(0.0, RESOURCES, 403, reason="no server of the study is shown")
         wait = _wait(POLL_S, failures)
-        return (
-            f"{at} UTC  waiting {wait:.0f} s: {cause.reason or cause.status}; {remedy(cause, client.secret.token_id)}"
+        return said(
+            N_("{at} UTC  waiting {wait:.0f} s: {cause:cause}; {remedy}"),
+            at=at,
+            wait=wait,
+            cause=cause.reason or str(cause.status),
+            remedy=remedy(cause, client.secret.token_id),
         )
     seen = sum(server.vmid in nodes for server in study.servers.values())
-    state = f"{at} UTC  poll {polls}: {seen} of {len(study.servers)} servers, {len(replies) - len(lost)} answers stored"
-    return state + (f", {len(lost)} refused ({lost[0].path}: {lost[0].reason})" if lost else "")
+    state = said(
+        N_("{at} UTC  poll {polls}: {seen} of {servers} servers, {stored} answers stored"),
+        at=at,
+        polls=polls,
+        seen=seen,
+        servers=len(study.servers),
+        stored=len(replies) - len(lost),
+    )
+    if not lost:
+        return state
+    form = N_("{state}, {refused} refused ({path}: {cause:cause})")
+    return said(form, state=state, refused=len(lost), path=lost[0].path, cause=lost[0].reason)

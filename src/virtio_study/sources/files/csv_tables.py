@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from virtio_study.errors import DataError, StudyError
+from virtio_study.faults import FaultError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.recording import INSTRUMENTS, SCHEMA
 from virtio_study.study import Server
 
@@ -89,23 +93,36 @@ def load_mapping(path: Path) -> CsvMapping:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         mapping = CsvMapping.model_validate(data)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read: {error.strerror}") from error
+        raise StudyError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise StudyError(N_("{path}: not YAML: {error}"), path=path, error=" ".join(str(error).split())) from error
     except ValidationError as error:
         item = error.errors()[0]
         key = ".".join(str(part) for part in item["loc"]) or "the mapping"
         raise StudyError(
-            f"{path}: {key}: {item['msg']}; expected keys: {', '.join(CsvMapping.model_fields)}"
+            N_("{path}: {key}: {problem}; expected keys: {keys}"),
+            path=path,
+            key=key,
+            problem=item["msg"],
+            keys=", ".join(CsvMapping.model_fields),
         ) from error
     for name, source in mapping.columns.items():
         column = SCHEMA.get(name)
         if column is None or column.kind != "number" or name == "step_s":
             names = [n for n, c in SCHEMA.items() if c.kind == "number" and n != "step_s"]
-            raise StudyError(f"{path}: columns.{name}: no such column of numbers; there are: {', '.join(names)}")
+            raise StudyError(
+                N_("{path}: columns.{name}: no such column of numbers; there are: {names}"),
+                path=path,
+                name=name,
+                names=", ".join(names),
+            )
         if source.unit not in _units(name):
             raise StudyError(
-                f"{path}: columns.{name}.unit is {source.unit!r}; expected one of {', '.join(_units(name))}"
+                N_("{path}: columns.{name}.unit is {unit!r}; expected one of {known}"),
+                path=path,
+                name=name,
+                unit=source.unit,
+                known=", ".join(_units(name)),
             )
     _check_time(path, mapping.time)
     return mapping
@@ -135,18 +152,12 @@ def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
         A local time that happened twice or never (clocks put back or forward) is refused too.
     """
     lines, table = _cells(path, mapping)
-    times = []
-    for line, text in zip(lines, table[mapping.time.column], strict=True):
-        try:
-            times.append(_time(text, mapping.time))
-        except (ValueError, OverflowError) as error:
-            raise DataError(f"{path}: line {line}, column {mapping.time.column!r} is {text[:40]!r}: {error}") from error
-    frame = pd.DataFrame({"time": pd.Series(times, dtype="datetime64[us, UTC]")})
+    frame = pd.DataFrame({"time": _times(path, mapping.time, lines, table[mapping.time.column])})
     if mapping.time.marks == "start":
         frame["time"] += pd.Timedelta(seconds=mapping.step_s)
     for name, source in mapping.columns.items():
         values = [
-            _number(text, mapping, f"{path}: line {line}, column {source.column!r}")
+            _number(text, mapping, (path, line, source.column))
             for line, text in zip(lines, table[source.column], strict=True)
         ]
         factor = _units(name)[source.unit]
@@ -160,11 +171,35 @@ def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
             frame[name] = float(given.get(name, math.nan))
     for view in ("", "host_", "guest_"):
         frame[f"mem_{view}instrument"] = getattr(mapping, f"mem_{view}instrument")
-    repeated = np.flatnonzero(frame["time"].diff().to_numpy() <= np.timedelta64(0, "us"))
-    if len(repeated):
-        line, text = lines[repeated[0]], table[mapping.time.column][repeated[0]]
-        raise DataError(f"{path}: line {line}, column {mapping.time.column!r} is {text!r}: times must increase")
     return frame
+
+
+def _times(path: Path, column: TimeColumn, lines: Sequence[int], texts: Sequence[str]) -> pd.Series:
+    """Times of the rows in UTC; they must increase."""
+    times = []
+    for line, text in zip(lines, texts, strict=True):
+        try:
+            times.append(_time(text, column))
+        except (ValueError, OverflowError) as error:
+            raise DataError(
+                N_("{path}: line {line}, column {column!r} is {text!r}: {error}"),
+                path=path,
+                line=line,
+                column=column.column,
+                text=text[:40],
+                error=error,
+            ) from error
+    found = pd.Series(times, dtype="datetime64[us, UTC]")
+    repeated = np.flatnonzero(found.diff().to_numpy() <= np.timedelta64(0, "us"))
+    if len(repeated):
+        raise DataError(
+            N_("{path}: line {line}, column {column!r} is {text!r}: times must increase"),
+            path=path,
+            line=lines[repeated[0]],
+            column=column.column,
+            text=texts[repeated[0]],
+        )
+    return found
 
 
 def _units(name: str) -> dict[str, float]:
@@ -173,11 +208,15 @@ def _units(name: str) -> dict[str, float]:
 
 def _check_time(path: Path, time: TimeColumn) -> None:
     if time.zone is None and time.format not in {"unix", "unix_ms", "iso"} and "%z" not in time.format:
-        raise StudyError(f"{path}: time.zone is missing; give the zone of the clock, such as UTC or America/Lima")
+        raise StudyError(
+            N_("{path}: time.zone is missing; give the zone of the clock, such as UTC or America/Lima"), path=path
+        )
     try:
         ZoneInfo(time.zone or "UTC")
     except (KeyError, ValueError, OSError) as error:
-        raise StudyError(f"{path}: time.zone is {time.zone!r}; expected a name such as UTC or America/Lima") from error
+        raise StudyError(
+            N_("{path}: time.zone is {zone!r}; expected a name such as UTC or America/Lima"), path=path, zone=time.zone
+        ) from error
 
 
 def _cells(path: Path, mapping: CsvMapping) -> tuple[list[int], dict[str, list[str]]]:
@@ -192,20 +231,31 @@ def _cells(path: Path, mapping: CsvMapping) -> tuple[list[int], dict[str, list[s
             for name in needed:
                 if name not in names:
                     raise DataError(
-                        f"{path}: no column {name!r}; its first line names: {', '.join(names) or 'nothing'}"
+                        N_("{path}: no column {name!r}; its first line names: {names}"),
+                        path=path,
+                        name=name,
+                        names=", ".join(names) or said(N_("nothing")),
                     )
             for row in reader:
                 if not any(cell.strip() for cell in row):
                     continue
                 if len(row) != len(names):
-                    raise DataError(f"{path}: line {reader.line_num} has {len(row)} cells; expected {len(names)}")
+                    raise DataError(
+                        N_("{path}: line {line} has {found} cells; expected {expected}"),
+                        path=path,
+                        line=reader.line_num,
+                        found=len(row),
+                        expected=len(names),
+                    )
                 lines.append(reader.line_num)
                 for name in table:
                     table[name].append(row[names.index(name)].strip())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8: {' '.join(str(error).split())}") from error
+        raise DataError(
+            N_("{path}: cannot be read as CSV in UTF-8: {error}"), path=path, error=" ".join(str(error).split())
+        ) from error
     if not lines:
-        raise DataError(f"{path}: no rows")
+        raise DataError(N_("{path}: no rows"), path=path)
     return lines, table
 
 
@@ -214,19 +264,21 @@ def _time(text: str, time: TimeColumn) -> datetime:
     if time.format in {"unix", "unix_ms"}:
         seconds = float(text) / (1000 if time.format == "unix_ms" else 1)
         if not 1e9 <= seconds < 41e8:
-            raise ValueError("not within this century; check the unit")
+            raise FaultError(N_("not within this century; check the unit"))
         return datetime.fromtimestamp(seconds, UTC)
     stamp = datetime.fromisoformat(text) if time.format == "iso" else datetime.strptime(text, time.format)
     if stamp.tzinfo is None:
         if time.zone is None:
-            raise ValueError("no offset from UTC; give time.zone in the mapping")
+            raise FaultError(N_("no offset from UTC; give time.zone in the mapping"))
         stamp = stamp.replace(tzinfo=ZoneInfo(time.zone))
         if stamp.utcoffset() != stamp.replace(fold=1).utcoffset():
-            raise ValueError(f"the clocks of {time.zone} showed it twice or never; export the file in UTC")
+            raise FaultError(
+                N_("the clocks of {zone} showed it twice or never; export the file in UTC"), zone=str(time.zone)
+            )
     return stamp.astimezone(UTC)
 
 
-def _number(text: str, mapping: CsvMapping, where: str) -> float:
+def _number(text: str, mapping: CsvMapping, where: tuple[Path, int, str]) -> float:
     if text in mapping.missing:
         return math.nan
     try:
@@ -234,7 +286,14 @@ def _number(text: str, mapping: CsvMapping, where: str) -> float:
     except ValueError:
         number = math.inf
     if not math.isfinite(number):
-        raise DataError(f"{where} is {text[:40]!r}; expected a number with decimal {mapping.decimal!r}")
+        raise DataError(
+            N_("{path}: line {line}, column {column!r} is {text!r}; expected a number with decimal {decimal!r}"),
+            path=where[0],
+            line=where[1],
+            column=where[2],
+            text=text[:40],
+            decimal=mapping.decimal,
+        )
     return number
 
 

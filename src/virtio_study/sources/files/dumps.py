@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 
 __all__ = ["Dump", "RawSample", "dump_of", "lines", "number_of", "read_pairs", "short", "vmid_of"]
 
@@ -42,7 +43,7 @@ def dump_of(
         If no server is among them; the message names what was `expected`.
     """
     if not servers:
-        raise DataError(f"{', '.join(map(str, paths))}: no {expected} in it")
+        raise DataError(N_("{paths}: no {expected} in it"), paths=", ".join(map(str, paths)), expected=expected)
 
     def ordered(rows: dict[int, RawSample]) -> list[RawSample]:
         return [rows[stamp] | {"time": stamp / scale} for stamp in sorted(rows)]
@@ -57,7 +58,7 @@ def _open(path: Path) -> TextIO:
     try:
         return path.open(encoding="utf-8-sig")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -68,7 +69,9 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
                 if line.strip():
                     yield f"{path}: line {number}", line.strip()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason}); is it compressed?") from error
+        raise DataError(
+            N_("{path}: not UTF-8 text ({reason}); is it compressed?"), path=path, reason=error.reason
+        ) from error
 
 
 def read_pairs(pattern: re.Pattern[str], text: str) -> tuple[list[tuple[str, str]], str]:
@@ -83,7 +86,11 @@ def read_pairs(pattern: re.Pattern[str], text: str) -> tuple[list[tuple[str, str
 def vmid_of(text: str, where: str) -> int:
     """Number of a server; `DataError` says where there is none."""
     if not re.fullmatch(r"[0-9]{3,9}", text):
-        raise DataError(f"{where}: {text!r} is not the number of a server; expected vmid 100 to 999999999")
+        raise DataError(
+            N_("{where}: {text!r} is not the number of a server; expected vmid 100 to 999999999"),
+            where=where,
+            text=text,
+        )
     return int(text)
 
 
@@ -92,7 +99,7 @@ def number_of(value: str | float, where: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{where}: {short(str(value))} is not a number") from error
+        raise DataError(N_("{where}: {value} is not a number"), where=where, value=short(str(value))) from error
 
 
 def short(text: str) -> str:

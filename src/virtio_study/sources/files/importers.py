@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from virtio_study.errors import DataError, StudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.pve.instruments import host_instrument
 from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
@@ -56,7 +58,7 @@ def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server:
 def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server: str | None = None) -> list[Imported]:
     """Record one server from saved rrddata answers with cf=AVERAGE; see `rrddata.read_rrddata` and `import_rrd`."""
     study.server(server)
-    where = f"rrddata of {server}"
+    where = said(N_("rrddata of {server}"), server=server)
     read = rrddata.read_rrddata(paths).items()
     frames = {float(step): normalising.rrd_frame(found, step, "AVERAGE", where, qemu_server) for step, found in read}
     source = f"saved rrddata answers of Proxmox VE, {', '.join(path.name for path in paths)}"
@@ -94,15 +96,21 @@ def import_dump(
         If no server has a window, or the dump does not have a server or the node.
     """
     if node is not None and node not in dump.nodes:
-        raise DataError(f"no node {node!r} in the dump; it has: {', '.join(dump.nodes) or 'none'}")
+        raise DataError(
+            N_("no node {node!r} in the dump; it has: {nodes}"),
+            node=node,
+            nodes=", ".join(dump.nodes) or said(N_("none")),
+        )
     chosen = node or (next(iter(dump.nodes)) if len(dump.nodes) == 1 else None)
     written: list[Imported] = []
     for name in _with_windows(study):
         server = study.servers[name]
         if server.vmid not in dump.servers:
             known = ", ".join(str(vmid) for vmid in dump.servers)
-            raise DataError(f"{name}: no server {server.vmid} in the dump; it has: {known}")
-        where = f"{source} samples of {name}"
+            raise DataError(
+                N_("{name}: no server {vmid} in the dump; it has: {known}"), name=name, vmid=server.vmid, known=known
+            )
+        where = said(N_("{source} samples of {name}"), source=source, name=name)
         frame = normalising.sample_frame(dump.servers[server.vmid], server, where, qemu_server)
         if chosen:
             frame = normalising.add_node_cpu(
@@ -126,7 +134,7 @@ def _with_windows(study: Study) -> list[str]:
     """Servers of the study that have a window; `StudyError` if there is none."""
     names = [name for name in study.servers if any(window.server == name for window in study.windows)]
     if not names:
-        raise no_window(study, "windows")
+        raise no_window(study, said(N_("windows")))
     return names
 
 
@@ -134,5 +142,8 @@ def _versions(qemu_server: str | None) -> dict[str, str]:
     if qemu_server is None:
         return {}
     if host_instrument(qemu_server) == "unknown":
-        raise StudyError(f"qemu-server version {qemu_server!r}: expected one such as 9.1.4 (pveversion -v shows it)")
+        raise StudyError(
+            N_("qemu-server version {version!r}: expected one such as 9.1.4 (pveversion -v shows it)"),
+            version=qemu_server,
+        )
     return {"qemu-server": qemu_server}

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.sources.files.dumps import Dump, RawSample, dump_of, lines, number_of, read_pairs, short, vmid_of
 
 __all__ = ["read_influx"]
@@ -63,7 +65,7 @@ def read_influx(paths: Sequence[Path]) -> Dump:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise DataError(f"{where} is not InfluxDB line protocol: {short(line)}")
+            raise DataError(N_("{where} is not InfluxDB line protocol: {line}"), where=where, line=short(line))
         head, fields, time = match.groups()
         measurement = head.partition(",")[0]
         if measurement not in KEPT:
@@ -74,7 +76,9 @@ def read_influx(paths: Sequence[Path]) -> Dump:
         stamp = int(time or 0)
         if not NANOSECONDS[0] <= stamp < NANOSECONDS[1]:
             raise DataError(
-                f"{where}: time {time or 'is missing'}; expected nanoseconds since 1970, as Proxmox VE writes"
+                N_("{where}: time {time}; expected nanoseconds since 1970, as Proxmox VE writes"),
+                where=where,
+                time=time or said(N_("is missing")),
             )
         if tags["object"] == "nodes":
             samples = nodes.setdefault(tags.get("host", ""), {})
@@ -92,7 +96,7 @@ def _fields(text: str, where: str) -> RawSample:
     """The fields of a point that are kept and finite."""
     pairs, rest = read_pairs(_FIELD, text)
     if rest:
-        raise DataError(f"{where}: fields cannot be read from {short(rest)}")
+        raise DataError(N_("{where}: fields cannot be read from {text}"), where=where, text=short(rest))
     kept = {name: number_of(value.rstrip("iu"), f"{where}, field {name}") for name, value in pairs if name in FIELDS}
     return {name: number for name, number in kept.items() if math.isfinite(number)}
 

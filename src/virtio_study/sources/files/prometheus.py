@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
 from virtio_study.sources.files.dumps import Dump, RawSample, dump_of, lines, number_of, read_pairs, short, vmid_of
 
 __all__ = ["read_prometheus"]
@@ -70,11 +71,7 @@ def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = Non
             continue
         first = origin.setdefault((labels["__name__"], thing), labels)
         if first != labels:
-            other = sorted(name for name in {*first, *labels} if first.get(name) != labels.get(name))
-            raise DataError(
-                f"{where}: two series of {labels['__name__']} of {thing}, {other[0]} {first.get(other[0])!r} and "
-                f"{labels.get(other[0])!r}; choose one with --match {other[0]}={first.get(other[0], '')}"
-            )
+            raise _two_series(where, first, labels)
         kind, _, name = thing.partition("/")
         stamp = round(seconds * 1000)
         if kind == "qemu":
@@ -89,6 +86,23 @@ def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = Non
     return dump_of(paths, 1e3, servers, nodes, "metric of prometheus-pve-exporter (such as pve_cpu_usage_ratio)")
 
 
+def _two_series(where: str, first: Mapping[str, str], second: Mapping[str, str]) -> DataError:
+    other = sorted(name for name in {*first, *second} if first.get(name) != second.get(name))
+    return DataError(
+        N_(
+            "{where}: two series of {metric} of {thing}, {label} {first!r} and {second!r}; choose one with --match "
+            "{label}={value}"
+        ),
+        where=where,
+        metric=second["__name__"],
+        thing=second.get("id", ""),
+        label=other[0],
+        first=first.get(other[0]),
+        second=second.get(other[0]),
+        value=first.get(other[0], ""),
+    )
+
+
 def _series(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
     """Where it stands, labels with the name among them, Unix seconds and value of every sample of a dump."""
     first = next((line for _, line in lines(path)), "")
@@ -100,16 +114,18 @@ def _series(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
             continue
         found = _SAMPLE.fullmatch(line)
         if found is None or not (found[1] or found[2]):
-            raise DataError(f"{where} is not a Prometheus sample: {short(line)}")
+            raise DataError(N_("{where} is not a Prometheus sample: {line}"), where=where, line=short(line))
         labels = {"__name__": found[1]} if found[1] else {}
         pairs, rest = read_pairs(_LABEL, found[2] or "")
         if rest.strip():
-            raise DataError(f"{where}: labels cannot be read from {short(rest)}")
+            raise DataError(N_("{where}: labels cannot be read from {text}"), where=where, text=short(rest))
         labels |= {name: _ESCAPE.sub(lambda e: {"n": "\n"}.get(e[1], e[1]), text) for name, text in pairs}
         if labels.get("__name__") not in EXPORTED:
             continue
         if found[4] is None:
-            raise DataError(f"{where}: the sample has no time; a scrape alone is no series: dump it from Prometheus")
+            raise DataError(
+                N_("{where}: the sample has no time; a scrape alone is no series: dump it from Prometheus"), where=where
+            )
         yield where, labels, _seconds(found[4], where), number_of(found[3], where)
 
 
@@ -117,25 +133,37 @@ def _of_json(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
     try:
         answer = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON: {short(str(error))}") from error
+        raise DataError(N_("{path}: not JSON: {error}"), path=path, error=short(str(error))) from error
     data = answer.get("data") if isinstance(answer, dict) else None
     result = data.get("result") if isinstance(data, dict) else None
     if not isinstance(result, list) or data is None:
         said = answer.get("error", "") if isinstance(answer, dict) else ""
-        raise DataError(f"{path}: no answer of Prometheus' query API (data.result is missing){said and f': {said}'}")
+        raise DataError(
+            N_("{path}: no answer of Prometheus' query API (data.result is missing){error}"),
+            path=path,
+            error=said and f": {said}",
+        )
     if data.get("resultType") != "matrix":
-        raise DataError(f"{path}: resultType is {data.get('resultType')!r}; expected 'matrix': query a range of time")
+        raise DataError(
+            N_("{path}: resultType is {kind!r}; expected 'matrix': query a range of time"),
+            path=path,
+            kind=str(data.get("resultType")),
+        )
     for number, series in enumerate(result):
         where = f"{path}: result {number}"
         labels = series.get("metric") if isinstance(series, dict) else None
         values = series.get("values") if isinstance(series, dict) else None
         if not isinstance(labels, dict) or not isinstance(values, list):
-            raise DataError(f"{where}: expected metric and values")
+            raise DataError(N_("{where}: expected metric and values"), where=where)
         if "__name__" not in labels:
-            raise DataError(f"{where}: the metric has no name; query the metric itself, not a function of it")
+            raise DataError(
+                N_("{where}: the metric has no name; query the metric itself, not a function of it"), where=where
+            )
         for item in values:
             if not isinstance(item, list) or len(item) != 2:
-                raise DataError(f"{where}: {short(str(item))}; expected a time and a value")
+                raise DataError(
+                    N_("{where}: {value}; expected a time and a value"), where=where, value=short(str(item))
+                )
             text = {str(name): str(label) for name, label in labels.items()}
             yield where, text, _seconds(item[0], where), number_of(item[1], where)
 
@@ -145,5 +173,9 @@ def _seconds(value: str | float, where: str) -> float:
     time = number_of(value, where)
     seconds = time / 1000 if time >= 1e11 else time
     if not 1e9 <= seconds < 41e8:
-        raise DataError(f"{where}: time {short(str(value))}; expected seconds or milliseconds since 1970")
+        raise DataError(
+            N_("{where}: time {value}; expected seconds or milliseconds since 1970"),
+            where=where,
+            value=short(str(value)),
+        )
     return seconds

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 
 __all__ = ["RoundRobinArchive", "Row", "archives", "fetch", "find_files", "read_rows"]
 
@@ -52,7 +54,9 @@ def archives(path: Path) -> list[RoundRobinArchive]:
                 RoundRobinArchive(kind, seconds, int(fields[f"rra[{number}].rows"]), updated - updated % seconds)
             )
     except (KeyError, ValueError) as error:
-        raise DataError(f"{path}: rrdtool describes it without {error}; is it a complete RRD file?") from error
+        raise DataError(
+            N_("{path}: rrdtool describes it without {error}; is it a complete RRD file?"), path=path, error=error
+        ) from error
     return sorted((a for a in found if a.consolidation in CONSOLIDATIONS), key=lambda a: (a.step_s, a.consolidation))
 
 
@@ -95,7 +99,14 @@ def fetch(path: Path, consolidation: str, step_s: int, start: int, end: int) -> 
         known = {name: number for name, number in zip(names, numbers, strict=True) if math.isfinite(number)}
         rows.append({"time": int(stamp), **known})
     if [row["time"] for row in rows] != list(range(start + step_s, end + step_s, step_s)):
-        raise DataError(f"{path}: no rows of {step_s} s from {start} to {end}; its archives: {_listed(path)}")
+        raise DataError(
+            N_("{path}: no rows of {step} s from {start} to {end}; its archives: {archives}"),
+            path=path,
+            step=step_s,
+            start=start,
+            end=end,
+            archives=_listed(path),
+        )
     return rows
 
 
@@ -146,8 +157,13 @@ def find_files(folder: Path, kind: str, name: str) -> list[Path]:
     paths = [*newest, *(path for path in older if path.is_file())]
     if not paths:
         raise DataError(
-            f"{folder}: no RRD file of {kind} {name}; looked for pve-{kind}-9.0/{name}, pve2-{kind}/{name} and "
-            f"pve2-{kind}/{name}.old; give a copy of the host's /var/lib/rrdcached/db"
+            N_(
+                "{folder}: no RRD file of {kind} {name}; looked for pve-{kind}-9.0/{name}, pve2-{kind}/{name} "
+                "and pve2-{kind}/{name}.old; give a copy of the host's /var/lib/rrdcached/db"
+            ),
+            folder=folder,
+            kind=kind,
+            name=name,
         )
     return paths
 
@@ -158,7 +174,7 @@ def _listed(path: Path) -> str:
 
 def _rrdtool(command: str, path: Path, *arguments: str) -> list[str]:
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(N_("{path}: no such file"), path=path)
     # The caching daemon of another host, or a decimal comma, would change what is read.
     environment = {key: value for key, value in os.environ.items() if key != "RRDCACHED_ADDRESS"} | {"LC_ALL": "C"}
     try:
@@ -171,9 +187,18 @@ def _rrdtool(command: str, path: Path, *arguments: str) -> list[str]:
             timeout=60,
         )
     except FileNotFoundError as error:
-        raise DataError("rrdtool is not installed; install it (Debian: apt install rrdtool)") from error
+        raise DataError(N_("rrdtool is not installed; install it (Debian: apt install rrdtool)")) from error
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"{path}: rrdtool {command} did not end in {error.timeout:g} s") from error
+        raise DataError(
+            N_("{path}: rrdtool {command} did not end in {timeout:g} s"),
+            path=path,
+            command=command,
+            timeout=error.timeout,
+        ) from error
     if done.returncode:
-        raise DataError(f"{path}: {' '.join(done.stderr.split()) or f'rrdtool {command} failed'}")
+        raise DataError(
+            "{path}: {error}",
+            path=path,
+            error=" ".join(done.stderr.split()) or said(N_("rrdtool {command} failed"), command=command),
+        )
     return done.stdout.splitlines()

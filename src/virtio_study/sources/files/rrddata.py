@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.pve.values import Sample
 
 __all__ = ["STEPS", "merge_rrddata", "read_rrddata"]
@@ -59,10 +61,12 @@ def _answer(path: Path) -> object:
     try:
         body = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}: not JSON ({' '.join(str(error).split())}); save it with --output-format json"
+            N_("{path}: not JSON ({error}); save it with --output-format json"),
+            path=path,
+            error=" ".join(str(error).split()),
         ) from error
     return body.get("data") if isinstance(body, dict) else body
 
@@ -71,7 +75,8 @@ def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
     """Rows, each with its time in whole seconds."""
     if not isinstance(rows, list) or not rows:
         raise DataError(
-            f"{path}: no list of rows; expected an answer of rrddata (virtio-study files answers takes every kind)"
+            N_("{path}: no list of rows; expected an answer of rrddata (virtio-study files answers takes every kind)"),
+            path=path,
         )
     found = []
     for number, row in enumerate(rows):
@@ -81,7 +86,12 @@ def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
         except (ValueError, OverflowError):
             seconds = math.nan
         if not 1e9 <= seconds < 41e8 or seconds % 1:
-            raise DataError(f"{path}: row {number}: time is {str(time)[:40]!r}; expected whole Unix seconds")
+            raise DataError(
+                N_("{path}: row {number}: time is {time!r}; expected whole Unix seconds"),
+                path=path,
+                number=number,
+                time=str(time)[:40],
+            )
         found.append((int(seconds), row))
     return found
 
@@ -94,7 +104,10 @@ def _steps(path: str, times: list[int]) -> Iterator[int]:
         step = next((distance for distance in near if distance in STEPS), None)
         if step is None:
             raise DataError(
-                f"{path}: row {number} is {near or 'alone, not'} s from its neighbours; rrddata has "
-                f"{', '.join(str(step) for step in STEPS)} s: save the whole answer"
+                N_("{path}: row {number} is {near} s from its neighbours; rrddata has {step} s: save the whole answer"),
+                path=path,
+                number=number,
+                near=near or said(N_("alone, not")),
+                step=", ".join(str(step) for step in STEPS),
             )
         yield step
