@@ -10,7 +10,7 @@ import yaml
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers, Said, render, said, sayable
 
-__all__ = ["FaultError", "fault", "unknown_comparison", "unknown_config", "unknown_server"]
+__all__ = ["FaultError", "fault", "message_of", "unknown_comparison", "unknown_config", "unknown_server"]
 
 OF_PYDANTIC = {
     "bool_parsing": N_("input should be a valid boolean, unable to interpret input"),
@@ -110,7 +110,7 @@ def fault(path: Path, node: yaml.Node | None, item: Any, fields: Callable[[Seque
         )
     if item["type"] == "missing":
         return said(N_("{where}: missing key {key!r}; add it"), where=where, key=key)
-    message = _message(item)
+    message = message_of(item)
     if isinstance(item["input"], dict):
         place = f"{where}: {key}" if location else where
         return said("{place}: {error}", place=place, error=message)
@@ -119,7 +119,8 @@ def fault(path: Path, node: yaml.Node | None, item: Any, fields: Callable[[Seque
     )
 
 
-def _message(item: Any) -> Said | str:
+def message_of(item: Any) -> Said | str:
+    """What an error of pydantic says, without its place."""
     given = item.get("ctx", {})
     if isinstance(given.get("error"), FaultError):
         return said(given["error"].message, **given["error"].numbers)

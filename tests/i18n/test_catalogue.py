@@ -13,7 +13,7 @@ translated = pytest.mark.parametrize("language", [name for name in LANGUAGES if 
 
 
 @translated
-def test_every_message_is_translated_with_its_fields(language: str):
+def test_every_message_is_translated_with_its_fields_and_every_translation_is_used(language: str):
     known = read_catalogue(catalogue_file(language))
     for message in messages():
         if message.id:
@@ -25,6 +25,8 @@ def test_every_message_is_translated_with_its_fields(language: str):
             assert all(strings), message.id
             for text in strings:
                 assert fields(str(text)) in [fields(one) for one in ids], message.id
+    marked = {message.id for message in messages()}
+    assert {item.id for item in known} <= marked, "run: make messages"
 
 
 @translated

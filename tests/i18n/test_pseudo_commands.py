@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pseudo
 import pytest
+import yaml
 
 from paths import ROOT
 from virtio_study.cli import main
 from virtio_study.cli.main import cli
 from virtio_study.study import METRICS
+from virtio_study.testing.demo import make_study
+from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 
 pytestmark = pytest.mark.usefixtures("pseudo_language", "speak_pseudo")
 
@@ -86,6 +90,7 @@ def test_errors_are_marked(capsys: pytest.CaptureFixture[str], arguments: tuple[
     [
         ("check", "lab-qemu"),
         ("plan", "lab-qemu", "--server", "versat"),
+        ("plausible", "lab-qemu"),
         ("plan", "pve-rig", "--server", "versat", "--metric", "mem_host"),
     ],
     ids=" ".join,
@@ -94,3 +99,79 @@ def test_output_is_marked(capsys: pytest.CaptureFixture[str], arguments: tuple[s
     text = said(capsys, *arguments)
     assert "⟦" in text
     assert not left(text, *arguments, *SERVERS, "emulated", "µs", "VirtIO")
+
+
+NOW = 1_772_409_600.0
+OF_HOST = {
+    "simulated",
+    "study@pve",
+    "collector",
+    "pve",
+    "UTC",
+    "TLS",
+    "virtio",
+    "ide",
+    "e1000",
+    "scsi",
+    "net",
+    "usb-tablet",
+}
+OF_HOST |= {
+    "status",
+    "current",
+    "config",
+    "pending",
+    "rrddata",
+    "tasks",
+    "agent",
+    "std",
+    "vga",
+    "tablet",
+    "qemu-server",
+}
+OF_HOST |= {
+    "guest agent is not running",
+    "Proxmox",
+    "emulated",
+    "balloon",
+    "VirtIO",
+    "scsi0",
+    "net0",
+    "virtio-scsi",
+    "virtio-net",
+    "virtio-balloon",
+    "virtio-serial",
+}
+
+
+@pytest.fixture
+def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SimulatedHost, str]]:
+    """A simulated host, and the folder of a study of it."""
+    story = two_servers(now=NOW)
+    with serve(story, clock=Clock(NOW)) as host:
+        made = make_study(tmp_path, story)
+        path = made.folder / "study.yaml"
+        protocol = yaml.safe_load(path.read_text())
+        protocol["proxmox"] = {"host": host.host, "port": host.port, "ca_file": str(host.ca_file)}
+        path.write_text(yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False))
+        monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
+        yield host, str(made.folder)
+
+
+def test_what_a_host_says_is_marked(
+    hosted: tuple[SimulatedHost, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    host, folder = hosted
+    place = ("--host", host.host, "--port", str(host.port), "--ca-file", str(host.ca_file))
+    calls = [
+        ("doctor", folder),
+        ("inventory", *place, "--all"),
+        ("new", str(tmp_path / "more"), *place),
+        ("collect", folder),
+        ("watch", folder, "--hours", "0.0001"),
+        ("files", "answers", folder),
+    ]
+    for arguments in calls:
+        text = said(capsys, *arguments)
+        assert "⟦" in text, arguments
+        assert not left(text, *arguments, *SERVERS, *OF_HOST), arguments

@@ -10,7 +10,7 @@ import click
 
 from virtio_study.cli.speaking import Command
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.spoken import _, told
+from virtio_study.i18n.spoken import _, language, told
 
 __all__ = ["demo"]
 
@@ -29,7 +29,7 @@ def demo(folder: Path | None) -> None:
     from virtio_study.testing.demo import run_demo
 
     chosen = Path(tempfile.mkdtemp(prefix="virtio-study-demo-")) if folder is None else folder
-    report = run_demo(chosen.resolve(), lambda line: click.echo(told(line), err=True))
+    report = run_demo(chosen.resolve(), lambda line: click.echo(told(line), err=True), language())
     click.echo(_("the report of simulated data: {report}", report=report))
     # without a screen a browser of texts would take the terminal
     screen = sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)

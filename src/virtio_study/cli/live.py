@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 
 from virtio_study.cli.speaking import Command
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.spoken import _, ngettext, told
+from virtio_study.i18n.spoken import _, ngettext, spoken, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["collect", "doctor", "inventory", "new", "watch"]
 
 PARTIAL, FOUND_FAULTS = 3, 1
+CODES = {"status": "power", "template": "truth", "kind": "kind", "device_class": "class", "balloon": "balloon"}
+"""Columns of an inventory -> kind of the codes in them."""
 STATUSES = {"pass": N_("pass"), "warn": N_("warn"), "fail": N_("fail")}
 FILE = click.Path(path_type=Path)
 ENDPOINT = (
@@ -47,17 +50,19 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
     def called(**given: object) -> None:
         from pydantic import ValidationError
 
+        from virtio_study.faults import message_of
         from virtio_study.study import Endpoint
 
         names = ("host", "port", "ca_file", "fingerprint", "backend", "user", "ssh_config")
-        told = {name: _absolute(value) for name in names if (value := given.pop(name)) is not None}
-        if "host" not in told and told.get("backend") != "local":
+        named = {name: _absolute(value) for name in names if (value := given.pop(name)) is not None}
+        if "host" not in named and named.get("backend") != "local":
             raise click.UsageError(_("Missing option '--host'."))
         try:
-            endpoint = Endpoint.model_validate(told)
+            endpoint = Endpoint.model_validate(named)
         except ValidationError as error:
-            place, says = error.errors()[0]["loc"], error.errors()[0]["msg"]
-            raise click.UsageError(f"--{str(place[0]).replace('_', '-')}: {says}") from None
+            wrong = error.errors()[0]
+            name = str(wrong["loc"][0]).replace("_", "-")
+            raise click.UsageError(f"--{name}: {told(message_of(wrong))}") from None
         command(endpoint=endpoint, **given)
 
     for option in reversed(ENDPOINT):
@@ -93,13 +98,13 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
         raise DataError(N_("{path}: there already; give another folder"), path=path)
     client = Client(endpoint)
     if not vmids:
-        click.echo(_table(overview(take(client))))
+        click.echo(_table(overview(take(client), spoken())))
         click.echo(
             _("choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", folder=folder),
             err=True,
         )
         return
-    write_atomically(path, draft(client, endpoint, vmids).encode())
+    write_atomically(path, draft(client, endpoint, vmids, spoken()).encode())
     load_study(path)
     click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=folder))
 
@@ -107,7 +112,13 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
 def _table(found: "pd.DataFrame") -> str:
     from virtio_study.i18n.labels import harmless
 
-    return str(found.map(lambda value: harmless(str(value))).to_string(index=False)) if len(found) else _("no server")
+    if not len(found):
+        return _("no server")
+    shown = found.map(lambda value: harmless(str(value)))
+    for column, kind in CODES.items():
+        if column in shown:
+            shown[column] = shown[column].map(partial(spoken().term, kind))
+    return str(shown.rename(columns=partial(spoken().term, "heading")).to_string(index=False))
 
 
 @click.command(cls=Command, help=N_("Every server of a cluster, and which of its devices are not VirtIO."))

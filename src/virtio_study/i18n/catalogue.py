@@ -4,7 +4,7 @@ Messages are those that `pybabel extract` finds by their marks (`_`, `N_`, `nget
 as `[tool.babel]` in pyproject.toml says.
 """
 
-import string
+import re
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from virtio_study.i18n.language import LANGUAGES
 __all__ = ["ROOT", "catalogue_file", "fields", "messages", "read_catalogue", "update"]
 
 ROOT = Path(__file__).parents[3]
+FIELD = re.compile(r"\{\w+(?:!r)?(?::[^{}\s]*)?\}|%\(\w+\)s")
 HEADERS_LEFT_OUT = tuple(
     f'"{name}:'
     for name in (
@@ -55,10 +56,7 @@ def read_catalogue(path: Path) -> Catalog:
 
 def fields(message: str) -> set[str]:
     """Names and formats of the fields of a message, which its translation must have too."""
-    parsed = string.Formatter().parse(message)
-    braces = {f"{name}!{kind}:{form}" for _, name, form, kind in parsed if name is not None}
-    percents = {part.split(")")[0] for part in message.split("%(")[1:]}
-    return braces | percents
+    return set(FIELD.findall(message))
 
 
 def update(language: str) -> Catalog:
@@ -69,9 +67,6 @@ def update(language: str) -> Catalog:
         if message.id:
             known = old.get(message.id)
             new.add(message.id, known.string if known else None, user_comments=known.user_comments if known else ())
-    for message in old:  # until every room has its marks
-        if message.id and message.id not in new:
-            new.add(message.id, message.string)
     sink = BytesIO()
     write_po(sink, new, width=120, sort_output=True)
     lines = [line for line in sink.getvalue().decode().splitlines() if not line.startswith(HEADERS_LEFT_OUT)]
@@ -83,5 +78,5 @@ if __name__ == "__main__":
     for spoken in LANGUAGES:
         if spoken != "en":
             made = update(spoken)
-            missing = [item.id for item in made if item.id and not (item.string if item.string else None)]
+            missing = [item.id for item in made if item.id and not item.string]
             print(f"{spoken}: {len(made)} messages, {len(missing)} without a translation", *missing, sep="\n  ")

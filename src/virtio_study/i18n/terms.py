@@ -206,6 +206,50 @@ PROCESSES = {
     "long memory, d = .3": N_("long memory, d = .3"),
 }
 
+DEVICES = {
+    "disk": N_("disk"),
+    "network": N_("network"),
+    "cdrom": N_("CD drive"),
+    "display": N_("display"),
+    "pointer": N_("pointer"),
+    "balloon": N_("balloon"),
+    "agent": N_("agent"),
+    "random": N_("random numbers"),
+    "files": N_("files"),
+    "sound": N_("sound"),
+    "serial": N_("serial line"),
+}
+
+HEADINGS = {
+    "vmid": N_("number"),
+    "name": N_("name"),
+    "node": N_("node"),
+    "status": N_("status"),
+    "template": N_("template"),
+    "kind": N_("kind"),
+    "key": N_("key"),
+    "model": N_("model"),
+    "device_class": N_("class"),
+    "hidden": N_("may hide devices"),
+    "error": N_("error"),
+    **{kind: DEVICES[kind] for kind in ("disk", "network", "balloon")},
+}
+
+BALLOON = {
+    "loaded": N_("driver loaded"),
+    "not loaded": N_("driver not loaded"),
+    "off": N_("no balloon device"),
+    "device": N_("device, server off"),
+    "stale statistics": N_("stale statistics"),
+    "statistics": N_("statistics"),
+    "silent driver": N_("silent driver"),
+    "no driver": N_("no driver"),
+    "no balloon": N_("no balloon"),
+    "row, host": N_("row, host"),
+    "row, guest": N_("row, guest"),
+    "not told": N_("not told"),
+}
+
 CAUSES = {
     "refused": N_("refused"),
     "user or password refused": N_("user or password refused"),
@@ -235,8 +279,12 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "place": PLACES,
     "process": PROCESSES,
     "cause": CAUSES,
-    "balloon": {"loaded": N_("driver loaded"), "not loaded": N_("driver not loaded")},
-    "kind": {"disk": N_("disk"), "network": N_("network")},
+    "balloon": BALLOON,
+    "kind": DEVICES,
+    "heading": HEADINGS,
+    "class": {"emulated": N_("emulated"), "virtio": "VirtIO", "other": N_("other"), "unknown": N_("not known")},
+    "truth": {"True": N_("yes"), "False": N_("no")},
+    "power": {"running": N_("running"), "stopped": N_("stopped"), "paused": N_("paused")},
     "os": {"linux": "Linux", "windows": "Windows", "other": N_("another operating system")},
     "view": {"guest": N_("guest"), "host": N_("host"), "unknown": N_("not known")},
     "recording": {"measured": N_("measured"), "emulated": N_("emulated"), "simulated": N_("simulated")},

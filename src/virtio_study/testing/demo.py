@@ -12,7 +12,7 @@ import yaml
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Said
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import devices, models
 from virtio_study.study import Endpoint, Study, load_study
 from virtio_study.testing.pve import Story, serve, two_servers
@@ -27,7 +27,10 @@ NAME = "simulated"
 LOAD = ("disk_read_bytes_per_s", "disk_write_bytes_per_s", "net_in_bytes_per_s")
 LABELS = {
     "emulated": ("emulated devices (simulated)", "dispositivos emulados (simulado)"),
-    "balloon": ("emulated devices and balloon driver (simulated)", "dispositivos emulados y driver balloon (simulado)"),
+    "balloon": (
+        "emulated devices and balloon driver (simulated)",
+        "dispositivos emulados y controlador de globo (simulado)",
+    ),
     "virtio": ("VirtIO devices (simulated)", "dispositivos VirtIO (simulado)"),
 }
 COMPARISONS = {
@@ -36,7 +39,7 @@ COMPARISONS = {
         "emulated",
         "balloon",
         "What changed when the balloon driver began to answer, with the same devices?",
-        "¿Qué cambió cuando el driver balloon empezó a responder, con los mismos dispositivos?",
+        "¿Qué cambió cuando el controlador de globo empezó a responder, con los mismos dispositivos?",
     ),
     "devices": (
         "balloon",
@@ -63,7 +66,7 @@ def make_study(folder: Path, story: Story) -> Study:
     return load_study(path)
 
 
-def run_demo(folder: Path, say: Callable[[str | Said], None]) -> Path:
+def run_demo(folder: Path, say: Callable[[Said], None], language: str = "en") -> Path:
     """Serve the story, collect a study from it over HTTPS, run its notebooks and return the report.
 
     Parameters
@@ -72,6 +75,8 @@ def run_demo(folder: Path, say: Callable[[str | Said], None]) -> Path:
         Where `data/simulated` and `reports/simulated` are made.
     say : callable
         Is told one line about each step.
+    language : str
+        Of the page whose path is returned.
 
     Raises
     ------
@@ -89,19 +94,22 @@ def run_demo(folder: Path, say: Callable[[str | Said], None]) -> Path:
     story = two_servers(hours=HOURS)
     study = make_study(folder, story)
     with serve(story) as host:
-        say(f"a simulated Proxmox VE 9.2 answers at https://{host.host}:{host.port}; nothing it says was measured")
+        address = f"https://{host.host}:{host.port}"
+        say(said(N_("a simulated Proxmox VE 9.2 answers at {address}; nothing it says was measured"), address=address))
         endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
         user, name = host.token_id.split("!")
         done = collect(study, Client(endpoint, Credential(user, name, host.token_secret)))
     for item in done.written:
         say(item.told)
     for lost in done.missing:
-        say(f"missing: {lost.server}: {lost.path}: {lost.cause}; {lost.remedy}")
+        form = N_("missing: {server}: {path}: {cause}; {remedy}")
+        say(said(form, server=lost.server, path=lost.path, cause=lost.cause, remedy=lost.remedy))
     outcome = run(study, say=say)
     failed = outcome.error | outcome.skipped
     if failed:
-        raise PipelineError("; ".join(f"{name}: {reason}" for name, reason in failed.items()))
-    return study.reports / "index.en.html"
+        reasons = [said("{name}: {reason}", name=name, reason=reason) for name, reason in failed.items()]
+        raise PipelineError("{reasons}", reasons=reasons)
+    return study.reports / f"index.{language}.html"
 
 
 def _protocol(story: Story) -> dict[str, Any]:

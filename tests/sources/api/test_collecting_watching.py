@@ -544,7 +544,7 @@ def test_the_inventory_shows_every_device_and_counts_disks_and_cards(
     assert "usb-tablet" in counted.stdout
     assert "virtio-scsi" not in counted.stdout
     listed = CliRunner().invoke(cli, ["new", str(tmp_path / "data" / "yours"), *place])
-    assert "virtio-scsi (virtio)" in listed.stdout
+    assert "virtio-scsi (VirtIO)" in listed.stdout
     assert not (tmp_path / "data" / "yours").exists()
     nowhere = CliRunner().invoke(cli, ["inventory"])
     assert (nowhere.exit_code, "Missing option '--host'" in nowhere.output) == (2, True)

@@ -7,7 +7,7 @@ from virtio_study.analysis.load import LoadComparison
 from virtio_study.analysis.validity.check import Check, Status, checked
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Filling
-from virtio_study.pve.instruments import instrument, why_not_comparable
+from virtio_study.pve.instruments import comparable, instrument
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS
 
 __all__ = [
@@ -38,7 +38,7 @@ def check_same_instrument(before: Side, after: Side) -> Check:
         "before": first,
         "after": second,
     }
-    if why_not_comparable(first, second) is None:
+    if comparable(first, second):
         message = N_("Both sides were measured by the same instrument ({before:instrument}).")
         return checked("same_instrument", "pass", message, numbers)
     if "unknown" in (first, second):

@@ -7,6 +7,7 @@ import yaml
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.labels import shortened
+from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.pve.devices import balloon_device, devices, models, unclassifiable
@@ -79,7 +80,7 @@ def _balloon(config: Config, status: Sample) -> str:
     return memory_state(status, age_s).name
 
 
-def overview(table: pd.DataFrame) -> pd.DataFrame:
+def overview(table: pd.DataFrame, words: Words = ENGLISH) -> pd.DataFrame:
     """One row a server of an `inventory`: number, name, status, its disks and cards with their classes, and balloon."""
     rows = []
     for vmid, group in table.groupby("vmid", sort=True):
@@ -88,19 +89,22 @@ def overview(table: pd.DataFrame) -> pd.DataFrame:
         for kind in ("disk", "network"):
             seen = group[group["kind"].eq(kind)].drop_duplicates(["model", "device_class"])
             row[kind] = ", ".join(
-                f"{model} ({of})" for model, of in zip(seen["model"], seen["device_class"], strict=True)
+                f"{model} ({words.term('class', of)})"
+                for model, of in zip(seen["model"], seen["device_class"], strict=True)
             )
         rows.append({**row, "balloon": first["balloon"], "error": first["error"]})
     return pd.DataFrame(rows)
 
 
-def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
+def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int], words: Words = ENGLISH) -> str:
     """Text of a commented `study.yaml` for servers of a host, their present devices as the configuration `before`.
 
     Parameters
     ----------
     vmids : sequence of int
         Servers of the study.
+    words : Words
+        Language of the comments.
 
     Raises
     ------
@@ -110,7 +114,7 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
     cluster = _cluster(client)
     lost = [str(vmid) for vmid in vmids if vmid not in cluster.servers]
     if lost:
-        shown = ", ".join(map(str, sorted(cluster.servers))) or "none"
+        shown = ", ".join(map(str, sorted(cluster.servers))) or said(N_("none"))
         raise DataError(N_("no server {missing}; the host shows: {shown}"), missing=", ".join(lost), shown=shown)
     node = _object(good(client.get(f"/nodes/{cluster.nodes[vmids[0]]}/status"), said(N_("the node"))))
     kinds, views = {}, set()
@@ -146,7 +150,8 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int]) -> str:
         **_questions([_name(cluster.servers[vmid]) for vmid in vmids]),
         "proxmox": {"host": endpoint.host, **endpoint.model_dump(mode="json", exclude_defaults=True)},
     }
-    return HEAD + yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110) + TAIL
+    text = yaml.safe_dump(protocol, allow_unicode=True, sort_keys=False, width=110)
+    return words.gettext(HEAD) + text + words.gettext(TAIL)
 
 
 def _start(hypervisor: str, name: str, node: Mapping[str, object]) -> dict[str, object]:
@@ -215,11 +220,11 @@ def _server(server: Resource) -> dict[str, object]:
     }
 
 
-HEAD = """\
+HEAD = N_("""\
 # A protocol made from what the host showed. Read it, say what each server does, and set guest_os to linux or windows:
 # the meaning of free memory depends on it. The token is never written here.
-"""
-TAIL = """\
+""")
+TAIL = N_("""\
 # When the change is done, say when each configuration was in force (or let virtio-study watch find it):
 # windows:
 #   - {server: NAME, driver_config: before, start: 2026-11-01T00:00:00+01:00, end: 2026-11-15T00:00:00+01:00}
@@ -230,4 +235,4 @@ TAIL = """\
 # log:
 #   - {server: NAME, start: 2026-11-15T10:00:00+01:00, what: balloon driver installed}
 #   - {start: 2026-11-20T08:00:00+01:00, end: 2026-11-20T10:00:00+01:00, what: inventory of the warehouse}
-"""
+""")
