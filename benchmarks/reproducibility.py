@@ -41,7 +41,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 }
 
 LIBRARIES = """
-import hashlib, json, math, platform
+import hashlib, json, math
 import numpy as np
 draw = np.random.default_rng(0)
 x, square = draw.random(4000) * 30 + 0.1, draw.random((300, 300))
@@ -52,7 +52,6 @@ answers = {
     "LAPACK": [np.linalg.svd(square[:40, :40])[1]],
     "libm": [[math.exp(v) for v in x], [math.log(v) for v in x], [v**0.37 for v in x]],
     "Python's sum": [[sum(x[i:].tolist()) for i in range(99)]],
-    "Python " + platform.python_version(): [[0.0]],
 }
 bytes_of = lambda values: b"".join(np.asarray(each, float).tobytes() for each in values)
 print(json.dumps({name: hashlib.sha256(bytes_of(values)).hexdigest() for name, values in answers.items()}))
