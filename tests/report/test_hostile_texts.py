@@ -147,8 +147,7 @@ def elements(root: ET.Element) -> set[tuple[str, tuple[str, ...]]]:
 def test_labels_that_are_alike_do_not_merge_what_they_name(levels: dict[str, Description]) -> None:
     found = drawings(levels, "the same" * 40)["boots"]()
     assert len(found.axes[0].get_yticks()) == len(levels)
-    dots = [line for line in found.axes[0].lines if line.get_marker() == "o"]
-    places = {round(float(y)) for line in dots for y in line.get_ydata()}
+    places = {round(float(y)) for dots in found.axes[0].collections for _, y in dots.get_offsets()}
     assert places == {0, 1}
 
 

@@ -216,8 +216,10 @@ def boot_levels(
 
 def _dots(axes: "Axes", values: list[float], place: int, colour: str, marker: str = "o") -> None:
     """One dot a boot, the first uppermost: apart by a rule, since a swarm that dodges goes with the last bits."""
+    import seaborn as sns
+
     spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(len(values))
-    axes.plot(values, place + spread, marker, color=colour, alpha=0.75, markersize=4, linestyle="")
+    sns.scatterplot(x=values, y=place + spread, marker=marker, color=colour, alpha=0.75, s=18, linewidth=0, ax=axes)
 
 
 def estimation(
