@@ -1,15 +1,20 @@
 """The command line in the pseudo-language: help, errors and output hold no word that is neither marked nor data."""
 
+import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pseudo
 import pytest
 import yaml
+from test_pseudo_language import left as unmarked_in
 
 from paths import ROOT
+from virtio_study.analysis.results import Results
 from virtio_study.cli import main
 from virtio_study.cli.main import cli
 from virtio_study.study import METRICS
@@ -91,6 +96,7 @@ def test_errors_are_marked(capsys: pytest.CaptureFixture[str], arguments: tuple[
         ("check", "lab-qemu"),
         ("plan", "lab-qemu", "--server", "versat"),
         ("plausible", "lab-qemu"),
+        ("diff", "lab-qemu", "lab-qemu"),
         ("plan", "pve-rig", "--server", "versat", "--metric", "mem_host"),
     ],
     ids=" ".join,
@@ -175,3 +181,29 @@ def test_what_a_host_says_is_marked(
         text = said(capsys, *arguments)
         assert "⟦" in text, arguments
         assert not left(text, *arguments, *SERVERS, *OF_HOST), arguments
+
+
+@pytest.mark.slow
+def test_the_demonstration_and_its_executed_notebooks_are_marked(
+    pseudo_language: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    # papermill's kernels are other processes, which must speak the language too
+    (tmp_path / "sitecustomize.py").write_text(pseudo.startup_code(pseudo_language))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT / "src")]))
+    text = said(capsys, "demo", str(tmp_path / "demo"))
+    data = {*SERVERS, *OF_HOST, str(tmp_path), "https", "en", "es", "eo"}
+    data |= {"1_collect", "2_clean", "3_describe", "4_compare", "5_report"}
+    assert not left(text, *data)
+    reports = tmp_path / "demo" / "reports" / "simulated"
+    results = Results.model_validate_json((reports / "results.json").read_text(encoding="utf-8"))
+    page = (reports / f"index.{pseudo.PSEUDO}.html").read_text(encoding="utf-8")
+    assert not unmarked_in(pseudo.sentences_of_page(page), results)
+    notebook = json.loads((reports / "notebooks" / f"5_report-{pseudo.PSEUDO}.ipynb").read_text(encoding="utf-8"))
+    tables = [data["text/html"] for cell in notebook["cells"] for data in shown_by(cell) if "text/html" in data]
+    assert tables
+    for table in tables:
+        assert not unmarked_in(pseudo.sentences_of_page("".join(table)), results)
+
+
+def shown_by(cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from (output["data"] for output in cell.get("outputs", []) if "data" in output)

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from paths import ROOT
 from synthetic import make_study
 from virtio_study.analysis.results import Results
+from virtio_study.i18n.labels import shortened
+from virtio_study.report import figures
 from virtio_study.report.drawings import Drawn
 from virtio_study.report.page import render_page
 from virtio_study.study import Study
@@ -98,6 +100,9 @@ def data_of(results: Results) -> set[str]:
             *(item.detail for item in run.contaminated),
             *run.devices.model_dump().values(),
         }
+    for config in results.study.driver_configs.values():  # a figure has no room for a long label
+        short = shortened(config.label.en, figures.LONGEST)
+        found |= {short, *figures.wrapped(config.label.en).split("\n")}
     return {text for text in found if len(text) > 1} | NAMES
 
 
