@@ -39,7 +39,6 @@ __all__ = [
     "specification_curve",
     "svg",
     "time_table",
-    "wrapped",
 ]
 
 MIB = 2**20
@@ -198,7 +197,7 @@ def boot_levels(
     scale = 1 if metric == "cpu" else MIB
     with style():
         figure, (axes,) = blank(height_in=2.6)
-        axes.set_yticks(range(len(levels)), [wrapped(labels[config]) for config in levels])
+        axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
         for place, described in enumerate(levels.values()):
             _dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
             level = described.levels[metric].sustained
@@ -254,7 +253,7 @@ def estimation(
             if level:
                 top.plot([level.low / scale, level.high / scale], [place + 0.34] * 2, color="#222222", linewidth=2)
                 top.plot([level.estimate / scale], [place + 0.34], "D", color="#222222", markersize=4)
-        top.set_yticks([0, 1], [wrapped(labels[config]) for config in sides])
+        top.set_yticks([0, 1], [_wrapped(labels[config]) for config in sides])
         top.set_ylim(1.6, -0.5)
         top.set_xlim(left=0)
         top.set_xlabel(words.gettext(unit))
@@ -306,7 +305,7 @@ def ram_by_instrument(levels: Mapping[str, Description], labels: Mapping[str, st
             axes.plot(
                 places, values, color=colour, linestyle=line, marker=marker, markersize=7, label=words.gettext(name)
             )
-        axes.set_xticks(places, [wrapped(labels[config]) for config in levels])
+        axes.set_xticks(places, [_wrapped(labels[config]) for config in levels])
         axes.set_xlim(-0.3, len(levels) - 0.7)
         axes.set_ylim(bottom=0)
         axes.set_ylabel(words.gettext("RAM (MiB)"))
@@ -319,8 +318,7 @@ def _sustained(described: Description, metric: str) -> Estimate | None:
     return described.levels[metric].sustained if metric in described.levels else None
 
 
-def wrapped(label: str) -> str:
-    """A label in lines that fit beside an axis."""
+def _wrapped(label: str) -> str:
     lines = shortened(label, LONGEST).replace(" (", "\n(").replace(" + ", "\n+ ").split("\n")
     return "\n".join(textwrap.fill(line, LINE) for line in lines)
 
