@@ -1,6 +1,7 @@
 """What every test may ask for: a program that must be there, and a small study."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from virtio_study.study import Study, load_study
 
 # What tests expect is English, whatever language the developer's terminal speaks.
 os.environ["VIRTIO_STUDY_LANGUAGE"] = "en"
+
+# Whoever runs in the background ignores interrupts, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(name="needs")
