@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from virtio_study.cli.main import cli
+from virtio_study.i18n.sentences import english
 from virtio_study.sources.api import client as api_client
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.collecting import client_of
@@ -109,8 +110,8 @@ def test_a_watch_goes_through_every_fault_and_on_after_it(host: SimulatedHost, s
     client.clock = clock
     said: list[str] = []
 
-    def say(line: str) -> None:
-        said.append(line)
+    def say(line: object) -> None:
+        said.append(english(line))
         if len(said) == 1:
             host.inject(Fault(kind, seconds=0.001, since=NOW - 7200))
         if len(said) == 4:
