@@ -311,17 +311,17 @@ def load_study(study: str | Path) -> OpenStudy:
 
 
 def read_results(place: str | Path) -> "Results":
-    """Read results that were written, as they stand.
+    """Read results that were written.
 
     Parameters
     ----------
     place : str or Path
-        A `results.json`, the folder that holds it, or a study.
+        A study, whose results must be of today; or a `results.json` or its folder, read as they stand.
 
     Raises
     ------
     StudyError, DataError
-        If there are none, or they are damaged.
+        If there are none, they are damaged, or a study's were made of another protocol, code or inputs.
 
     Examples
     --------
@@ -331,9 +331,11 @@ def read_results(place: str | Path) -> "Results":
     """
     from virtio_study.analysis.results import Results
     from virtio_study.archive import recorded
-    from virtio_study.workflow.artefacts import read_input
+    from virtio_study.workflow import artefacts, reports
 
-    return read_input(recorded.read_results(place).path, Results, "virtio-study run")
+    found = recorded.read_results(place)
+    path = found.path if found.study is None else reports.up_to_date(found.study, found.path.name)
+    return artefacts.read_input(path, Results, "virtio-study run")
 
 
 def diff(first: str | Path, second: str | Path) -> "Differences":

@@ -7,10 +7,12 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from virtio_study.errors import DataError
+from virtio_study.errors import DataError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "PACKAGE",
     "add_file",
     "json_bytes",
+    "locked",
     "manifest",
     "read_verified",
+    "replacing",
     "sha256",
     "unlist",
     "verify_file",
@@ -40,13 +44,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers see the old or the new content and never a part; parents are made."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes another's place when it is whole: readers see the old or the new content and never a
+    part. Parents are made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
@@ -54,6 +61,27 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:  # whatever ended the writing, no half file stays; raised again below
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file as `replacing` does."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def locked(path: Path, busy: VirtioStudyError | None = None) -> Iterator[None]:
+    """Hold a lock file's lock; where another program holds it, raise `busy`, or wait if there is none."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            assert busy is not None  # without it the lock is waited for
+            raise busy from None
+        yield
 
 
 def json_bytes(data: Any) -> bytes:

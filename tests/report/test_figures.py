@@ -1,11 +1,16 @@
 """Figures of long recordings: as many points as a page can hold, and nothing that happened is lost from the band."""
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from paths import ROOT
 from virtio_study.report import figures
 from virtio_study.report.svg import svg
 
@@ -74,3 +79,27 @@ def test_a_figure_refers_to_its_own_definitions_by_short_names() -> None:
     assert "#m0123456789" in text
     coordinates = re.findall(r' (?:d|x|y)="([^"]*)"', text)
     assert max(len(number.partition(".")[2]) for line in coordinates for number in line.split()) == 2
+
+
+TIMELINE = """
+from pathlib import Path
+from virtio_study.analysis.results import Results
+from virtio_study.report.svg import svg
+from virtio_study.report.timeline_figure import timeline
+found = Results.model_validate_json(Path("reports/pve-rig/results.json").read_bytes())
+figure = timeline(found.timeline, {name: name for name in found.study.driver_configs})
+print(svg(figure, "timeline", "title", "text"))
+"""
+
+
+def test_a_matplotlibrc_of_the_user_changes_no_figure(tmp_path: Path) -> None:
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text("timezone: America/Lima\naxes.facecolor: black\nfont.size: 30\nlines.linewidth: 9\n")
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", TIMELINE], cwd=ROOT, env=os.environ | own, check=True, capture_output=True
+        ).stdout
+        for own in ({}, {"MATPLOTLIBRC": str(settings)})
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) > 5000

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import virtio_study as vs
 from paths import ROOT
 from synthetic import analyse, make_study
 from virtio_study.archive.export import export
@@ -62,6 +63,25 @@ def only_recording_gone(study: Study) -> Path:
     return folder / "boot-01.parquet"
 
 
+# --- results that are read ------------------------------------------------------------------------------------------
+
+
+def test_results_of_a_study_are_read_if_they_are_of_today_and_a_file_as_it_stands(study: Study) -> None:
+    file = study.reports / "results.json"
+    assert vs.read_results(study.folder).study.confidence == vs.read_results(file).study.confidence == 0.95
+    stricter(study)
+    with pytest.raises(DataError, match=r"results\.json: made before study\.yaml changed; make it again with"):
+        vs.read_results(study.folder)
+    assert vs.read_results(file).study.confidence == 0.95
+
+
+def test_results_of_a_study_that_were_edited_are_not_read_as_its(study: Study) -> None:
+    file = study.reports / "results.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"seed": 1', '"seed": 2', 1), encoding="utf-8")
+    with pytest.raises(DataError, match=r"results\.json: changed since it was made"):
+        vs.read_results(study.folder)
+
+
 # --- a notebook by itself ---------------------------------------------------------------------------------------------
 
 
@@ -85,7 +105,7 @@ def test_notebook_5_alone_by_papermill_mixes_nothing(study: Study, tmp_path: Pat
     assert (root / page).read_bytes() == (tmp_path / "fresh" / page).read_bytes()
 
 
-@pytest.mark.parametrize("what", ["clean", "read_clean", "read_provenance", "describe"])
+@pytest.mark.parametrize("what", ["clean", "read_arm", "read_provenance", "describe"])
 def test_without_its_recording_nothing_is_said_of_a_driver_configuration(study: Study, what: str) -> None:
     gone = only_recording_gone(study)
     with pytest.raises(DataError, match=f"{gone}: listed in the manifest but missing; restore it"):

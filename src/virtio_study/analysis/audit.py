@@ -25,28 +25,6 @@ from virtio_study.study import Study
 __all__ = ["Audit", "AuditedMetric", "audit_published", "findings"]
 
 
-class PrintedValue(Recorded):
-    """One printed number with its place; see `published.PublishedValue`."""
-
-    id: str
-    server: str
-    metric: str
-    driver_config: str
-    printed: str
-    value: Number
-    unit: str
-    statistic_text: str
-    statistic: str
-    place: str
-    repeats: str
-    instrument: str
-    replicates: int | None
-    rows: int | None
-    seconds: Number | None
-    caption_server: str
-    note: str
-
-
 class PublishedSide(Recorded):
     """One side of a row of the paper's table: value in `unit`, and as readers see it."""
 
@@ -113,9 +91,9 @@ class Audit(Recorded):
     title: Bilingual
     citation: dict[str, str]
     host: PublishedHost
-    values: tuple[PrintedValue, ...]
+    values: tuple[PublishedValue, ...]
     servers: dict[str, dict[str, AuditedMetric]]
-    start_up: tuple[PrintedValue, ...]
+    start_up: tuple[PublishedValue, ...]
     findings: tuple[Check, ...]
     capacity: PublishedCapacity
     inputs: dict[str, str]
@@ -140,15 +118,14 @@ def audit_published(study: Study) -> Audit:
     evidence = sides(study, values)
     for row in table_rows(study, values):
         servers[row.server][row.metric] = _audited(study, values, row, *evidence[row.server, row.metric])
-    printed = [PrintedValue.model_validate(value) for value in values.values()]
     return Audit(
         name=study.name,
         title=Bilingual.model_validate(study.title),
         citation=CITATION,
         host=PublishedHost.model_validate(study.host),
-        values=tuple(printed),
+        values=tuple(values.values()),
         servers=servers,
-        start_up=tuple(value for value in printed if value.statistic == "start-up"),
+        start_up=tuple(value for value in values.values() if value.statistic == "start-up"),
         findings=tuple(findings(study, values)),
         capacity=PublishedCapacity(
             overcommit=OVERCOMMIT,

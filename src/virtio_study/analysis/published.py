@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from virtio_study.analysis.evidence import TICK_S, UNITS, Side, Surroundings
+from virtio_study.analysis.records import Number, Recorded
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
@@ -45,15 +46,18 @@ BYTES = {"MB": 1e6, "GB": 1e9}
 PREFIX_FACTOR = {"MB": 2**20 / 1e6, "GB": 2**30 / 1e9}
 
 
-@dataclass(frozen=True)
-class PublishedValue:
-    """One printed number with its place; `printed` keeps its digits, `repeats` names the value that it prints again."""
+class PublishedValue(Recorded):
+    """One printed number with its place; `printed` keeps its digits, `repeats` names the value that it prints again.
+
+    `value` is the number in its printed unit.
+    """
 
     id: str
     server: str
     metric: str
     driver_config: str
     printed: str
+    value: Number
     unit: str
     statistic_text: str
     statistic: str
@@ -62,14 +66,9 @@ class PublishedValue:
     instrument: str
     replicates: int | None
     rows: int | None
-    seconds: float | None
+    seconds: Number | None
     caption_server: str
     note: str
-
-    @property
-    def value(self) -> float:
-        """The number in its printed unit."""
-        return float(self.printed)
 
     @property
     def resolution(self) -> float:
@@ -148,6 +147,7 @@ def _value(row: dict[str, str], where: str) -> PublishedValue:
     return PublishedValue(
         **{name: row[name] for name in COLUMNS if name not in numbers},
         printed=row["value"],
+        value=numbers["value"],
         replicates=None if numbers["replicates"] is None else int(numbers["replicates"]),
         rows=None if numbers["rows"] is None else int(numbers["rows"]),
         seconds=numbers["seconds"],

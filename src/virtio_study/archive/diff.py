@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from virtio_study.stats.rounding import DIGITS
 
-__all__ = ["CAUSES", "Agreement", "Difference", "Differences", "as_dict", "differences"]
+__all__ = ["CAUSES", "Agreement", "Difference", "Differences", "as_dict", "differences", "size"]
 
 Place = tuple[str, ...]
 
@@ -104,7 +104,7 @@ def differences(before: Any, after: Any) -> Differences:
     found = list(_walk(before, after, ()))
     outcomes = tuple(item for item in found if item.cause is None)
     first = sum(1 for path in _leaves(before) if Difference(path, "changed", None, None).cause is None)
-    beyond = sum(item.values - (0 if item.kind == "added" else _size(item.before)) for item in outcomes)
+    beyond = sum(item.values - (0 if item.kind == "added" else size(item.before)) for item in outcomes)
     return Differences(tuple(item for item in found if item.cause), outcomes, first + beyond)
 
 
@@ -112,14 +112,14 @@ def _walk(before: Any, after: Any, path: Place) -> Iterator[Difference]:
     left, right = _branches(before, after), _branches(after, before)
     if left is None or right is None:
         if not _equal(before, after):
-            values = max(1, _size(before), _size(after))
+            values = max(1, size(before), size(after))
             yield Difference(path, "changed", before, after, _relative(before, after), values)
         return
     for key in [*left, *(key for key in right if key not in left)]:
         if key not in right:
-            yield Difference((*path, key), "removed", left[key], None, values=max(1, _size(left[key])))
+            yield Difference((*path, key), "removed", left[key], None, values=max(1, size(left[key])))
         elif key not in left:
-            yield Difference((*path, key), "added", None, right[key], values=max(1, _size(right[key])))
+            yield Difference((*path, key), "added", None, right[key], values=max(1, size(right[key])))
         else:
             yield from _walk(left[key], right[key], (*path, key))
 
@@ -149,7 +149,8 @@ def _leaves(value: Any, path: Place = ()) -> Iterator[Place]:
         yield from _leaves(child, (*path, str(key)))
 
 
-def _size(value: Any) -> int:
+def size(value: Any) -> int:
+    """Number of values in a branch."""
     return sum(1 for _ in _leaves(value))
 
 

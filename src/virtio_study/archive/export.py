@@ -5,8 +5,6 @@ The archive has the shape of a checkout (`data/`, `notebooks/`, `reports/`, `src
 """
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +20,8 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import CHECKOUT, manifest, sha256
 from virtio_study.study import Study
-from virtio_study.workflow.graph import check_recordings, find_notebooks, plan
+from virtio_study.workflow.graph import find_notebooks
+from virtio_study.workflow.keys import Keys
 from virtio_study.workflow.reports import MANIFEST, check_reports, listed
 
 __all__ = ["CHECKSUMS", "METADATA", "PACKAGE", "Archive", "code_files", "export", "safe_name"]
@@ -63,7 +62,7 @@ def export(study: Study, path: Path | None = None) -> Archive:
         If a recording is missing or changed, a file of the report is missing, changed, strange or out of date, or one
         changes meanwhile.
     """
-    check_recordings(study, plan(study))
+    Keys(study).verify_all()
     problems = check_reports(study)
     if problems:
         raise problems[0]
@@ -77,7 +76,8 @@ def export(study: Study, path: Path | None = None) -> Archive:
     packed[METADATA] = _measure(texts[METADATA])
     texts[CHECKSUMS] = "".join(f"{digest}  {name}\n" for name, (_, digest) in sorted(packed.items())).encode()
     target = path or Path(f"{study.name}.zip")
-    _write(target, files, texts, {name: digest for name, (_, digest) in packed.items()})
+    with storage.replacing(target) as file:
+        _pack(file, files, texts, {name: digest for name, (_, digest) in packed.items()})
     return Archive(target, len(files) + len(texts), target.stat().st_size, sha256(target))
 
 
@@ -130,21 +130,6 @@ def safe_name(name: str) -> bool:
         and all(part not in {"", ".", ".."} and len(part.encode()) <= 255 for part in parts)
         and len(name.encode()) <= 1024
     )
-
-
-def _write(target: Path, files: Mapping[str, Path], texts: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _pack(file, files, texts, digests)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).chmod(0o644)
-        Path(partial).replace(target)
-    except BaseException:  # whatever ended the writing, no half file stays; raised again below
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 def _pack(sink: BinaryIO, files: Mapping[str, Path], texts: Mapping[str, bytes], digests: Mapping[str, str]) -> None:

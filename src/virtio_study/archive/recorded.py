@@ -8,6 +8,7 @@ from typing import Any
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import sha256
+from virtio_study.study import Study, load_study
 from virtio_study.workflow.reports import ENVIRONMENT, Made, read_list
 
 __all__ = ["RecordedResults", "read_results"]
@@ -18,7 +19,8 @@ class RecordedResults:
     """Results, and what is known of their making.
 
     `environment` is empty if none was recorded; `code` is the key of the code that made them, or None. `as_listed` says
-    whether the file is the one that the list beside it names; None if there is no such list.
+    whether the file is the one that the list beside it names; None if there is no such list. `study` is there if its
+    results were asked for by its name.
     """
 
     path: Path
@@ -26,6 +28,7 @@ class RecordedResults:
     environment: dict[str, Any]
     code: str | None
     as_listed: bool | None
+    study: Study | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -49,12 +52,10 @@ def read_results(place: str | Path) -> RecordedResults:
     StudyError
         If it is neither a file nor a folder with results, and no study either.
     """
-    path = Path(place)
+    path, study = Path(place), None
     if path.is_dir() and (path / "results.json").is_file():
         path = path / "results.json"
     elif not path.is_file() or path.suffix in {".yaml", ".yml"}:
-        from virtio_study.study import load_study
-
         study = load_study(place)
         path = study.reports / "results.json"
         if not path.is_file():
@@ -71,7 +72,7 @@ def read_results(place: str | Path) -> RecordedResults:
     made = _listed(path)
     as_listed = None if made is None else made.sha256 == sha256(path)
     code = made.key.code if made and as_listed else None
-    return RecordedResults(path, results, environment if isinstance(environment, dict) else {}, code, as_listed)
+    return RecordedResults(path, results, environment if isinstance(environment, dict) else {}, code, as_listed, study)
 
 
 def _json(path: Path) -> Any:

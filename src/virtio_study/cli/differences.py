@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from virtio_study.archive.diff import CAUSES, Difference, Differences, Place
+from virtio_study.archive.diff import CAUSES, Difference, Differences, Place, size
 from virtio_study.archive.verify import FileDifference
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, ngettext
@@ -66,16 +66,16 @@ def _summary(found: Differences) -> str:
     sized = [item for item in found.outcomes if item.relative is not None]
     if sized:
         largest = max(sized, key=lambda item: abs(item.relative or 0.0))
-        size, path = _percent(largest.relative), _path(largest.path)
-        text += " " + _("The largest relative change is {size}, at {path}.", size=size, path=path)
+        change, path = _percent(largest.relative), _path(largest.path)
+        text += " " + _("The largest relative change is {size}, at {path}.", size=change, path=path)
     return text
 
 
 def _line(item: Difference) -> str:
     name = _path(item.path)
     if item.kind == "changed":
-        size = "" if item.relative is None else f" ({_percent(item.relative)})"
-        return f"{name}: {_value(item.before)} -> {_value(item.after)}{size}"
+        change = "" if item.relative is None else f" ({_percent(item.relative)})"
+        return f"{name}: {_value(item.before)} -> {_value(item.after)}{change}"
     if item.kind == "added":
         return _("{path}: only in the second: {held}", path=name, held=_value(item.after))
     return _("{path}: only in the first: {held}", path=name, held=_value(item.before))
@@ -88,14 +88,9 @@ def _path(path: Place) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict | list):
-        return ngettext("{count} value", "{count} values", _size(value)) if value else repr(value)
+        return ngettext("{count} value", "{count} values", size(value)) if value else repr(value)
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]}…{text[-1]}"
-
-
-def _size(value: Any) -> int:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 1 if children is None else sum(_size(child) for child in children)
 
 
 def _percent(relative: float | None) -> str:

@@ -35,7 +35,9 @@ def style() -> Iterator[None]:
         "figure.dpi": 100,
         "text.parse_math": False,  # a label with dollar signs is a label, not a formula
     }
-    with mpl.rc_context(settings), warnings.catch_warnings():
+    # A matplotlibrc of the user would change them, even the hours of an axis.
+    usual = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
+    with mpl.rc_context(usual | settings), warnings.catch_warnings():
         # The page's own font has what matplotlib's lacks: in these SVG files text is text.
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
         yield

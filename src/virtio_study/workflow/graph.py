@@ -3,26 +3,23 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from virtio_study.errors import DataError, StudyError
+from virtio_study.errors import StudyError
+from virtio_study.i18n.language import LANGUAGES
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import CHECKOUT, manifest, verify_file
+from virtio_study.storage import CHECKOUT
 from virtio_study.study import Study
 
-__all__ = ["NotebookRun", "check_recordings", "find_notebooks", "plan"]
+__all__ = ["NotebookRun", "find_notebooks", "plan"]
 
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """One notebook with its parameters: what it writes (`outputs`), and what must run before (`needs`).
-
-    `recordings` is where the recordings that it reads stand in the study's folder.
-    """
+    """One notebook with its parameters: what it writes (`outputs`), and what must run before (`needs`)."""
 
     notebook: str
     parameters: dict[str, str]
     needs: tuple[str, ...]
     outputs: tuple[Path, ...]
-    recordings: str | None = None
 
     @property
     def name(self) -> str:
@@ -59,8 +56,6 @@ def plan(study: Study, servers: list[str] | None = None) -> list[NotebookRun]:
         tasks.append(NotebookRun("4_compare", parameters, needs, (study.work / f"{server}.effects.json",)))
     if servers:
         return tasks
-    from virtio_study.i18n.language import LANGUAGES  # Babel is slow to import, and few commands plan
-
     for language in LANGUAGES:
         outputs = (study.reports / "results.json", study.reports / f"index.{language}.html")
         parameters = {"study": study.name, "language": language}
@@ -74,21 +69,10 @@ def _recording_tasks(study: Study, server: str, config: str) -> list[NotebookRun
     ends = ("collected.parquet", "provenance.json", "clean.parquet", "periods.json", "levels.json")
     collected, provenance, clean, periods, levels = (Path(f"{place}.{end}") for end in ends)
     return [
-        NotebookRun("1_collect", parameters, (), (collected, provenance), f"recordings/{server}/{config}/"),
+        NotebookRun("1_collect", parameters, (), (collected, provenance)),
         NotebookRun("2_clean", parameters, (f"1_collect-{server}-{config}",), (clean, periods)),
         NotebookRun("3_describe", parameters, (f"2_clean-{server}-{config}",), (levels,)),
     ]
-
-
-def check_recordings(study: Study, tasks: list[NotebookRun]) -> None:
-    """Verify every recording the tasks read before a kernel starts; `DataError` names the first that is wrong."""
-    listed = manifest(study.folder)
-    for prefix in (task.recordings for task in tasks if task.recordings):
-        names = [name for name in sorted(listed) if name.startswith(prefix)]
-        if not names:
-            raise DataError(N_("{folder}: no recording in the manifest; record it first"), folder=study.folder / prefix)
-        for name in names:
-            verify_file(study.folder / name, study.folder, listed)
 
 
 def find_notebooks(study: Study) -> Path:

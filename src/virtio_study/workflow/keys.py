@@ -6,7 +6,7 @@ protocol, code and inputs make the same bytes everywhere.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -102,6 +102,12 @@ class Keys:
         for path in paths:
             verify_file(path, self.study.folder, self.listed)
         self.verified(server, driver_config)
+
+    def verify_all(self, servers: Sequence[str] | None = None) -> None:
+        """`verify` of every driver configuration of some servers, or of all."""
+        for server in servers or self.study.servers:
+            for driver_config in self.study.driver_configs:
+                self.verify(server, driver_config)
 
     def verified(self, server: str, driver_config: str) -> None:
         """Note that the recordings of a server under a driver configuration were read and verified by the way."""

@@ -6,8 +6,7 @@ a report of another protocol, other code or other inputs are found by anyone, on
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.storage import json_bytes, sha256, write_atomically
+from virtio_study.storage import json_bytes, locked, sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.graph import find_notebooks, plan
 from virtio_study.workflow.keys import Key, Keys
@@ -31,6 +30,7 @@ __all__ = [
     "publish",
     "read_list",
     "todays",
+    "up_to_date",
     "withdraw",
 ]
 
@@ -130,18 +130,39 @@ def check_reports(study: Study) -> list[DataError]:
     if not files:
         return [_missing(study, MANIFEST)] if there else []
     today = todays(Keys(study))
-    problems = _stale(study, files, today)
-    for name in sorted(files.keys() | today.keys() | there):
-        path = study.reports / name
-        if name not in there:
-            problems.append(_missing(study, name))
-        elif name not in files:
-            message = N_("{path}: not in {manifest}, so no step made it; remove it")
-            problems.append(DataError(message, path=path, manifest=study.reports / MANIFEST))
-        elif sha256(path) != files[name].sha256:
-            message = N_("{path}: changed since it was made (SHA-256 differs from the manifest); {again}")
-            problems.append(DataError(message, path=path, again=_again(study.name)))
-    return problems
+    problems: list[DataError | None] = [*_stale(study, files, today)]
+    problems += [_as_made(study, name, files) for name in sorted(files.keys() | today.keys() | there)]
+    return [problem for problem in problems if problem]
+
+
+def up_to_date(study: Study, name: str) -> Path:
+    """Path of a file of a study's report, which is there, as it was made, and made of what is there today.
+
+    Raises
+    ------
+    DataError
+        If it is not; the line says what makes it again.
+    """
+    files = listed(study)
+    made = {name: files[name]} if name in files else {}
+    problem = _as_made(study, name, files) or next(iter(_stale(study, made, {name: Keys(study).reported})), None)
+    if problem:
+        raise problem
+    return study.reports / name
+
+
+def _as_made(study: Study, name: str, files: dict[str, Made]) -> DataError | None:
+    """What is wrong with one file of a report, whatever it was made of."""
+    path = study.reports / name
+    if not path.is_file():
+        return _missing(study, name)
+    if name not in files:
+        message = N_("{path}: not in {manifest}, so no step made it; remove it")
+        return DataError(message, path=path, manifest=study.reports / MANIFEST)
+    if sha256(path) != files[name].sha256:
+        message = N_("{path}: changed since it was made (SHA-256 differs from the manifest); {again}")
+        return DataError(message, path=path, again=_again(study.name))
+    return None
 
 
 def todays(keys: Keys, notebooks: Path | None = None) -> dict[str, Key]:
@@ -170,7 +191,7 @@ def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[
     """One error for all files that are stale for the same reason."""
     reasons: dict[tuple[str, ...], list[str]] = {}
     for name, made in files.items():
-        changes = tuple(made.key.changes(today.get(name, today["results.json"])))
+        changes = tuple(made.key.changes(today.get(name) or today["results.json"]))
         if changes:
             reasons.setdefault(changes, []).append(name)
     problems = []
@@ -195,7 +216,7 @@ def _again(study: str) -> Said:
 
 
 def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Collection[str]) -> None:
-    with _alone(study):
+    with locked(study.reports / ".run" / "listing.lock"):
         try:
             files = listed(study)
         except DataError:  # `check_reports` says so; what is made now is listed anew
@@ -217,15 +238,3 @@ def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Col
         path = study.reports / MANIFEST
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)
-
-
-@contextmanager
-def _alone(study: Study) -> Iterator[None]:
-    """Wait until no other notebook of the study is listing what it made."""
-    import fcntl
-
-    folder = study.reports / ".run"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "listing.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -7,10 +7,9 @@ it needs left, and what it wrote is still as it left it.
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any
 from virtio_study.errors import DataError, PipelineError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.storage import sha256, write_atomically
+from virtio_study.storage import locked, sha256, write_atomically
 from virtio_study.study import Study
-from virtio_study.workflow.graph import NotebookRun, check_recordings, find_notebooks, plan
+from virtio_study.workflow.graph import NotebookRun, find_notebooks, plan
 from virtio_study.workflow.keys import Key, Keys
 from virtio_study.workflow.notebook import Job, Pool
 from virtio_study.workflow.reports import Made, list_made, listed, todays, withdraw
@@ -74,41 +73,29 @@ def run(
         If another run of the same study is under way.
     """
     tasks = plan(study, servers)
-    check_recordings(study, tasks)
-    state = _Run(study, tasks, notebooks or find_notebooks(study), say)
-    with _alone(study.reports / ".run"):
+    keys = Keys(study)
+    keys.verify_all(servers)
+    state = _Run(keys, tasks, notebooks or find_notebooks(study), say)
+    busy = PipelineError(N_("{folder}: another run of this study is under way; wait for it"), folder=study.reports)
+    with locked(study.reports / ".run" / "lock", busy):
         outcome = state.go(workers or os.cpu_count() or 1)
         if outcome.ok and outcome.ran and not servers:
             withdraw(study, "notebooks/*.ipynb", [task.executed for task in tasks])
         return outcome
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PipelineError(
-                N_("{folder}: another run of this study is under way; wait for it"), folder=folder.parent
-            ) from None
-        yield
-
-
 class _Run:
     """The state of one run; the run manifest on disk follows every change of it."""
 
-    def __init__(self, study: Study, tasks: list[NotebookRun], notebooks: Path, say: Callable[[Said], None]) -> None:
+    def __init__(self, keys: Keys, tasks: list[NotebookRun], notebooks: Path, say: Callable[[Said], None]) -> None:
+        study = keys.study
         self.study, self.notebooks, self.say = study, notebooks, say
         self.root = study.reports.parent.parent
         self.path = study.reports / ".run" / "manifest.json"
         self.waiting = {task.name: task for task in tasks}
         self.outcome = Outcome()
         self.record = _read_record(self.path)
-        self.today = todays(Keys(study), notebooks)
+        self.today = todays(keys, notebooks)
         try:
             self.listing = listed(study)
         except DataError:  # a damaged list costs a run of everything, never a wrong report

@@ -49,7 +49,6 @@ __all__ = [
     "compare",
     "describe",
     "read_arm",
-    "read_clean",
     "read_provenance",
     "results",
     "write_report",
@@ -89,11 +88,6 @@ def clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
         As `collect`.
     """
     return _clean(Keys(study), server, driver_config)
-
-
-def read_clean(study: Study, server: str, driver_config: str) -> pd.DataFrame:
-    """What `clean` returned for today's protocol, code and recordings."""
-    return _cleaned(Keys(study), server, driver_config)
 
 
 def read_provenance(study: Study, server: str, driver_config: str) -> list[Provenance]:
@@ -227,10 +221,12 @@ def _collected(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
 
 def _provenance(keys: Keys, server: str, driver_config: str) -> list[Provenance]:
     path, key = _named(keys, server, driver_config, "provenance.json"), keys.recorded(server, driver_config)
-    if read_data(path, key) is None:
+    found = read_data(path, key)
+    if found is None:
         _collect(keys, server, driver_config)
+        found = read_data(path, key)
     keys.verify(server, driver_config)
-    return [Provenance.model_validate(item) for item in read_data(path, key) or []]
+    return [Provenance.model_validate(item) for item in found or []]
 
 
 def _named(keys: Keys, server: str, driver_config: str, what: str) -> Path:

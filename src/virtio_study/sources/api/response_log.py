@@ -4,10 +4,9 @@ A line is in the file whole or it is the last one, cut short; the next start tak
 compressed and listed in the study's manifest.
 """
 
-import fcntl
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,19 +18,11 @@ from virtio_study.sources.api.client import Reply
 __all__ = ["alone", "append", "finish", "stored"]
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Keep other collectors of the same study out while the block runs; `DataError` if one is at work."""
     raw = folder / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    with (raw / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                N_("{folder}: another collect or watch of this study is at work; wait for it, or end it"), folder=raw
-            ) from None
-        yield
+    message = N_("{folder}: another collect or watch of this study is at work; wait for it, or end it")
+    return storage.locked(raw / ".lock", DataError(message, folder=raw))
 
 
 def append(folder: Path, replies: Iterable[Reply]) -> None:
