@@ -33,20 +33,9 @@ class NotebookRun:
 
 
 def plan(study: Study, servers: list[str] | None = None) -> list[NotebookRun]:
-    """Tasks of a study, each after those it needs. With `servers`, theirs alone, without the report.
-
-    Raises
-    ------
-    StudyError
-        If the study has no recordings to analyse, or a server is unknown.
-    """
-    if study.source == "published":
-        raise StudyError(
-            N_("{folder}: a published study has no recordings; its audit is in the other reports"), folder=study.folder
-        )
+    """Tasks of a study, each after those it needs. With `servers`, theirs alone, without the report."""
     tasks: list[NotebookRun] = []
     for server in servers or study.servers:
-        study.server(server)
         for config in study.driver_configs:
             tasks += _recording_tasks(study, server, config)
         needs = tuple(

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from virtio_study.errors import DataError, PipelineError
+from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import PACKAGE, manifest, sha256, verify_file
 from virtio_study.study import Study
@@ -104,8 +104,20 @@ class Keys:
         self.verified(server, driver_config)
 
     def verify_all(self, servers: Sequence[str] | None = None) -> None:
-        """`verify` of every driver configuration of some servers, or of all."""
+        """`verify` of every driver configuration of some servers, or of all.
+
+        Raises
+        ------
+        StudyError
+            If the study is a published one, or has no such server.
+        DataError
+            As `verify`.
+        """
+        if self.study.source == "published":
+            message = N_("{folder}: a published study has no recordings; its audit is in the other reports")
+            raise StudyError(message, folder=self.study.folder)
         for server in servers or self.study.servers:
+            self.study.server(server)
             for driver_config in self.study.driver_configs:
                 self.verify(server, driver_config)
 

@@ -67,14 +67,16 @@ def run(
 
     Raises
     ------
+    StudyError
+        If the study is a published one, or a server is unknown.
     DataError
         If a recording is missing or changed; nothing has run then.
     PipelineError
         If another run of the same study is under way.
     """
-    tasks = plan(study, servers)
     keys = Keys(study)
     keys.verify_all(servers)
+    tasks = plan(study, servers)
     state = _Run(keys, tasks, notebooks or find_notebooks(study), say)
     busy = PipelineError(N_("{folder}: another run of this study is under way; wait for it"), folder=study.reports)
     with locked(study.reports / ".run" / "lock", busy):
