@@ -215,3 +215,44 @@ def recording_frame() -> pd.DataFrame:
             "replicate": "b",
         }
     )
+
+
+def weeks(uptime_s: float | None, days: float = 14, step_s: float = 300.0, seed: int = 1) -> pd.DataFrame:
+    """A server whose level wanders for weeks, and climbs: MSER over all of it cuts, or finds no steady state."""
+    rows = int(days * 86_400 / step_s)
+    rng = np.random.default_rng(seed)
+    seconds = step_s * np.arange(1, rows + 1)
+    frame = pd.DataFrame(
+        {
+            "time": pd.date_range("2026-03-02T00:05Z", periods=rows, freq=f"{step_s:.0f}s"),
+            "step_s": step_s,
+            "cpu_cores": 0.5 + 0.05 * ar1(rng, rows, 0.999) + np.linspace(0, 0.5, rows),
+            "replicate": "b",
+        }
+    )
+    return frame if uptime_s is None else frame.assign(uptime_s=uptime_s + seconds)
+
+
+@pytest.mark.parametrize("uptime_s", [200 * 86_400.0, 2 * 3600.0, None])
+def test_weeks_of_a_server_that_was_up_long_before_have_no_start_up(uptime_s: float | None):
+    assert set(label_periods(weeks(uptime_s))["period"]) == {"steady"}
+    assert period_table(label_periods(weeks(uptime_s)))[0].start_up_range_s is None
+
+
+@pytest.mark.parametrize("step_s", [60.0, 300.0, 1800.0])
+def test_a_start_costs_an_hour_of_weeks_at_most(step_s: float):
+    frame = weeks(0.0, step_s=step_s)
+    half_hour = frame["uptime_s"] <= 1800
+    frame.loc[half_hour, "cpu_cores"] += 1.0
+    labelled = label_periods(frame)
+    assert labelled.loc[half_hour, "reason"].eq("start-up").all()
+    assert labelled.loc[frame["uptime_s"] > 3600 + step_s, "period"].eq("steady").all()
+
+
+def test_a_restart_inside_weeks_costs_an_hour_at_most():
+    frame = weeks(200 * 86_400.0)
+    restart = len(frame) // 3
+    frame.loc[restart:, "uptime_s"] = 300.0 * np.arange(1, len(frame) - restart + 1)
+    reasons = label_periods(frame)["reason"]
+    assert reasons.index[reasons == "restart"].tolist() == list(range(restart, restart + 12))
+    assert reasons.drop(range(restart, restart + 12)).eq("").all()

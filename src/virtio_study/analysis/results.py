@@ -76,7 +76,7 @@ class Methods(Recorded):
     confidence: Number
     peak_quantile: Number = PEAK_QUANTILE
     batches: int = BATCHES
-    transient: str = "MSER-5 on the CPU series"
+    transient: str = "MSER-5 on the CPU series, within an hour of a start"
     transient_late_gain: Number = LATE_GAIN
     difference: str = "Welch t over boots, Satterthwaite df"
     relative: str = "Fieller over boots, Satterthwaite df"
