@@ -13,7 +13,7 @@ from virtio_study.errors import DataError
 from virtio_study.stats.controls import controls, cuts, widened
 from virtio_study.stats.hours import same_hours, whole_days, without_daily_cycle
 from virtio_study.stats.interval import Interval
-from virtio_study.stats.methods import METHODS
+from virtio_study.stats.methods import METHODS, block_length, resampled_variance
 from virtio_study.stats.series import (
     difference_of_series,
     fit,
@@ -251,16 +251,20 @@ def test_closed_forms_agree_with_the_libraries_they_stand_for():
     assert (found.low, found.high) == pytest.approx(tuple(fit.conf_int(alpha=0.1)[1]), rel=1e-9)
 
 
-def test_the_bootstrap_of_whole_numbers_is_that_of_the_values():
+@pytest.mark.parametrize(("rows", "phi"), [(24, 0.5), (25, 0.9), (400, 0.0), (500, 0.6)])
+def test_the_bootstrap_without_draws_is_that_of_many_draws(rows: int, phi: float):
     from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
-    sides = pair(ar1(1, 0.6, 500, level=1e9), ar1(2, 0.4, 400, level=1e9))
-    draws = []
-    for seed, side in enumerate(sides):
-        block = max(1, round(float(optimal_block_length(side.values)["stationary"].iloc[0])))
-        draws.append(StationaryBootstrap(block, side.values, seed=seed).apply(np.mean, 999)[:, 0])
-    found = METHODS["bootstrap"](*sides, 0.9)
-    assert (found.low, found.high) == pytest.approx(np.quantile(draws[1] - draws[0], [0.05, 0.95]), abs=1e-5)
+    values = ar1(1, phi, rows, level=30)
+    block = block_length(values)
+    assert block == max(1, round(float(optimal_block_length(values)["stationary"].iloc[0])))
+    draws = StationaryBootstrap(block, values, seed=1).apply(np.mean, 2000)[:, 0]
+    assert resampled_variance(values, block) == pytest.approx(draws.var(), rel=0.1)
+    # Politis and Romano's sum, term by term
+    apart, q = values - values.mean(), 1 - 1 / block
+    lags = [np.dot(apart, np.roll(apart, -lag)) / rows for lag in range(rows)]
+    weighted = sum((1 - lag / rows) * q**lag * lags[lag] for lag in range(1, rows))
+    assert resampled_variance(values, block) == pytest.approx((lags[0] + 2 * weighted) / rows, rel=1e-12)
 
 
 def test_negative_controls_widen_and_never_narrow():

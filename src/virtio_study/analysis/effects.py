@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from virtio_study.analysis.arms import Arm
 from virtio_study.analysis.evidence import UNITS, Side
-from virtio_study.analysis.multiverse import Sensitivity, agreement, specifications
+from virtio_study.analysis.multiverse import Sensitivity, agreement, specifications, usual_answers
 from virtio_study.analysis.records import Estimate, Number, Phrase, Recorded, Statement
 from virtio_study.analysis.validity import emulator_only
 from virtio_study.analysis.variance import MixedModel, cross_check
@@ -134,6 +134,7 @@ class _Answer:
     bound: Interval | None
     detectable: float | None
     controls: control.Controls | None
+    ready: tuple[Stretch, Stretch] | None = None
 
     @property
     def robust(self) -> bool | None:
@@ -185,6 +186,7 @@ def effect_of(
     tcg = emulator_only(metric, before.around.accelerator, after.around.accelerator)
     same = answer.same
     ways = specifications(*arms, column, study.confidence, study.daily_cycle)
+    usual = usual_answers(answer.ready, study.confidence) if answer.ready else ()
     return Effect(
         status="emulator_only" if tcg else "estimated",
         method=answer.difference.method,
@@ -197,7 +199,7 @@ def effect_of(
         robust=answer.robust,
         detectable=answer.detectable,
         controls=None if answer.controls is None else NegativeControls.model_validate(answer.controls),
-        sensitivity=agreement(ways, answer.difference),
+        sensitivity=agreement(ways, answer.difference, usual),
         mixed_model=cross_check(*arms, column),
         practical=Practical(margin=same.margin, equivalent=same.equivalent, p=same.p),
         **_estimate(tcg, before, answer, study),
@@ -243,6 +245,7 @@ def _within(study: Study, before: Stretch, after: Stretch, restarts: Sequence[fl
         found.bound,
         None,
         unchanged,
+        (before, after),
     )
 
 

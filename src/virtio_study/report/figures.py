@@ -273,7 +273,7 @@ def estimation(
 
 
 def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: Words = ENGLISH) -> "Figure":
-    """Estimates of every defensible way to calculate one effect, in order, with intervals; the main one marked."""
+    """Every estimate of one effect that keeps the promise, in order, with intervals; the main one marked."""
     scale, unit = (1.0, N_("CPU (cores)")) if metric == "cpu" else (MIB, N_("RAM (MiB)"))
     found = ways.specifications
     with style():
