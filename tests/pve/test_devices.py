@@ -18,6 +18,10 @@ from virtio_study.pve.devices import balloon_device, devices, unclassifiable
         ({"net0": "e1000=BC:24:11:00:01:00,bridge=vmbr0"}, [("net0", "network", "e1000", "emulated")]),
         ({"net0": "virtio=BC:24:11:00:01:00,bridge=vmbr0"}, [("net0", "network", "virtio-net", "virtio")]),
         ({"net1": "bridge=vmbr0,model=rtl8139"}, [("net1", "network", "rtl8139", "emulated")]),
+        ({"net0": "bridge=vmbr0,virtio=BC:24:11:00:00:02,firewall=1"}, [("net0", "network", "virtio-net", "virtio")]),
+        ({"net0": "firewall=1,tag=5,e1000e=BC:24:11:00:00:02"}, [("net0", "network", "e1000e", "emulated")]),
+        ({"net0": "macaddr=BC:24:11:00:00:02,model=virtio"}, [("net0", "network", "virtio-net", "virtio")]),
+        ({"net0": "virtio,bridge=vmbr0"}, [("net0", "network", "virtio-net", "virtio")]),
         ({"net0": "vmxnet3=BC:24:11:00:01:00"}, [("net0", "network", "vmxnet3", "other")]),
         ({"net0": "newcard=BC:24:11:00:01:00"}, [("net0", "network", "newcard", "unknown")]),
         ({"ide2": "local:iso/x.iso,media=cdrom", "efidisk0": "local:a"}, [("ide2", "cdrom", "ide", "emulated")]),
@@ -31,6 +35,7 @@ def test_every_drive_and_card_has_its_model_and_class(config: dict[str, str], fo
 
 
 BARE = {"vga": "none", "tablet": 0, "balloon": 0}
+SPICE = {"serial": "virtio-serial"}
 
 
 @pytest.mark.parametrize(
@@ -39,11 +44,21 @@ BARE = {"vga": "none", "tablet": 0, "balloon": 0}
         # without a key: a standard display, a tablet and the balloon
         ({}, {"display": "std", "pointer": "usb-tablet", "balloon": "virtio-balloon"}),
         ({"ostype": "w2k3", "balloon": 0}, {"display": "cirrus", "pointer": "usb-tablet"}),
-        ({"vga": "virtio", "tablet": 0}, {"display": "virtio-vga", "balloon": "virtio-balloon"}),
-        ({"vga": "type=virtio-gl,memory=64", "tablet": 0, "balloon": "0"}, {"display": "virtio-vga"}),
-        ({"vga": "memory=32", "tablet": 0, "balloon": 0}, {"display": "std"}),
-        ({"vga": "qxl2", "balloon": 0}, {"display": "qxl"}),
-        ({"vga": "qxl", "tablet": 1, "balloon": 0}, {"display": "qxl", "pointer": "usb-tablet"}),
+        (BARE | {"vga": "virtio"}, SPICE | {"display": "virtio-vga"}),
+        (BARE | {"vga": "type=virtio-gl,memory=64"}, SPICE | {"display": "virtio-vga"}),
+        (BARE | {"vga": "memory=32"}, {"display": "std"}),
+        ({"vga": "qxl2", "balloon": 0}, SPICE | {"display": "qxl"}),
+        ({"vga": "qxl", "tablet": 1, "balloon": 0}, SPICE | {"display": "qxl", "pointer": "usb-tablet"}),
+        (BARE | {"vga": "std,clipboard=vnc"}, SPICE | {"display": "std"}),
+        # by the architecture, and by the machine before its version 2.9
+        (BARE | {"vga": "", "arch": "aarch64"}, SPICE | {"display": "virtio-gpu"}),
+        (BARE | {"vga": "virtio", "arch": "aarch64", "machine": "virt"}, SPICE | {"display": "virtio-gpu"}),
+        (BARE | {"vga": "std", "arch": "aarch64"}, {"display": "std"}),
+        (BARE | {"vga": "", "machine": "pc-i440fx-2.5", "ostype": "l26"}, {"display": "cirrus"}),
+        (BARE | {"vga": "", "machine": "pc-q35-2.8"}, {"display": "cirrus"}),
+        (BARE | {"vga": "", "machine": "pc-i440fx-2.5", "ostype": "win7"}, {"display": "std"}),
+        (BARE | {"vga": "", "machine": "pc-i440fx-2.11", "ostype": "l26"}, {"display": "std"}),
+        (BARE | {"vga": "", "machine": "pc-i440fx-9.2+pve1", "ostype": "w2k3"}, {"display": "cirrus"}),
         ({"vga": "serial0", "serial0": "socket", "balloon": 0}, {"serial": "isa-serial"}),
         ({"vga": "none", "balloon": 0}, {"pointer": "usb-tablet"}),
         (BARE | {"agent": "1,fstrim_cloned_disks=1"}, {"agent": "virtio-serial"}),
@@ -82,3 +97,8 @@ def test_args_that_may_add_a_device_are_named(args: str, hides: bool) -> None:
 
 def test_what_is_passed_through_is_named() -> None:
     assert unclassifiable({"args": "-device x", "hostpci0": "01:00", "usb1": "host"}) == ["args", "hostpci0", "usb1"]
+
+
+@pytest.mark.parametrize("key", ["parallel0", "parallel2", "ivshmem", "usb3", "hostpci0"])
+def test_what_is_of_the_host_is_named(key: str) -> None:
+    assert unclassifiable({key: "x", "serial0": "socket", "parallels": "x", "ivshmem2": "x"}) == [key]

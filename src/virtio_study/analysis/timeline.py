@@ -88,15 +88,15 @@ def recorded_runs(arms: Iterable[Arm]) -> tuple[TimelineRun, ...]:
     runs = [
         _run(arm.driver_config, boot, known)
         for arm in arms
-        for known in arm.provenances
         for boot in arm.boots
-        if boot.replicate == known.replicate
+        if (known := [item for item in arm.provenances if item.replicate == boot.replicate])
     ]
     return tuple(sorted(runs, key=lambda run: run.start_s))
 
 
-def _run(driver_config: str, boot: Boot, known: Provenance) -> TimelineRun:
-    rows = boot.rows
+def _run(driver_config: str, boot: Boot, pieces: Sequence[Provenance]) -> TimelineRun:
+    """A boot as a run; of one that was recorded in pieces the first says with which devices it began."""
+    rows, known = boot.rows, pieces[0]
     ends = rows["time"].map(pd.Timestamp.timestamp)
     views = [instrument(str(name)).view for name in rows["mem_instrument"]]
     start_s = float(ends.iloc[0] - rows["step_s"].iloc[0])
@@ -112,7 +112,8 @@ def _run(driver_config: str, boot: Boot, known: Provenance) -> TimelineRun:
         instruments=tuple((float(ends.iloc[row] - rows["step_s"].iloc[row]), views[row]) for row in changed),
         contaminated=tuple(
             RunDisturbance(start_s=start, end_s=end, reason=reason)
-            for start, end, reason in known.contaminated
+            for piece in pieces
+            for start, end, reason in piece.contaminated
             if reason != "start-up"  # it is in the rows' own
         ),
         hidden=tuple(unclassifiable(dict(line.partition(": ")[::2] for line in known.vm_config))),

@@ -10,8 +10,10 @@ from virtio_study.pve.values import Config
 
 __all__ = [
     "BALLOON",
+    "CDROM",
     "CLASSES",
     "KINDS",
+    "NUMBERED_DISK",
     "Device",
     "agent_enabled",
     "balloon_device",
@@ -51,6 +53,7 @@ CLASSES: dict[str, Class] = {
     "qxl": "other",
     "vmware": "other",
     "virtio-vga": "virtio",
+    "virtio-gpu": "virtio",
     "usb-tablet": "emulated",
     "virtio-balloon": "virtio",
     "virtio-serial": "virtio",
@@ -64,14 +67,20 @@ CLASSES: dict[str, Class] = {
 """Model -> class; "other" is made for a hypervisor or protocol of its own (VMware's, SPICE) and given by QEMU too."""
 
 BALLOON = "balloon"
-DRIVE = re.compile(r"^(ide|sata|scsi|virtio)(\d+)$")
+CDROM = "media=cdrom"
+NUMBERED_DISK = re.compile(r"(ide|sata|scsi|virtio)\d+")
+"""Key of a disk or CD; no other name in `blockstat` (`pflash0`, `efidisk0`, a backup's `scsi0-fleecing`) is a disk."""
+
 NIC = re.compile(r"^net(\d+)$")
-HOST_DEVICE = re.compile(r"^(hostpci|usb)\d+$")
+OF_NO_CARD = {"bridge", "firewall", "host-tunnel", "link_down", "macaddr", "mtu", "queues", "rate", "tag", "trunks"}
+"""Options of a network card; any other word in its line is a model (qemu-server, `PVE/QemuServer/Network.pm`)."""
+HOST_DEVICE = re.compile(r"(?:hostpci|usb|parallel)\d+|ivshmem")
 WITHOUT_DEVICE = {"append", "boot", "cpu", "initrd", "kernel", "name", "no-reboot", "overcommit", "rtc", "sandbox"}
 WITHOUT_DEVICE |= {"smbios", "uuid"}
 """Options of QEMU that add no device; any other one in `args` may."""
 
 BEFORE_VISTA = ("wxp", "w2k", "w2k3")
+SINCE_VISTA = ("wvista", "w2k8", "win7", "win8", "win10", "win11")
 
 Kind = Literal[
     "disk", "network", "cdrom", "display", "pointer", "balloon", "agent", "random", "files", "sound", "serial"
@@ -111,6 +120,8 @@ def devices(config: Config) -> list[Device]:
         found.append(("vga", "display", display))
     if str(config.get("tablet", 0 if display in ("qxl", "serial") else 1)) != "0":
         found.append(("tablet", "pointer", "usb-tablet"))
+    if display.startswith(("qxl", "virtio")) or "clipboard=vnc" in str(config.get("vga")):
+        found.append(("spice", "serial", "virtio-serial"))  # the channel of its clipboard
     if balloon_device(config):
         found.append((BALLOON, "balloon", "virtio-balloon"))
     if agent_enabled(config):
@@ -122,12 +133,11 @@ def devices(config: Config) -> list[Device]:
 
 def _of_key(key: str, text: str, config: Config) -> Iterator[tuple[Kind, str]]:
     """Kind and model of the device that a key of the configuration stands for; nothing if it stands for none."""
-    if (drive := DRIVE.match(key)) and text != "none":
-        kind: Kind = "cdrom" if "media=cdrom" in text else "disk"
+    if (drive := NUMBERED_DISK.fullmatch(key)) and text != "none":
+        kind: Kind = "cdrom" if CDROM in text else "disk"
         yield kind, _disk_model(drive[1], str(config.get("scsihw") or "lsi"))
     elif NIC.match(key):
-        named = re.search(r"(?:^|,)model=([\w-]+)", text)
-        model = named[1] if named else text.split(",", 1)[0].partition("=")[0]
+        model = _card_model(text)
         yield "network", "virtio-net" if model == "virtio" else model
     elif key == "rng0":
         yield "random", "virtio-rng"
@@ -140,14 +150,28 @@ def _of_key(key: str, text: str, config: Config) -> Iterator[tuple[Kind, str]]:
         yield "serial", "isa-serial"
 
 
+def _card_model(text: str) -> str:
+    """Model of a network card, whose options may come in any order."""
+    named = re.search(r"(?:^|,)model=([\w-]+)", text)
+    words = [part.partition("=")[0] for part in text.split(",")]
+    return named[1] if named else next((word for word in words if word not in OF_NO_CARD), words[0])
+
+
 def _display(config: Config) -> str:
-    """Model of the display; none or serial where there is none."""
+    """Model of the display; none or serial where there is none (qemu-server, `get_vga_properties`)."""
     text = str(config.get("vga") or "")
     named = re.search(r"(?:^|,)type=([\w-]+)", text)
     name = named[1] if named else text.split(",", 1)[0]
+    arm = config.get("arch") == "aarch64"
     if not name or "=" in name:  # such as vga: memory=32
-        return "cirrus" if config.get("ostype") in BEFORE_VISTA else "std"
-    return "virtio-vga" if name.startswith("virtio") else re.sub(r"^(qxl|serial)\d$", r"\1", name)
+        version = re.match(r"pc-(?:i440fx|q35)-(\d+)\.(\d+)", str(config.get("machine") or ""))
+        old = version is not None and (int(version[1]), int(version[2])) < (2, 9)
+        vista = str(config.get("ostype") or "") in SINCE_VISTA
+        cirrus = config.get("ostype") in BEFORE_VISTA or (old and not vista)
+        name = "virtio" if arm else "cirrus" if cirrus else "std"
+    if name.startswith("virtio"):
+        return "virtio-gpu" if arm else "virtio-vga"
+    return re.sub(r"^(qxl|serial)\d$", r"\1", name)
 
 
 def _disk_model(bus: str, controller: str) -> str:
@@ -180,7 +204,7 @@ def unclassifiable(config: Config) -> list[str]:
         words = ["-?"]
     options = {word.lstrip("-") for word in words if word.startswith("-")}
     hidden = ["args"] if options - WITHOUT_DEVICE else []
-    return [*hidden, *sorted(key for key in config if HOST_DEVICE.match(key))]
+    return [*hidden, *sorted(key for key in config if HOST_DEVICE.fullmatch(key))]
 
 
 def models(found: Iterable[Device], kind: str) -> str:

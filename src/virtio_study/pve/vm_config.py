@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from virtio_study.pve.devices import CDROM, NUMBERED_DISK, agent_enabled
+from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance
 
-__all__ = ["conditions", "kernel_version", "proxmox_kernel", "settings"]
+__all__ = ["conditions", "in_question", "kernel_version", "proxmox_kernel", "settings"]
 
 COMMAND_OPTIONS = ("-cpu", "-smp", "-m", "-machine", "-accel")
 CONFIG_KEYS = (
@@ -35,7 +37,20 @@ CONFIG_KEYS = (
 """Keys of a Proxmox VE configuration that change what a server costs, other than the devices and their drivers."""
 
 DISK_OPTIONS = ("aio", "cache", "iothread")
-DISK_KEY = re.compile(r"^(?:ide|sata|scsi|virtio)\d+$")
+
+IN_QUESTION = re.compile(
+    r"(?:ide|sata|scsi|virtio|net|hostpci|usb|serial|parallel|virtiofs|numa)\d+|scsihw|vga|tablet|balloon|agent|audio0|rng0"
+    r"|ivshmem|watchdog|args|arch|machine|bios|kvm|acpi|ostype|cpu|cores|sockets|smp|vcpus|cpulimit|affinity|numa|memory"
+    r"|hugepages|allow-ksm"
+)
+"""Keys of the devices of a server, and of what it may spend: a change of one while it runs makes it another server.
+
+Whatever else is edited, such as cloud-init, texts, weights that count only while the host is crowded (`cpuunits`,
+`shares`), disks of the firmware, or keys that are not known yet, leaves the process that is measured as it was.
+"""
+
+OF_NO_DISK = {"backup", "replicate", "serial", "shared", "size", "wwn"}
+"""Options of a disk that say nothing of how it is read and written."""
 
 KERNELS: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = (
     ((4, 0), (4, 2)),
@@ -62,6 +77,25 @@ def conditions(provenances: Sequence[Provenance]) -> dict[str, str]:
     return {name: ", ".join(sorted(values)) for name, values in sorted(found.items())}
 
 
+def in_question(config: Config) -> dict[str, str]:
+    """What a configuration says of devices and allocation, as far as a change of it makes another server; no CD.
+
+    References
+    ----------
+    qemu-server, `PVE/QemuServer.pm` (`confdesc`, `vmconfig_hotplug_pending`) and `PVE/QemuServer/Drive.pm`.
+    """
+    found = {key: str(value) for key, value in config.items() if IN_QUESTION.fullmatch(key)}
+    for key, value in [*found.items()]:
+        if NUMBERED_DISK.fullmatch(key):
+            kept = [part for part in value.split(",") if part.partition("=")[0] not in OF_NO_DISK]
+            found[key] = ",".join(sorted(kept))
+    drives = {key for key in found if NUMBERED_DISK.fullmatch(key)}
+    found = {key: value for key, value in found.items() if key not in drives or CDROM not in value}
+    if "agent" in found:
+        found["agent"] = f"{agent_enabled(config)}, {'type=isa' in found['agent']}"
+    return found
+
+
 def settings(vm_config: Sequence[str]) -> dict[str, str]:
     """Settings of a QEMU command line (a word an item) or of a Proxmox VE configuration (`key: value` items).
 
@@ -77,7 +111,7 @@ def settings(vm_config: Sequence[str]) -> dict[str, str]:
     least, most = (re.search(r"\d+", pairs.get(key, default)) for key, default in (("balloon", "0"), ("memory", "512")))
     if least and most and 0 < int(least[0]) < int(most[0]):  # the host may take memory away (pvestatd, auto_ballooning)
         found["balloon, least MiB"] = least[0]
-    disks = [value for key, value in sorted(pairs.items()) if DISK_KEY.match(key) and "media=cdrom" not in value]
+    disks = [value for key, value in sorted(pairs.items()) if NUMBERED_DISK.fullmatch(key) and CDROM not in value]
     for number, disk in enumerate(disks):
         found |= {f"disk {number} {name}": value for name, value in _options(disk, DISK_OPTIONS).items()}
     return found

@@ -10,6 +10,7 @@ import pandas as pd
 
 from virtio_study.pve.instruments import host_instrument, memory_states
 from virtio_study.pve.values import COUNTED
+from virtio_study.pve.vm_config import in_question
 from virtio_study.sources.history import Disturbance, History, InForce, Node, Poll, Task
 
 __all__ = [
@@ -60,10 +61,6 @@ LOCKS: dict[str, str] = {
 }
 """Lock of a server (qemu-server, `PVE/QemuConfig.pm`) -> why its rows say nothing meanwhile."""
 
-NO_MATTER = {"boot", "description", "digest", "lock", "meta", "name", "onboot", "parent", "protection", "snaptime"}
-NO_MATTER |= {"startup", "tags", "template"}
-"""Keys of a configuration that change nothing in a server that runs."""
-
 UPGRADED = "Proxmox VE upgraded"
 
 GAP = 2.5
@@ -94,18 +91,17 @@ def view_changes(seen: Sequence[tuple[float, str]]) -> Iterator[Disturbance]:
 
 
 def edits(configs: Sequence[InForce]) -> Iterator[Disturbance]:
-    """Changes of the configuration in force, between two answers about it; a CD that is put in or taken out is none."""
+    """Changes of what matters in the configuration in force, between two answers about it; see `in_question`."""
     for before, after in pairwise(configs):
-        old, new = before.config, after.config
-        keys = sorted(key for key in {*old, *new} - NO_MATTER if str(old.get(key)) != str(new.get(key)))
-        keys = [key for key in keys if "media=cdrom" not in f"{old.get(key)}{new.get(key)}"]
+        old, new = in_question(before.config), in_question(after.config)
+        keys = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
         if keys:
             yield Disturbance(before.time_s, after.time_s, "configuration changed", ", ".join(keys))
 
 
 def beginnings(boot: Sequence[Poll], history: History) -> list[Disturbance]:
     """Changes at whose end a new run of a boot begins; of the time between two answers nothing is known."""
-    first, last, used = boot[0].time_s, boot[-1].time_s, in_use(boot)
+    first, last, used = boot[0].time_s, boot[-1].time_s, in_use(boot, history.configs)
     in_force = [item for item in history.configs if first <= item.time_s <= last and used <= set(item.config)]
     upgraded = (item for node in history.nodes.values() for item in upgrades(node))
     moments = (item for item in history.logged if item.end_s == item.start_s)
@@ -133,9 +129,10 @@ def disturbances(polls: Sequence[Poll], begun: Sequence[Disturbance], history: H
             yield replace(item, start_s=max(item.start_s, first), end_s=min(item.end_s, last))
 
 
-def in_use(polls: Iterable[Poll]) -> set[str]:
-    """Keys of the disks and of the network cards that polls show."""
-    return {key for keys in {poll.disks | poll.cards for poll in polls} for key in keys}
+def in_use(polls: Iterable[Poll], configs: Sequence[InForce]) -> set[str]:
+    """Keys of the disks and of the network cards that polls show, as far as any configuration knows them."""
+    known = {key for item in configs for key in item.config}
+    return {key for keys in {poll.disks | poll.cards for poll in polls} for key in keys & known}
 
 
 def reboots(node: Node) -> Iterator[Disturbance]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from virtio_study.pve.devices import NUMBERED_DISK
 from virtio_study.pve.values import Config, Sample, part, seconds
 from virtio_study.sources.responses import Answer, lists, objects
 from virtio_study.study import Study
@@ -81,7 +82,8 @@ class Poll:
 
 @cache
 def _disks(keys: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(keys)
+    """Keys of disks and CDs; `blockstat` also names the firmware's flash and what a backup adds."""
+    return frozenset(key for key in keys if NUMBERED_DISK.fullmatch(key))
 
 
 @cache

@@ -1,7 +1,7 @@
 """What a server was at every moment, from its history alone: runs, each with its devices, instrument, disturbances."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -78,10 +78,11 @@ def runs_in(history: History) -> list[Run]:
         log says so. Stretches in which it was off belong to none.
     """
     found = []
-    for boot in _boots([poll for poll in history.polls if poll.running and poll.uptime_s]):
-        begun = events.beginnings(boot, history)
+    for boot in _split([poll for poll in history.polls if poll.running and poll.uptime_s], _restarted):
         started_s = min(poll.started_s for poll in boot)
-        found += [_run(group, started_s, begun, history) for group in _cut(boot, [item.end_s for item in begun])]
+        for piece in _split(boot, _changed):
+            begun = events.beginnings(piece, history)
+            found += [_run(group, started_s, begun, history) for group in _cut(piece, [item.end_s for item in begun])]
     return found
 
 
@@ -112,11 +113,11 @@ def _run(group: Sequence[Poll], started_s: float, begun: Sequence[Disturbance], 
     )
 
 
-def _boots(running: Sequence[Poll]) -> Iterator[list[Poll]]:
-    """Polls of one boot, as far as its devices stay the same."""
+def _split(polls: Sequence[Poll], begins: Callable[[Sequence[Poll], Poll], bool]) -> Iterator[list[Poll]]:
+    """Polls in groups; a new one begins where a poll does not go on with the group before it."""
     group: list[Poll] = []
-    for poll in running:
-        if group and _another(group[-1], poll):
+    for poll in polls:
+        if group and begins(group, poll):
             yield group
             group = []
         group.append(poll)
@@ -124,12 +125,17 @@ def _boots(running: Sequence[Poll]) -> Iterator[list[Poll]]:
         yield group
 
 
-def _another(old: Poll, new: Poll) -> bool:
-    """Whether a poll shows another boot than the one before it."""
-    other_process = bool(old.pid and new.pid and old.pid != new.pid)
-    pairs = ((old.disks, new.disks), (old.cards, new.cards))
-    changed = any(was and has and was != has for was, has in pairs)
-    return new.started_s - old.started_s > SAME_START_S or other_process or changed
+def _restarted(group: Sequence[Poll], new: Poll) -> bool:
+    """Whether a poll shows another start than the ones before it."""
+    old = group[-1]
+    return new.started_s - old.started_s > SAME_START_S or bool(old.pid and new.pid and old.pid != new.pid)
+
+
+def _changed(group: Sequence[Poll], new: Poll) -> bool:
+    """Whether a poll shows other disks or cards than were told last; a QEMU that hangs tells none."""
+    disks = next((poll.disks for poll in reversed(group) if poll.disks), new.disks)
+    cards = next((poll.cards for poll in reversed(group) if poll.cards), new.cards)
+    return bool((new.disks and new.disks != disks) or (new.cards and new.cards != cards))
 
 
 def _cut(polls: Sequence[Poll], moments: Sequence[float]) -> Iterator[list[Poll]]:
@@ -142,7 +148,7 @@ def _cut(polls: Sequence[Poll], moments: Sequence[float]) -> Iterator[list[Poll]
 def _config(group: Sequence[Poll], configs: Sequence[InForce]) -> Config:
     """The first configuration within a run whose devices are those that are in use; the last before it otherwise."""
     first, last = min(poll.started_s for poll in group), group[-1].time_s
-    used = events.in_use(group)
+    used = events.in_use(group, configs)
     within = [item.config for item in configs if max(first, 0.0) <= item.time_s <= last]
     agreeing = [item for item in configs if item.time_s <= last and used <= set(item.config)]
     since = [item.config for item in agreeing if item.time_s >= group[0].time_s]

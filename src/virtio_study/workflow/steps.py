@@ -16,7 +16,7 @@ import pandas as pd
 from virtio_study.cleaning.transients import label_periods, period_table
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.recording import Provenance, recordings, share_time
+from virtio_study.recording import Provenance, Recording, boots_of, recordings, share_time
 from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.artefacts import (
@@ -164,20 +164,18 @@ def write_report(study: Study, language: str = "en") -> "Results":
 def _collect(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     study = keys.study
     path = _named(keys, server, driver_config, "collected.parquet")
-    frames, provenances = [], []
-    for recording in recordings(study.folder, server, driver_config):
-        found = recording.provenance
-        if (found.server, found.driver_config) != (server, driver_config):
+    found = [*recordings(study.folder, server, driver_config)]
+    for item in found:
+        of = item.provenance
+        if (of.server, of.driver_config) != (server, driver_config):
             raise DataError(
                 N_("{path}: recorded for {server} under {driver_config}; wrong folder"),
-                path=recording.path,
-                server=found.server,
-                driver_config=found.driver_config,
+                path=item.path,
+                server=of.server,
+                driver_config=of.driver_config,
             )
-        frames.append(recording.frame.assign(replicate=found.replicate))
-        provenances.append(found)
     keys.verified(server, driver_config)
-    names = [item.replicate for item in provenances]
+    names = [item.provenance.replicate for item in found]
     if len(set(names)) != len(names):
         raise DataError(
             N_("{server} under {driver_config}: two recordings have the same replicate; names: {names}"),
@@ -185,19 +183,22 @@ def _collect(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
             driver_config=driver_config,
             names=", ".join(names),
         )
-    _refuse_overlap(server, driver_config, frames)
-    collected, key = pd.concat(frames, ignore_index=True), keys.recorded(server, driver_config)
+    _refuse_overlap(server, driver_config, found)
+    boots = boots_of(found)
+    rows = pd.concat([item.frame.assign(replicate=boots[name]) for name, item in zip(names, found, strict=True)])
+    collected = rows.sort_values(["replicate", "time"], ignore_index=True)
+    key = keys.recorded(server, driver_config)
     write_table(path, collected, key)
-    known = [item.model_dump(mode="json") for item in provenances]
-    write_data(work_file(study, server, driver_config, "provenance.json"), known, key)
+    known = [item.provenance.model_copy(update={"replicate": boots[item.provenance.replicate]}) for item in found]
+    named = work_file(study, server, driver_config, "provenance.json")
+    write_data(named, [item.model_dump(mode="json") for item in known], key)
     return collected
 
 
-def _refuse_overlap(server: str, driver_config: str, frames: list[pd.DataFrame]) -> None:
+def _refuse_overlap(server: str, driver_config: str, found: Sequence[Recording]) -> None:
     """`DataError` if two recordings share more than a row's time: one boot would count as two replicates."""
-    for before, after in pairwise(sorted(frames, key=lambda frame: frame["time"].iloc[0])):
-        if share_time(before, after):
-            names = before["replicate"].iloc[0], after["replicate"].iloc[0]
+    for before, after in pairwise(sorted(found, key=lambda item: item.frame["time"].iloc[0])):
+        if share_time(before.frame, after.frame):
             raise DataError(
                 N_(
                     "{server} under {driver_config}: recordings {first} and {second} hold the same time, and would "
@@ -205,8 +206,8 @@ def _refuse_overlap(server: str, driver_config: str, frames: list[pd.DataFrame])
                 ),
                 server=server,
                 driver_config=driver_config,
-                first=names[0],
-                second=names[1],
+                first=before.provenance.replicate,
+                second=after.provenance.replicate,
             )
 
 
@@ -241,7 +242,9 @@ def _clean(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     collected, provenances = _collected(keys, server, driver_config), _provenance(keys, server, driver_config)
     windows = [(w.start, w.end) for w in study.windows if (w.server, w.driver_config) == (server, driver_config)]
     marks = {p.replicate: p.events["load_started"] for p in provenances if "load_started" in p.events}
-    disturbed = {p.replicate: p.contaminated for p in provenances}
+    disturbed: dict[str, list[tuple[float, float, str]]] = {}
+    for p in provenances:
+        disturbed.setdefault(p.replicate, []).extend(p.contaminated)
     labelled = label_periods(collected, windows=windows, load_started=marks, contaminated=disturbed)
     key = keys.recorded(server, driver_config)
     write_table(work_file(study, server, driver_config, "clean.parquet"), labelled, key)

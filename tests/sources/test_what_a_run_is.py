@@ -1,0 +1,171 @@
+"""What cuts a run and what does not, and that a start that was cut is one boot: answers after public reports."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+import zstandard
+
+from paths import ROOT
+from virtio_study import recording
+from virtio_study.pve.vm_config import in_question
+from virtio_study.sources.api.importers import import_answers
+from virtio_study.sources.history import History, InForce, Poll
+from virtio_study.sources.runs import Run, runs_in
+from virtio_study.study import Study, load_study
+from virtio_study.workflow.steps import collect, read_arm
+
+ANSWERS = Path(__file__).parent.parent / "data" / "answers"
+CONFIG: dict[str, object] = {"ide0": "local:a,size=1G", "net0": "e1000=BC:24:11:00:00:01,bridge=vmbr0", "cores": 2}
+HALF_AN_HOUR = range(10, 1810, 10)
+
+
+def study(folder: Path, name: str) -> Study:
+    made = folder / "data" / "pve-rig"
+    made.mkdir(parents=True)
+    protocol = yaml.safe_load((ROOT / "data" / "pve-rig" / "study.yaml").read_text())
+    protocol["servers"].pop("dominio")
+    protocol["load"].pop("dominio", None)
+    configs = protocol["driver_configs"]
+    protocol["driver_configs"] = {side: configs[side] | {"balloon_driver": None} for side in ("emulated", "virtio")}
+    protocol["comparisons"] = {"total": protocol["comparisons"]["total"]}
+    (made / "study.yaml").write_text(yaml.safe_dump(protocol, allow_unicode=True))
+    (folder / "answers.jsonl").write_bytes(zstandard.decompress((ANSWERS / f"{name}.jsonl.zst").read_bytes(), 10**8))
+    return load_study(made)
+
+
+def recorded(folder: Path, name: str) -> list[str]:
+    """Recordings of the answers of a case, in order of their start."""
+    of = study(folder, name)
+    import_answers(of, [folder / "answers.jsonl"])
+    return sorted(path.relative_to(of.folder).as_posix() for path in of.folder.glob("recordings/**/*.parquet"))
+
+
+def poll(at: float, **more: Any) -> Poll:
+    data = {"status": "running", "uptime": at, "pid": 1, "blockstat": {"ide0": {}}, "nics": {"tap100i0": {}}}
+    return Poll.of(at, data | more)
+
+
+def runs_of(polls: list[Poll], *configs: tuple[float, dict[str, object]]) -> list[Run]:
+    return runs_in(History(100, polls=polls, configs=[InForce(at, config) for at, config in configs or [(11, CONFIG)]]))
+
+
+@pytest.mark.parametrize("name", ["fleecing_backup", "cloudinit_edit"])
+def test_a_backup_and_an_edit_of_cloud_init_leave_one_recording_of_one_start(tmp_path: Path, name: str) -> None:
+    assert len(recorded(tmp_path, name)) == 1
+
+
+def test_a_start_a_side_with_six_backups_in_each_is_one_boot_a_side(tmp_path: Path) -> None:
+    names = recorded(tmp_path, "fl")
+    assert [name.split("/")[2] for name in names] == ["emulated", "virtio"]
+
+
+def test_a_card_that_is_swapped_while_a_uefi_server_runs_cuts_the_run(tmp_path: Path) -> None:
+    of = study(tmp_path, "ovmf_nic_hotswap_with_pflash0")
+    import_answers(of, [tmp_path / "answers.jsonl"])
+    (first, second) = json.loads((of.folder / "timeline.json").read_text())["versat"]
+    assert (first["devices"]["network"], second["devices"]["network"]) == ("e1000", "virtio-net")
+    assert (first["driver_config"], second["driver_config"]) == ("emulated", "")
+
+
+def test_an_edit_of_cores_while_a_uefi_server_runs_cuts_the_run_and_the_start_stays_one_boot(tmp_path: Path) -> None:
+    names = recorded(tmp_path, "ovmf_edit_with_pflash0")
+    assert len(names) == 2
+    of = load_study(tmp_path / "data" / "pve-rig")
+    server = names[0].split("/")[1]
+    assert collect(of, server, "emulated")["replicate"].unique().tolist() == ["api-01"]
+    arm = read_arm(of, server, "emulated")
+    assert len(arm.boots) == 1
+    assert sum(len(recording.read(of.folder / name, of.folder).frame) for name in names) == len(arm.boots[0].rows)
+    assert "configuration changed" in set(arm.boots[0].rows["reason"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ide0-fleecing", "drive-ide0-fleecing", "tpmstate0-backup", "pflash0", "efidisk0", "floppy0", "#block123"],
+)
+def test_blockstat_names_that_are_no_disk_neither_cut_nor_hide(name: str) -> None:
+    def at(moment: float) -> Poll:
+        return poll(moment, blockstat={"ide0": {}} | ({name: {}} if 600 <= moment < 900 else {}))
+
+    (run,) = runs_of([at(moment) for moment in HALF_AN_HOUR])
+    assert (run.start_s, run.end_s, run.devices["disk"]) == (10, 1800, "ide")
+
+    def always(moment: float) -> Poll:
+        return poll(moment, blockstat={"ide0": {}, name: {}})
+
+    after = CONFIG | {"net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"}
+    runs = runs_of([always(moment) for moment in HALF_AN_HOUR], (11, CONFIG), (901, after))
+    assert [run.devices["network"] for run in runs] == ["e1000", "virtio-net"]
+
+
+def test_a_disk_that_no_configuration_knows_hides_no_change() -> None:
+    polls = [poll(moment, blockstat={"ide0": {}, "scsi7": {}}) for moment in HALF_AN_HOUR]
+    after = CONFIG | {"net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0"}
+    assert len(runs_of(polls, (11, CONFIG), (901, after))) == 2
+
+
+def test_a_disk_that_is_swapped_while_qemu_does_not_answer_cuts_the_run() -> None:
+    seen: dict[bool, dict[str, object]] = {False: {"ide0": {}}, True: {"scsi0": {}}}
+    polls = [poll(t, blockstat={} if 600 <= t < 660 else seen[t >= 660]) for t in HALF_AN_HOUR]
+    after: dict[str, object] = {"scsi0": "local:a", "scsihw": "virtio-scsi-pci", "net0": CONFIG["net0"]}
+    runs = runs_of(polls, (11, CONFIG), (901, after))
+    assert [run.devices["disk"] for run in runs] == ["ide", "virtio-scsi"]
+    assert runs[0].started_s == runs[1].started_s == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ciuser": "b"},
+        {"cipassword": "**********"},
+        {"ipconfig0": "ip=dhcp"},
+        {"sshkeys": "ssh-ed25519%20A"},
+        {"cpuunits": 200},
+        {"shares": 500},
+        {"tags": "a;b"},
+        {"hookscript": "local:snippets/x"},
+        {"smbios1": "uuid=1"},
+        {"vmgenid": "1"},
+        {"unused0": "local:b"},
+        {"a-key-of-tomorrow": 1},
+        {"efidisk0": "local:c,size=4M"},
+        {"ide0": "local:a,backup=0,size=1G"},
+        {"ide0": "local:a,size=2G"},
+        {"scsi3": "local:cloudinit,media=cdrom"},
+        {"agent": "0,fstrim_cloned_disks=1"},
+    ],
+)
+def test_what_changes_nothing_of_devices_or_allocation_does_not_cut(change: dict[str, object]) -> None:
+    config = CONFIG | {"agent": "0"}
+    (run,) = runs_of([poll(t) for t in HALF_AN_HOUR], (11, config), (901, config | change))
+    assert not run.contaminated
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cores": 4},
+        {"vcpus": 1},
+        {"memory": "1024"},
+        {"balloon": 256},
+        {"cpulimit": "0.5"},
+        {"ide0": "local:a,size=1G,cache=writeback"},
+        {"ide0": "other:a,size=1G"},
+        {"net0": "e1000=BC:24:11:00:00:01,bridge=vmbr0,link_down=1"},
+        {"usb0": "host=1234:5678"},
+        {"args": "-device virtio-rng-pci"},
+        {"agent": 1},
+        {"virtio1": "local:b"},
+    ],
+)
+def test_what_changes_devices_or_allocation_cuts_and_is_named(change: dict[str, object]) -> None:
+    first, second = runs_of([poll(t) for t in HALF_AN_HOUR], (11, CONFIG), (901, CONFIG | change))
+    assert first.contaminated[0].detail == next(iter(change))
+    assert first.started_s == second.started_s
+
+
+def test_order_of_options_and_numbers_written_as_text_are_no_change() -> None:
+    assert in_question({"ide0": "a,x=1,y=2", "cores": 2}) == in_question({"ide0": "a,y=2,x=1", "cores": "2"})
