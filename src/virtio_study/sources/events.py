@@ -185,7 +185,8 @@ def stops(frames: Mapping[float, pd.DataFrame]) -> list[Disturbance]:
     """Stretches of rrddata rows in which a server was off or had just been started.
 
     pvestatd writes of a server that is off nothing but its allocation, and the first row after a start has no rates
-    where more than half of it went by without (rrdtool, DERIVE and `xff`); a quicker start is not seen in rows.
+    where more than half of it went by without (rrdtool, DERIVE and `xff`); a quicker start is not seen in rows. The
+    first row of all has no rates either where the file is new, which is no start.
 
     Parameters
     ----------
@@ -198,7 +199,7 @@ def stops(frames: Mapping[float, pd.DataFrame]) -> list[Disturbance]:
         ends = frame["time"].map(pd.Timestamp.timestamp).to_numpy(dtype=float)
         rates = frame[[column for column in COUNTED if column in frame]].notna()
         off = frame["cpu_cores"].isna() & frame["mem_displayed_bytes"].isna()
-        begun = ~rates.any(axis=1) if rates.to_numpy().any() else off
+        begun = (~rates.any(axis=1) if rates.to_numpy().any() else off) & (frame.index > 0)
         for end in ends[(off | begun).to_numpy() & (ends <= known_from)]:
             start = float(end) - step_s
             if found and found[-1].start_s < start <= found[-1].end_s:

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 ANEW = N_("to record all anew, import into a new folder")
+MEASURED = ["cpu_cores", "mem_displayed_bytes"]
+"""Columns of which a row has at least one, or it covers nothing: a server that is off has an allocation alone."""
+
 ENOUGH = 0.95
 """A finer step is taken if it covers this share of what the best one covers."""
 
@@ -297,23 +300,28 @@ def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.Dat
     frames : dict of float to DataFrame
         Seconds between rows -> frame of the schema.
     window : Window
-        A row is inside if its whole interval is.
+        A row is inside if its whole interval is; one without any measured value covers nothing.
 
     Raises
     ------
     DataError
-        If no row of any frame is inside; the message says when the rows are from.
+        If no row of any frame is inside, or none of them has a value; the message says when the rows are from.
     """
     start, end = pd.Timestamp(window.start), pd.Timestamp(window.end)
     inside = []
     for _, frame in sorted(frames.items()):
         begins = frame["time"] - pd.to_timedelta(frame["step_s"], unit="s")
         inside.append(frame[(begins >= start) & (frame["time"] <= end)])
-    covered = [float(part["step_s"].sum()) for part in inside]
+    covered = [float(part.loc[part[MEASURED].notna().any(axis=1), "step_s"].sum()) for part in inside]
     if not any(covered):
         times = pd.concat([frame["time"] for frame in frames.values()])
+        outside = N_("{server}, {driver_config}: no row from {start} to {end}; the rows are from {first} to {last}")
+        off = N_(
+            "{server}, {driver_config}: no row from {start} to {end} has CPU or memory: the server was off, or nothing "
+            "was measured; other rows are from {first} to {last}"
+        )
         raise DataError(
-            N_("{server}, {driver_config}: no row from {start} to {end}; the rows are from {first} to {last}"),
+            off if any(map(len, inside)) else outside,
             server=window.server,
             driver_config=window.driver_config,
             start=window.start.isoformat(),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from virtio_study.errors import DataError, StudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import said
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.instruments import host_instrument
 from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
@@ -47,7 +47,7 @@ def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server:
     written: list[Imported] = []
     for name in _with_windows(study):
         paths = rrd.find_files(folder, "vm", str(study.servers[name].vmid))
-        frames = _rrd_frames(paths, qemu_server)
+        frames = _rrd_frames(paths, qemu_server, said("{server}: {path}", server=name, path=paths[0]))
         frames = {s: normalising.add_node_cpu(f, beside[s]) if s in beside else f for s, f in frames.items()}
         source = f"RRD files of Proxmox VE, {', '.join(f'{path.parent.name}/{path.name}' for path in paths)}, AVERAGE"
         origin = SourceFacts(source, keep_raw(study, paths), _versions(qemu_server))
@@ -60,6 +60,7 @@ def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server
     study.server(server)
     where = said(N_("rrddata of {server}"), server=server)
     read = rrddata.read_rrddata(paths).items()
+    rrddata.of_a_server((row for _, rows in read for row in rows), where)
     frames = {float(step): normalising.rrd_frame(found, step, "AVERAGE", where, qemu_server) for step, found in read}
     source = f"saved rrddata answers of Proxmox VE, {', '.join(path.name for path in paths)}"
     origin = SourceFacts(source, keep_raw(study, paths), _versions(qemu_server))
@@ -123,10 +124,14 @@ def import_dump(
     return written
 
 
-def _rrd_frames(paths: list[Path], qemu_server: str | None) -> dict[float, pd.DataFrame]:
-    read = rrd.read_rows(paths, "AVERAGE").items()
+def _rrd_frames(paths: list[Path], qemu_server: str | None, server: Said | None = None) -> dict[float, pd.DataFrame]:
+    """Frames of RRD files by seconds between rows; `server` names the server whose files they must be."""
+    read = rrd.read_rows(paths, "AVERAGE")
+    if server:
+        rrddata.of_a_server((row for rows in read.values() for row in rows), server)
     return {
-        float(step): normalising.rrd_frame(found, step, "AVERAGE", str(paths[0]), qemu_server) for step, found in read
+        float(step): normalising.rrd_frame(found, step, "AVERAGE", str(paths[0]), qemu_server)
+        for step, found in read.items()
     }
 
 

@@ -1,20 +1,34 @@
 """Rows of saved rrddata answers, by the seconds between them: what `pvesh` writes, or the API answers."""
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import said
-from virtio_study.pve.values import Sample
+from virtio_study.i18n.sentences import Said, said
+from virtio_study.pve.values import Sample, number
+from virtio_study.sources.files.saved_json import documents, host_says
 
-__all__ = ["STEPS", "merge_rrddata", "read_rrddata"]
+__all__ = ["STEPS", "merge_rrddata", "of_a_server", "read_rrddata"]
 
 STEPS = (60, 1800, 10800, 21600, 43200, 604800)
 """Seconds between the rows of rrddata, in every version (`src/PVE/RRD.pm` of pve-cluster)."""
+
+SAME = 1e-6
+"""Two figures of one row agree within this share: `rrdtool` prints 11 digits, the API 15."""
+
+MEAN_OF_FINER = 0.02
+"""A row of a coarser step is the mean of the finer ones within this share."""
+
+OF_A_NODE = {"memtotal", "memused", "loadavg", "iowait", "rootused", "roottotal"}
+Rows = Mapping[int, Sequence[Sample]]
+"""Step in seconds -> rows in order of time."""
+
+ALLOCATION = {"time", "maxcpu", "maxmem", "maxdisk", "disk"}
+"""What pvestatd writes of a server that is off."""
 
 
 def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Sample]]:
@@ -24,8 +38,9 @@ def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Sample]]:
     ----------
     paths : sequence of Path
         Files of `pvesh get /nodes/NODE/qemu/VMID/rrddata --timeframe day --output-format json`, or the API's answer to
-        the same (`{"data": [...]}`), all of one server or node and one consolidation. Of two rows of the same step and
-        time the one that knows more is kept.
+        the same (`{"data": [...]}`), all of one server or node and of the consolidation AVERAGE; as they are saved (see
+        `saved_json.documents`), also a row a line. Of two rows of the same step and time the one that knows more is
+        kept.
 
     Returns
     -------
@@ -36,13 +51,19 @@ def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Sample]]:
     Raises
     ------
     DataError
-        If a file is not JSON, or no list of rows with times.
+        If a file is not JSON, or no list of rows with times; if two answers disagree on the same step and time, or one
+        on the mean of another's finer rows: they are of two servers, or one is of MAX.
 
     References
     ----------
     pve-cluster, `src/PVE/RRD.pm`: the old rows come first, then the new ones (commit e43b29e).
     """
-    return merge_rrddata((str(path), _answer(path)) for path in paths)
+    answers = [item for path in paths for item in _answers(path)]
+    read = [(where, merge_rrddata([(where, body)])) for where, body in answers]
+    for place, (second, rows) in enumerate(read):
+        for first, others in read[:place]:
+            _agree(first, others, second, rows)
+    return merge_rrddata(answers)
 
 
 def merge_rrddata(answers: Iterable[tuple[str, object]]) -> dict[int, list[Sample]]:
@@ -57,18 +78,119 @@ def merge_rrddata(answers: Iterable[tuple[str, object]]) -> dict[int, list[Sampl
     return {step: [rows[time] for time in sorted(rows)] for step, rows in sorted(found.items())}
 
 
-def _answer(path: Path) -> object:
-    try:
-        body = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
-    except (ValueError, RecursionError) as error:
+def of_a_server(rows: Iterable[Sample], where: str | Said) -> None:
+    """Nothing if rows are a server's that ran at some time.
+
+    Raises
+    ------
+    DataError
+        If they are a node's or a container's, or of a server that was off all the time.
+
+    References
+    ----------
+    qemu-server, `vmstatus` in `src/PVE/QemuServer.pm` ("no info available": the disk in use is 0); pve-manager,
+    `PVE/Service/pvestatd.pm` (what is written of a node, and of a server that is off).
+    """
+    keys: set[str] = set()
+    count, used = 0, False
+    for row in rows:
+        known = {key for key, value in row.items() if value not in (None, "")}
+        keys, count, used = keys | known, count + 1, used or str(row.get("disk") or 0) not in ("0", "0.0")
+    asked = N_("ask /nodes/NODE/qemu/VMID/rrddata")
+    if keys & OF_A_NODE and "maxmem" not in keys:
         raise DataError(
-            N_("{path}: not JSON ({error}); save it with --output-format json"),
-            path=path,
-            error=" ".join(str(error).split()),
-        ) from error
-    return body.get("data") if isinstance(body, dict) else body
+            N_("{where}: rows of a node ({keys}), not of a server; {asked}"),
+            where=where,
+            keys=", ".join(sorted(keys & OF_A_NODE)),
+            asked=said(asked),
+        )
+    if used:
+        raise DataError(
+            N_("{where}: rows of a container (its disk in use is told, that of a server never); {asked}"),
+            where=where,
+            asked=said(asked),
+        )
+    if keys <= ALLOCATION and keys & {"maxcpu", "maxmem"}:
+        raise DataError(
+            N_("{where}: the server was off all the time ({count} rows with its allocation and nothing measured)"),
+            where=where,
+            count=count,
+        )
+
+
+def _agree(first: str, others: Rows, second: str, rows: Rows) -> None:
+    """Nothing if two answers may be of one server and one consolidation."""
+    for step in others.keys() & rows.keys():
+        known = {row["time"]: row for row in others[step]}
+        for row in rows[step]:
+            for key, value in known.get(row["time"], {}).items():
+                if _differ(_number(value), _number(row.get(key)), SAME):
+                    raise _two_things(first, second, (key, row["time"], value, row.get(key)))
+    for name, coarse, other, fine in ((first, others, second, rows), (second, rows, first, others)):
+        for step, size in ((step, size) for step in coarse for size in fine if size < step and not step % size):
+            for key in ("maxmem", "mem", "cpu"):
+                held = [*_held_against_mean(coarse[step], fine[size], key, step, size)]
+                wrong = [item for item in held if _differ(item[2], item[3], MEAN_OF_FINER)]
+                if 2 * len(wrong) > len(held):
+                    raise _two_things(other, name, wrong[0])
+
+
+def _held_against_mean(
+    coarse: Sequence[Sample], fine: Sequence[Sample], key: str, step: int, size: int
+) -> Iterator[tuple[str, object, float, float]]:
+    """Key, time, mean of the finer rows and value of every coarser row that known finer ones fill."""
+    values = {int(str(row["time"])): _number(row.get(key)) for row in fine}
+    for row in coarse:
+        end = int(str(row["time"]))
+        inside = [values.get(time, math.nan) for time in range(end - step + size, end + 1, size)]
+        if not any(map(math.isnan, inside)):
+            yield key, end, math.fsum(inside) / len(inside), _number(row.get(key))
+
+
+def _number(value: object) -> float:
+    try:
+        return number(value)
+    except ValueError:
+        return math.nan
+
+
+def _differ(one: float, other: float, share: float) -> bool:
+    return abs(one - other) > share * max(abs(one), abs(other))
+
+
+def _two_things(first: str, second: str, found: tuple[str, object, object, object]) -> DataError:
+    key, time, one, other = found
+    return DataError(
+        N_(
+            "{second}: {key} of {time} UTC is {other}, but {first} has {one}: they are of two servers, or one is of "
+            "MAX; give answers of one server with cf=AVERAGE"
+        ),
+        first=first,
+        second=second,
+        key=key,
+        time=f"{datetime.fromtimestamp(int(str(time)), UTC):%Y-%m-%d %H:%M:%S}",
+        one=str(one)[:40],
+        other=str(other)[:40],
+    )
+
+
+def _answers(path: Path) -> Iterator[tuple[str, object]]:
+    """What to call each answer of a file, and its rows; rows that stand alone, one a line, are one answer."""
+    found = documents(path)
+    alone = [item for item in found if isinstance(item, dict) and "time" in item]
+    if len(alone) == len(found):
+        yield str(path), alone
+        return
+    for place, item in enumerate(found, 1):
+        where = f"{path}, answer {place}" if len(found) > 1 else str(path)
+        if isinstance(item, dict) and isinstance(item.get("path"), str) and "body" in item:
+            raise DataError(
+                N_("{where}: a stored answer of the API with its path; take virtio-study files answers"), where=where
+            )
+        data = item.get("data") if isinstance(item, dict) else item
+        if data is None and (words := host_says(item)):
+            raise DataError(N_("{where}: the host answered with an error: {words}"), where=where, words=words)
+        yield where, data
 
 
 def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
@@ -79,7 +201,7 @@ def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
             path=path,
         )
     found = []
-    for number, row in enumerate(rows):
+    for place, row in enumerate(rows):
         time = row.get("time") if isinstance(row, dict) else None
         try:
             seconds = float(time) if isinstance(time, int | float | str) else math.nan
@@ -89,7 +211,7 @@ def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
             raise DataError(
                 N_("{path}: row {number}: time is {time!r}; expected whole Unix seconds"),
                 path=path,
-                number=number,
+                number=place,
                 time=str(time)[:40],
             )
         found.append((int(seconds), row))
@@ -99,14 +221,14 @@ def _rows(path: str, rows: object) -> list[tuple[int, Sample]]:
 def _steps(path: str, times: list[int]) -> Iterator[int]:
     """Step of every row: the distance to the row before it, or where that is none, to the row after it."""
     distances = [after - before for before, after in pairwise(times)]
-    for number in range(len(times)):
-        near = [distances[i] for i in (number - 1, number) if 0 <= i < len(distances)]
+    for place in range(len(times)):
+        near = [distances[i] for i in (place - 1, place) if 0 <= i < len(distances)]
         step = next((distance for distance in near if distance in STEPS), None)
         if step is None:
             raise DataError(
                 N_("{path}: row {number} is {near} s from its neighbours; rrddata has {step} s: save the whole answer"),
                 path=path,
-                number=number,
+                number=place,
                 near=near or said(N_("alone, not")),
                 step=", ".join(str(step) for step in STEPS),
             )
