@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from virtio_study.cleaning.left_out import blips, edges, irregular, touched
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import mean, total
@@ -48,11 +49,11 @@ On 500 production servers that nobody touched, MSER over whole weeks refused 57 
 that it let pass 15 to 24 % were false alarms (GWA-T-12, trace Rnd).
 """
 
+BATCH, SMALL_BATCH = 5, 3
+"""Rows a batch of the rule, and where what is missing or disturbed leaves too few of them for it."""
+
 OTHER_BATCHES = (3, 5, 10)
 """Rows a batch among which the rule's answer is looked at, to say how sure it is."""
-
-FEW_BLIPS = 0.05
-"""Rows of another instrument are exceptions up to this share; beyond it the recording is mixed, and a check says so."""
 
 LAST_BATCHES = 5
 """MSER is not computed over fewer batches than these: there it is small by chance (Hoad, Robinson & Davies 2010)."""
@@ -65,7 +66,7 @@ and a step of five standard deviations after 60 % of the rows is still seen in 9
 """
 
 
-def steady_start(values: NDArray[np.float64], batch: int = 5) -> int | None:
+def steady_start(values: NDArray[np.float64], batch: int = BATCH) -> int | None:
     """First row of the steady stretch, by MSER on means of `batch` rows.
 
     Parameters
@@ -186,9 +187,10 @@ def label_periods(
         name = str(replicate)
         disturbed = (contaminated or {}).get(name, ())
         restarts = [end for _, end, reason in disturbed if reason == "restart"]
-        reasons = _reasons(boot, column, windows, (load_started or {}).get(name), restarts)
-        _contaminate(reasons, boot, disturbed)
-        reasons[_blips(boot, reasons)] = "another instrument"
+        told = touched(boot, disturbed)
+        reasons = _reasons(boot, column, windows, (load_started or {}).get(name), restarts, told != "")
+        reasons = np.where(reasons == "", told, reasons)
+        reasons[blips(boot, reasons)] = "another instrument"
         labelled.loc[boot.index, "reason"] = reasons
     labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
     # the schema's columns first, then period and its reason
@@ -212,8 +214,12 @@ def _reasons(
     windows: Sequence[tuple[datetime, datetime]],
     load_started: float | None,
     restarts: Sequence[float],
+    disturbed: NDArray[np.bool_],
 ) -> NDArray[np.object_]:
-    """Reason of each row of one replicate; its first in the order window, start-up, before the load, gap wins."""
+    """Reason of each row of one replicate; its first in the order window, start-up, before the load, gap wins.
+
+    What is disturbed says nothing of when a start-up ended; where all is, there is none to look for.
+    """
     reasons: NDArray[np.object_] = np.full(len(boot), "", dtype=object)
     inside = np.ones(len(boot), dtype=bool)
     if windows:
@@ -221,22 +227,25 @@ def _reasons(
         for start, end in windows:
             inside |= ((boot["time"] > start) & (boot["time"] <= end)).to_numpy()
     reasons[~inside] = "outside the window"
+    quiet = boot.assign(
+        **{name: boot[name].mask(disturbed) for name in {column, "mem_host_bytes"} if name in boot.columns}
+    )
     restarted = _restarted(boot, restarts)
-    edges = np.unique([0, *restarted, len(boot)])
-    for first, last in pairwise(edges):
+    cuts = np.unique([0, *restarted, len(boot)])
+    for first, last in pairwise(cuts):
         rows = np.arange(first, last)[inside[first:last]]
         looked = _after_start(boot, rows, first in restarted)
-        if looked is None:
+        if looked is None or disturbed[rows].all():
             continue
-        cut = _start_up(boot, column, looked)
+        cut = _start_up(quiet, column, looked)
         if cut is None:
-            reasons[rows] = "no steady state"
+            reasons[rows[~disturbed[rows]]] = "no steady state"
         else:
             reasons[rows[:cut]] = "restart" if first else "start-up"
     if load_started is not None and "uptime_s" in boot.columns:
         early = np.asarray(boot["uptime_s"] - boot["step_s"] < load_started, dtype=bool)
         reasons[early & (reasons == "")] = "before the load"
-    reasons[_irregular(boot) & (reasons == "")] = "gap"
+    reasons[irregular(boot) & (reasons == "")] = "gap"
     return reasons
 
 
@@ -257,7 +266,7 @@ def _after_start(boot: pd.DataFrame, rows: NDArray[np.int64], started: bool) -> 
     """
     if not len(rows):
         return None
-    begins, ends = (side[rows] for side in _edges(boot))
+    begins, ends = (side[rows] for side in edges(boot))
     uptime = (
         boot["uptime_s"].to_numpy(dtype=np.float64)[rows] if "uptime_s" in boot.columns else np.full(len(rows), np.nan)
     )
@@ -278,7 +287,9 @@ def _start_up(boot: pd.DataFrame, column: str, looked: _Looked) -> int | None:
 
     Where later rows exist, a start-up that cannot be told is the longest that there can be.
     """
-    found = steady_start(boot[column].to_numpy(dtype=np.float64)[looked.rows])
+    values = boot[column].to_numpy(dtype=np.float64)[looked.rows]
+    left = np.count_nonzero(~np.isnan(values))
+    found = steady_start(values, SMALL_BATCH if left < min(len(values), 2 * LAST_BATCHES * BATCH) else BATCH)
     if found is None:
         return None if looked.whole else looked.most
     memory = (
@@ -298,50 +309,13 @@ def _filled(memory: NDArray[np.float64]) -> int:
     return int(outside[-1]) + 1 if len(outside) else 0
 
 
-def _contaminate(
-    reasons: NDArray[np.object_], boot: pd.DataFrame, contaminated: Sequence[tuple[float, float, str]]
-) -> None:
-    """Give the steady rows that a disturbance touches its reason."""
-    begins, ends = _edges(boot)
-    for start, end, reason in contaminated:
-        reasons[(begins < end) & (ends > start) & (reasons == "")] = reason
-
-
-def _blips(boot: pd.DataFrame, reasons: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Steady rows whose displayed memory has another instrument than the rest, where they are few.
-
-    Proxmox VE falls back to the host's figure for a sample when the balloon's statistics come too late.
-    """
-    if "mem_instrument" not in boot.columns:
-        return np.zeros(len(boot), dtype=bool)
-    steady = reasons == ""
-    names = boot["mem_instrument"].astype("str")
-    usual = names[steady].mode()
-    other = steady & names.ne(usual.iloc[0] if len(usual) else "").to_numpy()
-    return other if 0 < other.sum() <= FEW_BLIPS * steady.sum() else np.zeros(len(boot), dtype=bool)
-
-
 def _restarted(boot: pd.DataFrame, restarts: Sequence[float]) -> list[int]:
     """First rows after a restart: the uptime is below that of the row before, or a restart that is told has ended."""
-    begins, _ = _edges(boot)
+    begins, _ = edges(boot)
     told = [int(place) for place in np.searchsorted(begins, restarts)]
     if "uptime_s" not in boot.columns:
         return told
     return [*told, *(int(place) for place in np.flatnonzero(boot["uptime_s"].ffill().diff() < 0))]
-
-
-def _edges(boot: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Unix seconds at which every row's interval begins and ends."""
-    ends: NDArray[np.float64] = np.asarray((boot["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), np.float64)
-    return ends - np.asarray(boot["step_s"], np.float64), ends
-
-
-def _irregular(boot: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows whose step, or distance in time to the row before, is more than half a usual step off the usual step."""
-    usual = float(boot["step_s"].median())
-    distance = boot["time"].diff().dt.total_seconds().fillna(usual)
-    off = np.maximum((distance - usual).abs(), (boot["step_s"] - usual).abs())
-    return np.asarray(off > usual / 2, dtype=bool)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from virtio_study.pve.instruments import host_instrument, memory_states
 from virtio_study.pve.values import COUNTED
 from virtio_study.pve.vm_config import in_question
 from virtio_study.sources.history import Disturbance, History, InForce, Node, Poll, Task
+from virtio_study.sources.standstill import awake, not_running
 
 __all__ = [
     "CONTAMINATING",
@@ -46,6 +47,9 @@ CONTAMINATING: dict[str, str] = {
 }
 """Type of a task -> why rows meanwhile say nothing about drivers; starts and stops are seen in the uptime."""
 
+PAUSED, AT_END = "qmpause", ("qmresume", "qmstart", "qmstop", "qmshutdown", "qmreboot")
+"""A pause is a task of no length; it lasts until one of these."""
+
 STARTS = ("qmstart", "qmreboot")
 """Tasks after which a server starts; that of the high availability manager is followed by a `qmstart`."""
 
@@ -73,7 +77,8 @@ FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
 
 
 def views(polls: Sequence[Poll]) -> list[tuple[float, str]]:
-    """Whose view the displayed memory of every poll is: guest, host or unknown."""
+    """Whose view the displayed memory of every poll is: guest, host or unknown; of those in which the server ran."""
+    polls = awake(polls)
     states = memory_states({**poll.sample, "time": poll.time_s} for poll in polls)
     return [(poll.time_s, state.view) for poll, state in zip(polls, states, strict=True)]
 
@@ -119,7 +124,8 @@ def disturbances(polls: Sequence[Poll], begun: Sequence[Disturbance], history: H
         `beginnings` of its boot.
     """
     first, last = polls[0].time_s, polls[-1].time_s
-    yield from tasks_of(history.tasks, history.vmid, first, last)
+    yield from tasks_of(history, first, last)
+    yield from not_running(polls)
     yield from locks(polls)
     yield from gaps(polls)
     rebooted = (item for node in history.nodes.values() for item in reboots(node))
@@ -156,18 +162,34 @@ def upgrades(node: Node) -> Iterator[Disturbance]:
             yield Disturbance(before.time_s, after.time_s, UPGRADED, f"qemu-server {was} -> {now}")
 
 
-def tasks_of(tasks: Sequence[Task], vmid: int, first: float, last: float) -> Iterator[Disturbance]:
+def tasks_of(history: History, first: float, last: float) -> Iterator[Disturbance]:
     """Tasks on a server between two moments during which its rows say nothing."""
     seen = set()
-    for task in sorted(tasks, key=lambda item: (item.start_s, not item.ended)):
-        # a backup of several servers has no id, and may be this one's
-        mine = task.server == str(vmid) or (task.kind == "vzdump" and not task.server)
-        if not mine or task.upid in seen or task.kind not in CONTAMINATING:
+    # a backup of several servers has no id, and may be this one's
+    mine = (task for task in history.tasks if task.server == str(history.vmid) or _of_several(task))
+    ordered = sorted(mine, key=lambda item: (item.start_s, not item.ended))
+    for task in ordered:
+        if task.upid in seen or task.kind not in CONTAMINATING:
             continue
         seen.add(task.upid)
         end = task.end_s or last
+        if task.kind == PAUSED and task.succeeded:
+            end = _resumed(history, ordered, end, last)
         if task.start_s <= last and end >= first:
             yield Disturbance(max(task.start_s, first), min(end, last), CONTAMINATING[task.kind])
+
+
+def _of_several(task: Task) -> bool:
+    return task.kind == "vzdump" and not task.server
+
+
+def _resumed(history: History, ordered: Sequence[Task], paused_s: float, last: float) -> float:
+    """When a pause ended: by a task, or by a poll that shows the server running; the last moment if nothing tells."""
+    told = [task.end_s or task.start_s for task in ordered if task.kind in AT_END and task.start_s >= paused_s]
+    seen = (
+        poll.time_s for poll in history.polls if poll.time_s > paused_s and poll.sample.get("qmpstatus") == "running"
+    )
+    return min([*told[:1], next(seen, last), last])
 
 
 def starts(history: History) -> Iterator[Disturbance]:

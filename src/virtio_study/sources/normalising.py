@@ -13,21 +13,26 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
 from virtio_study.pve.instruments import host_instrument, memory_states
+from virtio_study.pve.run_states import why_not_running
 from virtio_study.pve.values import COUNTERS, RRD_COLUMNS, Sample, number
 from virtio_study.recording import SCHEMA
+from virtio_study.sources.grid import grid_of
 from virtio_study.sources.history import NodeStatus, Poll
 from virtio_study.study import Server
 
 __all__ = ["add_node_cpu", "node_frame", "polled_frame", "rrd_frame", "sample_frame"]
-
-NEARLY_S = 0.02
 
 MINUTE_S, ONE_SAMPLE = 60, 1 / 6
 LEAST_WAY = 0.05
 """Where guest's and host's figure are nearer than this share of the allocation, a sample of the other is not told."""
 
 CPU_NOTE = "CPU of a row covers the time since the same worker of the API answered before; its mean is right."
-MOST_FALSE_ZEROS = 0.05
+
+AROUND, FEWEST_AROUND = 10, 7
+"""Readings before and after one against which its CPU of 0 is held, and the fewest, itself among them, that tell."""
+
+TICK_S, MANY_TICKS = 0.01, 7
+"""A process' CPU time advances in ticks; where seven are usual, none happens by chance once in a thousand times."""
 
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""
@@ -68,7 +73,7 @@ def rrd_frame(
         If a value is no number, naming row and key; or if no row has a value.
     """
     numbers = _numbers(rows, ["time", "cpu", *RRD_COLUMNS], where)
-    numbers = numbers[numbers.drop(columns=["time", "view"]).notna().any(axis=1)]
+    numbers = numbers[numbers.drop(columns=["time", "view", "runs"]).notna().any(axis=1)]
     if numbers.empty:
         raise DataError(N_("{where}: no row with a value in it"), where=where)
     frame = _common(numbers, consolidation)
@@ -111,13 +116,12 @@ def sample_frame(
     Returns
     -------
     DataFrame, shape (rows, columns of the schema that the samples can fill)
-        A row ends at its sample; its step is the time since the sample before it. Samples that come a little early or
-        late are set on a grid of the mean step, so that all rows have one step; rates are over the true times. A sample
-        that repeats the one before it (the same uptime and values: the dump was read more often than Proxmox VE
-        measured) is left out, and
-        so is the first sample and the first after a gap: nothing says what their interval is. Rates are NaN where a
+        A row ends at its sample, or at the nearest place of a grid of the usual step (`grid.grid_of`), so that all rows
+        have one step; rates are over the true times. A sample that repeats the one before it (the same uptime and
+        values: the dump was read more often than Proxmox VE measured) is left out, and so is an extra one between two
+        places, the first sample, and the first after a gap: nothing says what their interval is. Rates are NaN where a
         counter fell (a restart), and so is the CPU of 0 that Proxmox VE gives to a process that it sees for the first
-        time; everything is NaN while the server is off.
+        time, and memory of 0; everything is NaN while the server is off.
 
     Raises
     ------
@@ -130,63 +134,67 @@ def sample_frame(
     repeated = (numbers[values].eq(numbers[values].shift()) | numbers[values].isna()).all(axis=1)
     numbers = numbers[~(repeated & numbers["uptime"].gt(0))].reset_index(drop=True)
     numbers.loc[numbers["uptime"].eq(0), ["cpu", "mem", "memhost", *COUNTERS]] = np.nan
+    numbers["maxcpu"] = numbers["maxcpu"].fillna(server.vcpus)
+    numbers["maxmem"] = numbers["maxmem"].fillna(int(server.memory_bytes))
+    grid = grid_of(numbers["time"].to_numpy())
+    numbers["cpu"] = numbers["cpu"].mask(_first_answers(numbers, grid.step_s))
+    numbers = numbers.iloc[grid.kept].reset_index(drop=True)
+    if len(numbers) < 2:
+        raise DataError(N_("{where}: {count} samples with a value; rates need two"), where=where, count=len(numbers))
     started = numbers["uptime"].diff().lt(0)
     numbers.loc[started & numbers["cpu"].eq(0), "cpu"] = np.nan  # nothing to compare the process' first ticks with
     steps = numbers["time"].diff()
-    if len(numbers) < 2:
-        raise DataError(N_("{where}: {count} samples with a value; rates need two"), where=where, count=len(numbers))
     rates = numbers[list(COUNTERS)].diff().div(steps, axis=0)
     # a counter that fell and came back has its whole past in the row after (old versions of qemu-server)
     fell = rates.lt(0) & ~started.to_numpy()[:, None]
     numbers[list(COUNTERS)] = rates.where((rates >= 0) & ~fell.shift(fill_value=False))
-    numbers["maxcpu"] = numbers["maxcpu"].fillna(server.vcpus)
-    numbers["maxmem"] = numbers["maxmem"].fillna(int(server.memory_bytes))
-    frame = _common(numbers, "AVERAGE")
-    frame["step_s"], frame["uptime_s"] = steps, numbers["uptime"]
+    frame = _common(numbers.assign(time=grid.ends_s), "AVERAGE")
+    frame["step_s"], frame["uptime_s"] = grid.step_s, numbers["uptime"]
     frame = frame.drop(
         columns=[name for name in frame if str(name).startswith("pressure") and frame[name].isna().all()]
     )
-    follows = steps <= GAP * steps.median()
-    return _ordered(_on_grid(frame[follows]), numbers.loc[follows, "view"], qemu_server)
+    follows = steps <= GAP * grid.step_s
+    return _ordered(frame[follows], numbers.loc[follows, "view"], qemu_server)
+
+
+def _first_answers(numbers: pd.DataFrame, step_s: float) -> "pd.Series[bool]":
+    """Samples whose CPU of 0 is the first figure of whoever measures it, and no measurement.
+
+    A worker of the API, or a pvestatd that was restarted, compares the process' CPU time with its own last look, and
+    without one gives 0 (qemu-server, `vmstatus`). A server that is at work cannot use no tick of 10 ms by chance while
+    its readings around have many, so that only such a 0 is told; of an idle one it is as good as a measurement.
+    """
+    cores = (numbers["cpu"] * numbers["maxcpu"]).where(numbers["runs"])
+    around = cores.rolling(2 * AROUND + 1, center=True, min_periods=FEWEST_AROUND).median()
+    return cores.eq(0) & (around * step_s >= MANY_TICKS * TICK_S)
 
 
 def polled_frame(
     polls: Sequence[Poll], server: Server, where: str | Said, qemu_server: str | None
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Frame of the schema from polls of a server, and notes on it; see `sample_frame`.
-
-    The first answer of every worker of the API has a CPU of 0 (qemu-server, `vmstatus`: the figure is the difference to
-    the same process' last call). Where zeros are rare they are taken out; where they are many the server may be idle.
-    """
+    """Frame of the schema from polls of a server, and notes on it; see `sample_frame`."""
     samples: list[Sample] = [{**poll.sample, "time": poll.time_s} for poll in polls]
-    zeros = sum(sample.get("cpu") == 0 for sample in samples)
-    rare = 0 < zeros <= MOST_FALSE_ZEROS * len(samples)
-    if rare:
-        samples = [{**sample, "cpu": None} if sample.get("cpu") == 0 else sample for sample in samples]
-    note = f"{zeros} rows are without CPU: a worker of the API answered for the first time, with 0."
-    return sample_frame(samples, server, where, qemu_server), [CPU_NOTE, *([note] if rare else [])]
+    frame = sample_frame(samples, server, where, qemu_server)
+    return frame, [CPU_NOTE, *_missing_notes(frame)]
+
+
+def _missing_notes(frame: pd.DataFrame) -> list[str]:
+    """What to say of rows in which a 0 is no measurement."""
+    lost = {name: int(frame[name].isna().sum()) for name in ("cpu_cores", "mem_displayed_bytes", "mem_host_bytes")}
+    notes = {
+        "cpu_cores": "{count} rows are without CPU: whoever measured it looked for the first time, and said 0.",
+        "mem_displayed_bytes": "{count} rows are without displayed memory: Proxmox VE could not read it, and said 0.",
+        "mem_host_bytes": "{count} rows are without the host's memory: Proxmox VE could not read it, and said 0.",
+    }
+    return [notes[name].format(count=count) for name, count in lost.items() if 0 < count < len(frame)]
 
 
 def node_frame(statuses: Sequence[NodeStatus], server: Server) -> pd.DataFrame:
-    """Frame of the schema from statuses of a server's node, for its CPU; see `sample_frame`."""
-    samples = [{"time": item.time_s, "cpu": item.cpu, "maxcpu": item.cpus, "uptime": item.time_s} for item in statuses]
-    return sample_frame(samples, server, "node status")
-
-
-def _on_grid(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows at whole multiples of one step after the first: the mean step, in whole seconds if it is nearly so."""
-    if len(frame) < 2:
-        return frame
-    elapsed = (frame["time"] - frame["time"].iloc[0]).dt.total_seconds()
-    usual = float(frame["step_s"].median())
-    step = float(elapsed.iloc[-1]) / max(1, round(float(elapsed.iloc[-1]) / usual))
-    if abs(step - round(step)) < NEARLY_S and round(step) > 0:
-        step = float(round(step))
-    # two samples that round to the same place keep their order, one place apart
-    order = np.arange(len(frame))
-    place = np.maximum.accumulate((elapsed / step).round().to_numpy() - order) + order
-    shift = pd.to_timedelta((place * step * 1e6).astype("int64"), unit="us")
-    return frame.assign(time=frame["time"].iloc[0].floor("s") + shift, step_s=step)
+    """`time` and `cpu_cores` of a server's node at every status but the first; see `add_node_cpu`."""
+    samples = [{"time": item.time_s, "cpu": item.cpu, "maxcpu": item.cpus} for item in statuses]
+    numbers = _numbers(samples, ["time", "cpu", *RRD_COLUMNS], "node status")
+    numbers["maxcpu"] = numbers["maxcpu"].fillna(server.vcpus)
+    return _common(numbers, "AVERAGE").drop_duplicates("time").iloc[1:][["time", "cpu_cores"]]
 
 
 def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:
@@ -206,6 +214,8 @@ def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:
     frame = numbers.rename(columns=RRD_COLUMNS)[list(RRD_COLUMNS.values())]
     frame.insert(0, "time", pd.to_datetime((numbers["time"] * 1e6).round().astype("int64"), unit="us", utc=True))
     frame["cpu_cores"] = numbers["cpu"] * numbers["maxcpu"]
+    for name in ("mem_displayed_bytes", "mem_host_bytes"):
+        frame[name] = frame[name].mask(frame[name].eq(0))  # since qemu-server 9.1.5 where it could not be read
     frame["consolidation"] = consolidation
     return frame
 
@@ -231,7 +241,10 @@ def _ordered(
 
 
 def _numbers(rows: Sequence[Sample], keys: list[str], where: str | Said) -> pd.DataFrame:
-    """Float columns of the given keys and `view`, whose the displayed memory is, in order of time; NaN for no key."""
+    """Float columns of the given keys, in order of time; NaN for no key.
+
+    Beside them `view`, whose the displayed memory is, and `runs`, whether nothing says that the server did not execute.
+    """
     table: dict[str, list[float]] = {key: [] for key in keys}
     for place, row in enumerate(rows):
         for key in keys:
@@ -245,7 +258,9 @@ def _numbers(rows: Sequence[Sample], keys: list[str], where: str | Said) -> pd.D
                     key=key,
                     value=str(row[key])[:40],
                 ) from None
-    frame = pd.DataFrame(table, dtype="float64").assign(view=[state.view for state in memory_states(rows)])
+    frame = pd.DataFrame(table, dtype="float64").assign(
+        view=[state.view for state in memory_states(rows)], runs=[not why_not_running(row)[0] for row in rows]
+    )
     wrong = np.flatnonzero(~frame["time"].between(1e9, 41e8))
     if len(wrong):
         raise DataError(

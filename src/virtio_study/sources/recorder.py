@@ -15,6 +15,7 @@ from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
 from virtio_study.sources.events import counter_spikes, edits
 from virtio_study.sources.history import Disturbance, History, InForce
+from virtio_study.sources.standstill import stood_still
 from virtio_study.study import Study, Window
 
 __all__ = [
@@ -183,7 +184,9 @@ def _write_window(
     if wrong := _contradiction(study, window, shown):
         return NotRecorded(window.server, wrong)
     frame, note = choose(frames, window)
-    contaminated, moments = _disturbances(study, window, [*disturbances, *counter_spikes(frame), *edits(shown)])
+    contaminated, moments = _disturbances(
+        study, window, [*disturbances, *counter_spikes(frame), *stood_still(frame), *edits(shown)]
+    )
     kernel = history.kernel_at(end) if history else ""
     origin = replace(
         origin,

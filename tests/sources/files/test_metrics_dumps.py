@@ -49,7 +49,7 @@ def test_genuine_lines_show_the_switch_of_the_instrument() -> None:
     frame = sample_frame(dump.servers[100], SERVER, "a", "9.2.6")
     frame = recording.check_frame(add_node_cpu(frame, sample_frame(dump.nodes["pve1"], SERVER, "pve1")), "a")
     before, after = (frame[frame["mem_instrument"] == name] for name in ("host_cgroup", "guest_stats"))
-    assert (len(before), len(after)) == (10, 10)
+    assert (len(before), len(after)) == (9, 10)  # of two a second apart one is a row
     assert before["time"].max() < after["time"].min()
     # What Proxmox VE displays falls to a tenth; what the host spends does not.
     assert before["mem_displayed_bytes"].mean() > 10 * after["mem_displayed_bytes"].mean()

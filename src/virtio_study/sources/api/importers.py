@@ -33,6 +33,7 @@ from virtio_study.sources.recorder import (
 )
 from virtio_study.sources.responses import Answer, lists, read_answers
 from virtio_study.sources.runs import Run, match, runs_in
+from virtio_study.sources.standstill import not_running
 from virtio_study.storage import write_json
 from virtio_study.study import Study
 
@@ -77,19 +78,20 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     Returns
     -------
     list of Outcome
-        One for each run. The timeline is in `timeline.json`.
+        One for each run, and for each server that no answer shows. The timeline is in `timeline.json`.
 
     Raises
     ------
     DataError
-        If no answer is of a server, or nothing could be recorded.
+        If nothing could be recorded.
     """
     inputs = keep_raw(study, paths)
     done: dict[str, list[_Imported]] = {}
+    outcomes: list[Imported] = []
     for names, answers in _read(study, [*study.servers], paths, but="/rrddata"):
         for name in names:
             done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
-    outcomes = [item.outcome for imported in done.values() for item in imported]
+            outcomes += [item.outcome for item in done[name]] or [_never_seen(study, name)]
     if not any(isinstance(outcome, RecordedFile) for outcome in outcomes):
         reasons = [
             said("{server}: {told}", server=item.server, told=item.told)
@@ -116,20 +118,24 @@ def _is_of(vmids: Collection[int], but: str) -> Callable[[str], bool]:
     return cache(lambda path: but not in path and ("/qemu/" not in path or any(part in path for part in own)))
 
 
+def _never_seen(study: Study, name: str) -> NotRecorded:
+    return NotRecorded(
+        name,
+        said(
+            N_(
+                "no answer of /nodes/NODE/qemu/{vmid}/status/current shows it running; for answers of "
+                "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
+            ),
+            vmid=study.servers[name].vmid,
+        ),
+    )
+
+
 def _import_runs(
     study: Study, name: str, history: History, qemu_server: str | None, inputs: dict[str, str]
 ) -> list[_Imported]:
     """Record every run of a server."""
     runs = [match(run, study.driver_configs) for run in runs_in(history)]
-    if not runs:
-        raise DataError(
-            N_(
-                "{name}: no answer of /nodes/NODE/qemu/{vmid}/status/current shows it running; for answers of "
-                "rrddata alone, add windows to study.yaml and see virtio-study files rrddata"
-            ),
-            name=name,
-            vmid=history.vmid,
-        )
     found: list[_Imported] = []
     for run in runs:
         replicate = f"api-{1 + sum(bool(item.run.driver_config) for item in found):02d}"
@@ -220,8 +226,9 @@ def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imp
         notes=notes,
         simulated=history.simulated,
     )
-    disturbed = [*tasks_of(history.tasks, history.vmid, 0.0, max(answer.time_s for answer in answers))]
-    disturbed += [*starts(history), *stops(frames), *_upgrades_inside(study, name, history)]
+    disturbed = [*tasks_of(history, 0.0, max(answer.time_s for answer in answers))]
+    disturbed += [*not_running([poll for poll in history.polls if poll.running]), *starts(history), *stops(frames)]
+    disturbed += _upgrades_inside(study, name, history)
     return write_windows(study, name, frames, "rrddata", origin, disturbed, history)
 
 

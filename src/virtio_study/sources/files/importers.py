@@ -17,6 +17,7 @@ from virtio_study.sources.events import stops
 from virtio_study.sources.files import csv_tables, rrd, rrddata
 from virtio_study.sources.files.dumps import Dump
 from virtio_study.sources.recorder import Imported, SourceFacts, keep_raw, no_window, write_windows
+from virtio_study.sources.standstill import asleep
 from virtio_study.study import Study
 
 __all__ = ["import_csv", "import_dump", "import_rrd", "import_rrddata"]
@@ -120,7 +121,8 @@ def import_dump(
         origin = SourceFacts(
             f"{source} dump {', '.join(path.name for path in paths)}", keep_raw(study, paths), _versions(qemu_server)
         )
-        written += write_windows(study, name, {float(frame["step_s"].median()): frame}, source, origin)
+        still = asleep(dump.servers[server.vmid])
+        written += write_windows(study, name, {float(frame["step_s"].median()): frame}, source, origin, still)
     return written
 
 

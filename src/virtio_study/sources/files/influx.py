@@ -44,7 +44,8 @@ def read_influx(paths: Sequence[Path]) -> Dump:
     -------
     Dump
         The numbers among `FIELDS`: of servers those of measurement `system` (cpu as a share of `cpus`; netin, netout,
-        diskread, diskwrite since the server's start) and, as `ballooninfo`, those of that name; of nodes of `cpustat`.
+        diskread, diskwrite since the server's start), its `qmpstatus`, and, as `ballooninfo`, those of that name; of
+        nodes of `cpustat`.
 
     Raises
     ------
@@ -93,12 +94,13 @@ def read_influx(paths: Sequence[Path]) -> Dump:
 
 
 def _fields(text: str, where: str) -> RawSample:
-    """The fields of a point that are kept and finite."""
+    """The fields of a point that are kept and finite, and `qmpstatus`, a text."""
     pairs, rest = read_pairs(_FIELD, text)
     if rest:
         raise DataError(N_("{where}: fields cannot be read from {text}"), where=where, text=short(rest))
+    state = {name: value.strip('"') for name, value in pairs if name == "qmpstatus"}
     kept = {name: number_of(value.rstrip("iu"), f"{where}, field {name}") for name, value in pairs if name in FIELDS}
-    return {name: number for name, number in kept.items() if math.isfinite(number)}
+    return state | {name: number for name, number in kept.items() if math.isfinite(number)}
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,71 @@
+"""Rows of one step from samples that were taken at moments: which sample is which row, and when that row ended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Grid", "grid_of"]
+
+NEARLY_S = 0.02
+"""A step that is so near to whole seconds is one of whole seconds."""
+
+CANDIDATES = 9
+"""Samples among which the one is sought that most others stand whole steps away from."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of one step, each at the place nearest to its sample.
+
+    `kept` are the positions of the samples that are rows, in order; `ends_s` when each row ended, Unix seconds;
+    `step_s` the seconds between two places.
+    """
+
+    kept: NDArray[np.int64]
+    ends_s: NDArray[np.float64]
+    step_s: float
+
+
+def grid_of(times_s: NDArray[np.float64]) -> Grid:
+    """The rows that samples stand for.
+
+    Parameters
+    ----------
+    times_s : ndarray of float64, shape (samples,)
+        When each was taken, Unix seconds, in order; two may have the same time.
+
+    Returns
+    -------
+    Grid
+        A sample between two places is the row of the nearest; where that has two samples, as after an extra poll or a
+        restart of whoever polls, the one that is nearest to it is the row, and the other none. So no row is moved by
+        another one, and none is further from its sample than half a step.
+    """
+    distances = np.diff(times_s)
+    distances = distances[distances > 0]
+    if not len(distances):
+        return Grid(np.arange(min(1, len(times_s))), times_s[:1], 0.0)
+    usual = float(np.median(distances))
+    step = float(round(usual))
+    if abs(usual - step) >= NEARLY_S or not step:
+        elapsed = float(times_s[-1] - times_s[0])
+        step = elapsed / max(1, round(elapsed / usual))
+    origin = _origin(times_s, step)
+    places = np.rint((times_s - origin) / step)
+    off = np.abs(times_s - origin - places * step)
+    kept = np.lexsort((off, places))  # of each place the nearest first
+    kept = np.sort(kept[np.unique(places[kept], return_index=True)[1]])
+    return Grid(kept, origin + places[kept] * step, step)
+
+
+def _origin(times_s: NDArray[np.float64], step: float) -> float:
+    """A place of the grid, in whole seconds: most samples are near to one."""
+    chosen, least = float(times_s[0]), np.inf
+    for candidate in times_s[np.unique(np.linspace(0, len(times_s) - 1, CANDIDATES).astype(np.int64))]:
+        off = (times_s - candidate + step / 2) % step - step / 2
+        middle = float(np.median(off))
+        spread = float(np.median(np.abs(off - middle)))
+        if spread < least:
+            chosen, least = float(candidate) + middle, spread
+    return float(round(chosen))
