@@ -1,5 +1,6 @@
 """The protocol of a study: servers, driver configurations, comparisons, load, margins and seed, in one YAML file."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +69,9 @@ class Host(_Strict):
     hypervisor: Line
 
 
+ADDRESS = re.compile(r"(?:https?://)?(?P<host>[^/:\[\]]+|\[[^\]]+\])(?::(?P<port>\d+))?(?:[/#?].*)?")
+
+
 class Endpoint(_Strict):
     """Where the API of Proxmox VE answers, and what its certificate is verified with; never a secret.
 
@@ -86,6 +90,15 @@ class Endpoint(_Strict):
 
     @model_validator(mode="before")
     @classmethod
+    def _of_address(cls, given: Any) -> Any:
+        """Take an address as a browser has it, such as `https://pve1:8006/#v1` or `pve1:8006`, for host and port."""
+        if isinstance(given, dict) and (found := ADDRESS.fullmatch(str(given.get("host") or ""))):
+            port = {"port": int(found["port"])} if found["port"] else {}
+            return {**port, **given, "host": found["host"]}
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
     def _port_of_ssh(cls, given: Any) -> Any:
         if isinstance(given, dict) and given.get("backend") == "openssh":
             return {"port": 22, **given}
@@ -99,7 +112,7 @@ class Server(_Strict):
     role: Text
     vcpus: int = Field(gt=0)
     memory_bytes: ByteSize = Field(gt=0)
-    disk_bytes: ByteSize = Field(gt=0)
+    disk_bytes: ByteSize | None = Field(default=None, gt=0)
     guest_os: Literal["linux", "windows", "other"] | None = None
 
 

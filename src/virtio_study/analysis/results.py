@@ -37,7 +37,7 @@ class Allocation(Recorded):
 
     vcpus: int
     memory_bytes: int
-    disk_bytes: int
+    disk_bytes: int | None
 
 
 class ServerResults(Recorded):
@@ -183,7 +183,9 @@ def _server(
     return ServerResults(
         role=Bilingual.model_validate(server.role),
         allocation=Allocation(
-            vcpus=server.vcpus, memory_bytes=int(server.memory_bytes), disk_bytes=int(server.disk_bytes)
+            vcpus=server.vcpus,
+            memory_bytes=int(server.memory_bytes),
+            disk_bytes=None if server.disk_bytes is None else int(server.disk_bytes),
         ),
         configurations=dict(described),
         comparisons={key: compared[key] for key in study.comparisons if key in compared},

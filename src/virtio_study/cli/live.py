@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from virtio_study.i18n.sentences import Said
+    from virtio_study.sources.api.client import Client
     from virtio_study.study import Endpoint
 
 __all__ = ["collect", "doctor", "inventory", "new", "watch"]
@@ -88,8 +89,9 @@ def _absolute(value: object) -> object:
 def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
     from virtio_study.errors import DataError
     from virtio_study.sources.api.client import Client
-    from virtio_study.sources.api.inventory import draft, overview
+    from virtio_study.sources.api.drafting import draft
     from virtio_study.sources.api.inventory import inventory as take
+    from virtio_study.sources.api.inventory import overview
     from virtio_study.storage import write_atomically
     from virtio_study.study import load_study
 
@@ -98,15 +100,33 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
         raise DataError(N_("{path}: there already; give another folder"), path=path)
     client = Client(endpoint)
     if not vmids:
-        click.echo(_table(overview(take(client), spoken())))
+        listed = overview(take(client), spoken())
+        _say_hidden(client, len(listed))
+        click.echo(_table(listed))
         click.echo(
             _("choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", folder=folder),
             err=True,
         )
         return
-    write_atomically(path, draft(client, endpoint, vmids, spoken()).encode())
+    made = draft(client, endpoint, vmids, spoken())
+    write_atomically(path, made.text.encode())
     load_study(path)
+    for note in made.notes:
+        click.echo(told(note), err=True)
     click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=folder))
+
+
+def _say_hidden(client: "Client", shown: int) -> None:
+    """Say that servers may be hidden from the token; an error where it may see none, for then there is no answer."""
+    from virtio_study.errors import DataError
+    from virtio_study.sources.api.rights import rights_of
+
+    rights = rights_of(client)
+    hidden = rights.blind_spot(shown) if rights else None
+    if hidden and not shown:
+        raise DataError("{says}; {remedy}", says=hidden[0], remedy=hidden[1])
+    if hidden:
+        click.echo(f"{told(hidden[0])}\n  {told(hidden[1])}", err=True)
 
 
 def _table(found: "pd.DataFrame") -> str:
@@ -129,7 +149,9 @@ def inventory(endpoint: "Endpoint", form: str, everything: bool) -> None:
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.inventory import inventory as take
 
-    found = take(Client(endpoint))
+    client = Client(endpoint)
+    found = take(client)
+    _say_hidden(client, found["vmid"].nunique())
     shown = found if everything else found[found["device_class"].ne("virtio")]
     if form == "csv":
         click.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)
@@ -195,6 +217,8 @@ def collect(study: str) -> None:
     if not protocol.windows:
         text = _("no windows in study.yaml, so nothing was recorded: add them, or see virtio-study files answers")
         click.echo(text)
+    for state in done.troubled:
+        click.echo(told(state), err=True)
     for lost in done.missing:
         text = _(
             "missing: {server}: {path}: {cause}",

@@ -149,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the tidying up of the first in a traceback
     sys.exit(TERMINATED)
 
 

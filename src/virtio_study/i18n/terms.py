@@ -238,6 +238,21 @@ HEADINGS = {
     **{kind: DEVICES[kind] for kind in ("disk", "network", "balloon")},
 }
 
+POWER = {
+    "running": N_("running"),
+    "stopped": N_("stopped"),
+    "paused": N_("paused"),
+    "hung": N_("hung (QEMU does not answer)"),
+    "io-error": N_("paused by an error of its storage"),
+    "prelaunch": N_("not started yet"),
+    "internal-error": N_("paused by an error of QEMU"),
+    "watchdog": N_("paused by its watchdog"),
+    "shutdown": N_("shut down, its process still there"),
+    "suspended": N_("asleep"),
+    "guest-panicked": N_("stopped by a panic of its system"),
+    "unknown": N_("not known"),
+}
+
 BALLOON = {
     "loaded": N_("driver loaded"),
     "not loaded": N_("driver not loaded"),
@@ -287,7 +302,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "heading": HEADINGS,
     "class": {"emulated": N_("emulated"), "virtio": "VirtIO", "other": N_("other"), "unknown": N_("not known")},
     "truth": {"True": N_("yes"), "False": N_("no")},
-    "power": {"running": N_("running"), "stopped": N_("stopped"), "paused": N_("paused")},
+    "power": POWER,
     "os": {"linux": "Linux", "windows": "Windows", "other": N_("another operating system")},
     "view": {"guest": N_("guest"), "host": N_("host"), "unknown": N_("not known")},
     "recording": {"measured": N_("measured"), "emulated": N_("emulated"), "simulated": N_("simulated")},

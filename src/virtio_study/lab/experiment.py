@@ -161,6 +161,11 @@ def _advance(run: BootedServer, lab: LabPlan) -> None:
 def machine_of(study: Study, server: str, driver_config: str) -> Machine:
     """The machine of a server under a driver configuration of the study."""
     at, config = study.server(server), study.driver_config(driver_config)
+    if at.disk_bytes is None:
+        raise StudyError(
+            N_("servers.{server}.disk_bytes: is missing; the lab makes a disk of that size, such as 256 MiB"),
+            server=server,
+        )
     return Machine(
         name=server,
         vmid=at.vmid,

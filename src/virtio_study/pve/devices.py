@@ -19,6 +19,7 @@ __all__ = [
     "balloon_device",
     "device_class",
     "devices",
+    "is_template",
     "models",
     "unclassifiable",
 ]
@@ -194,6 +195,11 @@ def agent_enabled(config: Config) -> bool:
 def balloon_device(config: Config) -> bool:
     """Whether the server has the balloon device: always, unless `balloon` is 0 (qemu-server, `config_to_command`)."""
     return str(config.get(BALLOON, "")) != "0"
+
+
+def is_template(config: Config) -> bool:
+    """Whether a configuration is a template, which never runs."""
+    return str(config.get("template") or "0") != "0"
 
 
 def unclassifiable(config: Config) -> list[str]:

@@ -8,7 +8,7 @@ from virtio_study.pve.devices import CDROM, NUMBERED_DISK, agent_enabled
 from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance
 
-__all__ = ["conditions", "in_question", "kernel_version", "proxmox_kernel", "settings"]
+__all__ = ["allocation", "conditions", "in_question", "kernel_version", "proxmox_kernel", "settings"]
 
 COMMAND_OPTIONS = ("-cpu", "-smp", "-m", "-machine", "-accel")
 CONFIG_KEYS = (
@@ -94,6 +94,20 @@ def in_question(config: Config) -> dict[str, str]:
     if "agent" in found:
         found["agent"] = f"{agent_enabled(config)}, {'type=isa' in found['agent']}"
     return found
+
+
+def allocation(config: Config) -> tuple[int, int]:
+    """Virtual CPUs that a server starts with, and its memory in bytes, with Proxmox VE's defaults for absent keys.
+
+    References
+    ----------
+    qemu-server, `PVE/QemuServer.pm` (`config_to_command`) and `PVE/QemuServer/Memory.pm` (`current=`).
+    """
+    told = {key: re.search(r"\d+", str(config.get(key, ""))) for key in ("sockets", "cores", "smp", "vcpus", "memory")}
+    known = {key: int(found[0]) for key, found in told.items() if found}
+    sockets = known.get("sockets") or known.get("smp") or 1
+    vcpus = known.get("vcpus") or sockets * (known.get("cores") or 1)
+    return vcpus, (known.get("memory") or 512) * 2**20
 
 
 def settings(vm_config: Sequence[str]) -> dict[str, str]:

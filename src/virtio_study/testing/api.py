@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from virtio_study.testing import guest, history, node
+from virtio_study.testing.access import Privileges
 from virtio_study.testing.faults import Faults
 from virtio_study.testing.rows import rrddata_rows, timeframes
 from virtio_study.testing.story import SimulatedServer
@@ -29,7 +30,8 @@ AGENT_READS = (
     "info",
     "network-get-interfaces",
 )
-AUDIT = ("Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit")
+EVERYTHING = -1
+"""In place of a server's number: what hangs on no server."""
 PVEDAEMON_S = 3.0
 RRD_LAG_S = 3.0
 SILENT_FOR_S = 300.0
@@ -64,13 +66,14 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """What the host knows beside the call: its truth, version, faults and clock."""
+    """What the host knows beside the call: its truth, version, faults and clock, and what who asks may do."""
 
     truth: Truth
     version: Version
     faults: Faults
     now: float
     fingerprint: str
+    rights: Privileges
 
 
 Handler = Callable[[State, Call, re.Match[str]], Payload]
@@ -85,11 +88,13 @@ def _refuse(what: str, privilege: str) -> ApiError:
 
 
 def _may_see(host: State, vmid: int) -> bool:
-    return host.faults.hit(["no_permission"], "", vmid) is None
+    path = "/" if vmid == EVERYTHING else f"/vms/{vmid}"
+    return host.rights.has(path, "VM.Audit") and host.faults.hit(["no_permission"], "", vmid) is None
 
 
 def _may_audit(host: State) -> bool:
-    return host.faults.hit(["no_permission", "no_sys_audit"], "", -1) is None
+    right = host.rights.has(f"/nodes/{host.truth.story.node}", "Sys.Audit")
+    return right and host.faults.hit(["no_permission", "no_sys_audit"], "", EVERYTHING) is None
 
 
 def _audited(host: State, call: Call) -> None:
@@ -207,7 +212,7 @@ def _resources(host: State, call: Call, match: re.Match[str]) -> Payload:
     if kind in (None, "node"):
         row = node.node_resource(host.truth, host.now, unknown=unknown, audited=_may_audit(host))
         rows.append(row if unknown or host.version.number < (7, 0) else row | {"cgroup-mode": 2})
-    if _may_see(host, -1):
+    if _may_see(host, EVERYTHING):
         types = {"network": "sdn"}
         others = node.other_resources(host.truth)
         rows += [row for row in others if kind in (None, types.get(row["type"], row["type"]))]
@@ -270,12 +275,12 @@ def _agent(host: State, call: Call, match: re.Match[str]) -> Payload:
 
 
 def _permissions(host: State, call: Call, match: re.Match[str]) -> Payload:
-    if not _may_see(host, -1):
+    if host.faults.hit(["no_permission"], "", EVERYTHING):
         return Payload({})
-    nine = ("SDN.Audit", "Mapping.Audit", "VM.GuestAgent.Audit") if host.version.number >= (9, 0) else ()
-    rights = [name for name in (*AUDIT, *nine) if name != "Sys.Audit" or _may_audit(host)]
-    places = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
-    return Payload({place: dict.fromkeys(rights, 1) for place in places})
+    listed = host.rights.listed(nine=host.version.number >= (9, 0))
+    if host.faults.hit(["no_sys_audit"], "", EVERYTHING):
+        listed = {path: {name: 1 for name in names if name != "Sys.Audit"} for path, names in listed.items()}
+    return Payload(listed)
 
 
 def _plain(make: Callable[[State], Any]) -> Handler:

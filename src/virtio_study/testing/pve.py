@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from virtio_study.testing.access import Access, Privileges
 from virtio_study.testing.api import ApiError, Call, State, answer, protected
 from virtio_study.testing.certificates import Tls, make_context
 from virtio_study.testing.faults import Fault, Faults
@@ -89,6 +90,10 @@ class SimulatedHost:
         """Let more go wrong from now on."""
         self._hub.faults.add(faults)
 
+    def run(self, lines: str) -> None:
+        """Run lines of `pveum acl modify`, as an administrator would."""
+        self._hub.access.run(lines, self.user, self.token_id)
+
     def heal(self) -> None:
         """Take every fault away."""
         self._hub.faults.clear()
@@ -114,9 +119,10 @@ class Hub:
         clock: Callable[[], float],
         latency_s: float,
         delay_scale: float,
+        access: Access,
     ) -> None:
         self.truth, self.version, self.faults, self.clock = truth, version, Faults(faults), clock
-        self.latency_s, self.delay_scale = latency_s, delay_scale
+        self.latency_s, self.delay_scale, self.access = latency_s, delay_scale, access
         self.token_secret, self.password = str(uuid.uuid4()), secrets.token_urlsafe(16)
         self._key = secrets.token_bytes(32)
         self.fingerprint, self.address = "", ""
@@ -168,13 +174,13 @@ class Hub:
         self, call: Call, posted: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[Any, Mapping[str, Any], float]:
         """Return the data, what stands beside it, and Proxmox' own delay, or raise `ApiError`."""
-        state = State(self.truth, self.version, self.faults, self.clock(), self.fingerprint)
         login = call.path == "access/ticket" and call.method in ("GET", "POST")
         if self.faults.hit(["pmxcfs_down"], call.url):
             reason = "RPCEnvironment init request failed: Unable to load access control list: Connection refused"
             raise ApiError(500, reason, seconds=AUTHENTICATION_S)
-        if not login:
-            self._authenticate(call, headers)
+        with_token = not login and self._authenticate(call, headers)
+        rights = Privileges(self.access, with_token)
+        state = State(self.truth, self.version, self.faults, self.clock(), self.fingerprint, rights)
         self._gateway(call, state, login)
         if login and call.method == "POST":
             return self._ticket(posted), {}, 0.0
@@ -197,7 +203,8 @@ class Hub:
                 status, reason, seconds = GATEWAY_FAULTS[fault.kind]
                 raise ApiError(status, reason, seconds=seconds)
 
-    def _authenticate(self, call: Call, headers: Mapping[str, str]) -> None:
+    def _authenticate(self, call: Call, headers: Mapping[str, str]) -> bool:
+        """Whether a token asks, and not the user; `ApiError` if neither may."""
         if self.faults.hit(["unauthorized"], call.url):
             raise self._denied("permission denied - invalid PVE ticket")
         cookie = re.search(r"PVEAuthCookie=([^;]*)", headers.get("Cookie") or "")
@@ -212,6 +219,7 @@ class Hub:
             self._check_token(unquote(token[1]))
         else:
             raise ApiError(401, "No ticket", seconds=AUTHENTICATION_S)
+        return not cookie
 
     def _check_token(self, text: str) -> None:
         name, _, secret = text.partition("=")
@@ -310,6 +318,7 @@ def serve(
     clock: Callable[[], float] | None = None,
     latency_s: float = 0.0,
     delay_scale: float = 0.01,
+    access: Access | None = None,
 ) -> Iterator[SimulatedHost]:
     """Run an embedded host on 127.0.0.1, at a free port, while the block runs.
 
@@ -329,6 +338,8 @@ def serve(
         Real seconds that every answer takes.
     delay_scale : float
         What Proxmox' own delays (3 s on a wrong login or a hung QEMU) are multiplied with.
+    access : Access, optional
+        Roles of the user and of the token; by default both may read everything.
 
     Yields
     ------
@@ -340,7 +351,7 @@ def serve(
         If `cryptography` is not installed.
     """
     truth = Truth(two_servers() if story is None else story)
-    hub = Hub(truth, VERSIONS[version], faults, clock or time.time, latency_s, delay_scale)
+    hub = Hub(truth, VERSIONS[version], faults, clock or time.time, latency_s, delay_scale, access or Access())
     with tempfile.TemporaryDirectory(prefix="simulated-pve-") as folder:
         hub.context, ca_file, hub.fingerprint = make_context(Path(folder), tls)
         port = hub.start()

@@ -214,11 +214,11 @@ FAULTS = {
     "one server": (Fault("no_permission", vmid=101), "the host shows no server 101"),
     "no audit": (Fault("no_sys_audit"), "pveum acl modify"),
     "error": (Fault("error", path="/pending", reason="got timeout"), "collect again"),
-    "hung": (Fault("proxy_timeout", path="/qemu/101/"), "the node of this server does not answer"),
-    "truncated": (Fault("truncated", path="/qemu/100/config"), "port 8006"),
+    "hung": (Fault("proxy_timeout", path="/qemu/101/"), "node simulated does not answer"),
+    "truncated": (Fault("truncated", path="/qemu/100/config"), "its address and port"),
     "not json": (Fault("not_json", path="/qemu/100/config"), "the answer is not JSON"),
     "null": (Fault("null", path="/qemu/100/config"), "the answer is empty"),
-    "reset": (Fault("reset", path="/qemu/100/pending"), "port 8006"),
+    "reset": (Fault("reset", path="/qemu/100/pending"), "its address and port"),
 }
 
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from virtio_study.errors import DataError, StudyError
+from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Said, said
+from virtio_study.i18n.sentences import said
 from virtio_study.sources.api import pvesh
 from virtio_study.sources.api.backend import Api, prepare
 from virtio_study.sources.api.credentials import Credential, credential
@@ -21,7 +21,7 @@ from virtio_study.study import Endpoint
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply", "cause", "good", "remedy"]
+__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -35,6 +35,10 @@ PASSING = {500, 502, 503, 504, 595, 596, 599}
 
 LASTING = re.compile(r"does not exist|no such|not found|Parameter|schema|permission|not supported|not running", re.I)
 """Reasons of a 500 that no repetition mends."""
+
+
+LOGIN = {"595": "Connection refused", "596": "Connection timed out"}
+"""Status of a login, which proxmoxer tells without its reason -> the reason; the host's own node answers logins."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,10 @@ class Client:
             if error.status_code == 401:
                 self._local.api = None  # a ticket that ran out while the host was away is no use any more
             return Reply(asked, path, int(error.status_code), reason=self._plain(str(error.content)) or "refused")
-        except AuthenticationError:
+        except AuthenticationError as error:
+            code = re.search(r"code: (\d+)", str(error))
+            if code and code[1] != "401":  # pveproxy could not hand the login on: nothing is wrong with the password
+                return Reply(asked, path, int(code[1]), reason=LOGIN.get(code[1], "the login was not answered"))
             return Reply(asked, path, 401, reason="user or password refused")
         except requests.exceptions.SSLError as error:
             raise self._untrusted(error) from None
@@ -201,13 +208,17 @@ class Client:
         return " ".join(shown.split())[:200]
 
     def _untrusted(self, error: Exception) -> StudyError:
-        host = f"{self.endpoint.host}:{self.endpoint.port}"
+        host, text = f"{self.endpoint.host}:{self.endpoint.port}", str(error)
+        if any(sign in text for sign in NO_TLS):
+            form = N_(
+                "{host}: what answers there does not speak TLS; the API of Proxmox VE does, at port 8006 unless moved"
+            )
+            return StudyError(form, host=host)
         if self.endpoint.fingerprint:
             message = N_(
                 "{host}: its certificate has another SHA-256 fingerprint than proxmox.fingerprint; is it this host?"
             )
             return StudyError(message, host=host)
-        text = str(error)
         what = next((says for sign, says in UNTRUSTED if sign in text), N_("is not signed by a CA that is known here"))
         return StudyError(
             N_(
@@ -228,6 +239,8 @@ UNTRUSTED = (
 )
 """A sign in the error of TLS -> what is wrong with the certificate."""
 
+NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "record layer")
+
 
 def _may_pass(reply: Reply) -> bool:
     if reply.status == 0 or (reply.status == 200 and reply.reason):
@@ -243,44 +256,3 @@ def _short(error: Exception) -> str:
     if "NameResolutionError" in str(error) or "getaddrinfo" in str(error):
         return "the host's name is not known"
     return names.get(text, "connection lost")
-
-
-def cause(reply: Reply) -> Said:
-    """What kept a request from an answer: the status, where one came, and the reason."""
-    form = "{status} {reason:cause}" if reply.status and reply.reason else "{reason:cause}"
-    return said(form, status=reply.status, reason=reply.reason or str(reply.status))
-
-
-def remedy(reply: Reply, token_id: str) -> Said:
-    """What to do about a request that failed, with the `pveum` line where a permission is missing."""
-    if reply.status == 403 or "Permission check failed" in reply.reason:
-        who = f"--tokens '{token_id}'" if "!" in token_id else f"--users '{token_id}'"
-        return said(N_("run on the host: pveum acl modify / {who} --roles PVEAuditor"), who=who)
-    if reply.status == 401:
-        return said(
-            N_(
-                "the token is wrong, expired or deleted; make one: pveum user token add USER@REALM virtio-study "
-                "--privsep 1"
-            )
-        )
-    if reply.status == 0:
-        return said(N_("is the host up and port 8006 open?"))
-    if reply.status in (595, 596):
-        return said(N_("the node of this server does not answer; is it up? collect again when it is"))
-    if reply.status == 501:
-        return said(N_("this version of Proxmox VE does not have it"))
-    return said(N_("collect again; if it stays, look at journalctl -u pvedaemon -u pvestatd on the host"))
-
-
-def good(reply: Reply, what: Said) -> object:
-    """The data of a reply that nothing goes on without; `DataError` names what it was for, the cause and the remedy."""
-    if not reply.good:
-        raise DataError(
-            "{what}: {path}: {status}, {reason:cause}; {remedy}",
-            what=what,
-            path=reply.path,
-            status=reply.status or said(N_("no answer")),
-            reason=reply.reason,
-            remedy=remedy(reply, "TOKEN"),
-        )
-    return reply.data

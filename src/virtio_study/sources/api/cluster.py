@@ -1,4 +1,4 @@
-"""What the list of a cluster's resources shows: its servers, and the nodes that may answer."""
+"""What the list of a cluster's resources shows: its servers, its nodes, and which of them are silent or off."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +12,17 @@ RESOURCES = "/cluster/resources"
 
 @dataclass(frozen=True)
 class Resource:
-    """A server as `/cluster/resources` shows it: where it is, and its allocation, 0 where not told."""
+    """A server as `/cluster/resources` shows it: where it is, and what its node told of it, if it did.
+
+    A node whose pvestatd has been silent for five minutes tells no name and no size, and the status is `unknown`.
+    `disk_bytes` is 0 where it is not told.
+    """
 
     vmid: int
     node: str
     name: str
     status: str
     template: bool
-    vcpus: int
-    memory_bytes: int
     disk_bytes: int
 
     @classmethod
@@ -31,36 +33,46 @@ class Resource:
             node=str(row["node"]),
             name=str(row.get("name", "")),
             status=str(row.get("status", "")),
-            template=bool(row.get("template")),
-            vcpus=_whole(row.get("maxcpu")),
-            memory_bytes=_whole(row.get("maxmem")),
+            template=str(row.get("template") or "0") != "0",
             disk_bytes=_whole(row.get("maxdisk")),
         )
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Servers by their number, and the nodes that may answer: all but those that are known to be off."""
+    """Servers by their number, containers, the nodes that may answer, and those that are known to be off."""
 
     servers: Mapping[int, Resource] = field(default_factory=dict)
+    containers: frozenset[int] = frozenset()
     hosts: tuple[str, ...] = ()
+    off: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, resources: object) -> "Cluster":
         """Read the data of `/cluster/resources`; what has another shape in it is passed over."""
         rows = [row for row in resources if isinstance(row, dict)] if isinstance(resources, list) else []
-        listed = [row for row in rows if row.get("type") == "node" and row.get("node")]
-        servers = (row for row in rows if row.get("type") == "qemu" and row.get("node"))
-        found = [Resource.of(row) for row in servers if str(row.get("vmid")).isdecimal()]
+        nodes = {str(row["node"]): row.get("status") for row in rows if row.get("type") == "node" and row.get("node")}
+        guests = [row for row in rows if row.get("node") and str(row.get("vmid")).isdecimal()]
+        found = [Resource.of(row) for row in guests if row.get("type") == "qemu"]
         return cls(
             servers={item.vmid: item for item in found},
-            hosts=tuple(sorted({str(row["node"]) for row in listed if row.get("status") != "offline"})),
+            containers=frozenset(int(str(row["vmid"])) for row in guests if row.get("type") == "lxc"),
+            hosts=tuple(sorted(name for name, status in nodes.items() if status != "offline")),
+            off=frozenset(name for name, status in nodes.items() if status == "offline"),
         )
 
     @property
     def nodes(self) -> dict[int, str]:
         """Node of every server by its number."""
         return {vmid: item.node for vmid, item in self.servers.items()}
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """Nodes that are not off and whose servers are all unknown: pvestatd has said nothing for five minutes."""
+        told: dict[str, set[str]] = {}
+        for item in self.servers.values():
+            told.setdefault(item.node, set()).add(item.status)
+        return frozenset(node for node, seen in told.items() if seen == {"unknown"} and node not in self.off)
 
 
 def _whole(value: object) -> int:

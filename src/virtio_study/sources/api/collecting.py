@@ -1,5 +1,6 @@
 """Collecting everything that a Proxmox VE host can tell of a study's servers, once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,10 +8,11 @@ from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import agent_enabled
-from virtio_study.sources.api import response_log
-from virtio_study.sources.api.client import TRIES, Client, Reply, remedy
+from virtio_study.sources.api import health, response_log
+from virtio_study.sources.api.client import TRIES, Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.importers import record_rrddata
+from virtio_study.sources.api.remedies import remedy, unseen
 from virtio_study.sources.recorder import RecordedFile
 from virtio_study.study import Study
 
@@ -18,6 +20,7 @@ __all__ = ["Collected", "Missing", "client_of", "collect", "paths_of", "places_o
 
 TIMEFRAMES = ("hour", "day", "week", "month", "year")
 CONSOLIDATIONS = ("AVERAGE", "MAX")
+NODE_ROWS = re.compile(r"/nodes/[^/]+/rrddata\?timeframe=hour&cf=AVERAGE")
 AGENT = ("get-fsinfo", "network-get-interfaces", "info")
 """What the guest agent is asked where it told its system: the buses of its disks, its cards, itself."""
 
@@ -34,11 +37,12 @@ class Missing:
 
 @dataclass
 class Collected:
-    """What came of a collection: answers stored, recordings written, and what is missing."""
+    """What came of a collection: answers stored, recordings, what is missing, and servers that do not execute."""
 
     answers: int = 0
     written: list[RecordedFile] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
+    troubled: list[Said] = field(default_factory=list)
 
 
 def client_of(study: Study, tries: int = TRIES) -> Client:
@@ -60,21 +64,17 @@ def places_of(study: Study, nodes: Mapping[int, str]) -> dict[str, str]:
     }
 
 
-def _hidden(study: Study, nodes: Mapping[int, str], token: str) -> list[Missing]:
-    who = f"--tokens '{token}'" if "!" in token else f"--users '{token}'"
-    return [
-        Missing(
-            name,
-            RESOURCES,
-            said(N_("the host shows no server {vmid}: there is none, or the token may not see it"), vmid=server.vmid),
-            said(
-                N_("compare with qm list on the host; for the permission: pveum acl modify / {who} --roles PVEAuditor"),
-                who=who,
-            ),
-        )
-        for name, server in study.servers.items()
-        if server.vmid not in nodes
-    ]
+def _hidden(study: Study, cluster: Cluster, token: str) -> list[Missing]:
+    """Servers of the study that cannot be asked, and nodes of the others that measure nothing."""
+    missing = []
+    for name, server in study.servers.items():
+        if server.vmid not in cluster.servers:
+            form = N_("the host shows no server {vmid}: there is none, or the token may not see it")
+            missing.append(Missing(name, RESOURCES, said(form, vmid=server.vmid), unseen(token)))
+        elif (node := cluster.nodes[server.vmid]) in cluster.off:
+            missing.append(Missing(name, f"/nodes/{node}", *health.node_off(node)))
+    homes = {cluster.nodes[server.vmid] for server in study.servers.values() if server.vmid in cluster.servers}
+    return missing + [Missing("", RESOURCES, *health.not_measured(node)) for node in sorted(homes & cluster.silent)]
 
 
 def collect(study: Study, client: Client) -> Collected:
@@ -113,7 +113,9 @@ def collect(study: Study, client: Client) -> Collected:
             answering.append(reply.path.removesuffix("/get-osinfo"))
         if not reply.good and "/agent/" not in reply.path:  # one that may not be asked, or does not answer, is no fault
             done.missing.append(_missing(paths.get(reply.path, ""), reply, client))
+        _look(done, reply, told=bool(cluster.silent))
 
+    cluster = Cluster()
     with response_log.alone(study.folder):
         paths = dict.fromkeys(["/version", RESOURCES], "")
         first = client.get_all(paths)
@@ -122,7 +124,7 @@ def collect(study: Study, client: Client) -> Collected:
         if all(reply.status == 401 for reply in first):
             return done  # the token is refused, and every further question would be
         cluster = Cluster.of(first[1].data)
-        done.missing += _hidden(study, cluster.nodes, client.secret.token_id) if first[1].good else []
+        done.missing += _hidden(study, cluster, client.secret.token_id) if first[1].good else []
         paths = paths_of(study, cluster)
         client.each(paths, keep)
         client.each([f"{agent}/get-osinfo" for agent in sorted(agents)], keep)
@@ -134,9 +136,20 @@ def collect(study: Study, client: Client) -> Collected:
     return done
 
 
+def _look(done: Collected, reply: Reply, *, told: bool) -> None:
+    """Note servers that do not execute, and a node whose rows have stopped, unless the list of servers told so."""
+    done.troubled += [
+        said("{vmid} {power:power}; {cure}", vmid=vmid, power=state, cure=health.remedy_of(state, vmid))
+        for vmid, state in health.troubled([reply])
+    ]
+    late = health.silent_s(reply.data) if NODE_ROWS.fullmatch(reply.path) and not told else 0.0
+    if late:
+        done.missing.append(Missing("", reply.path, *health.not_measured(reply.path.split("/")[2], late)))
+
+
 def paths_of(study: Study, cluster: Cluster) -> dict[str, str]:
     """What to ask, and of which server of the study it is; empty for the host's own."""
-    nodes = cluster.nodes
+    nodes = {vmid: node for vmid, node in cluster.nodes.items() if node not in cluster.off}
     paths = {"/cluster/tasks": ""}
     for node in sorted({nodes[server.vmid] for server in study.servers.values() if server.vmid in nodes}):
         paths |= {f"/nodes/{node}/{what}": "" for what in ("status", "apt/versions")}
@@ -152,7 +165,7 @@ def paths_of(study: Study, cluster: Cluster) -> dict[str, str]:
 def _missing(server: str, reply: Reply, client: Client) -> Missing:
     form = "{status}: {reason:cause}" if reply.status else "{reason:cause}"
     told = said(form, status=reply.status, reason=reply.reason)
-    return Missing(server, reply.path, told, remedy(reply, client.secret.token_id))
+    return Missing(server, reply.path, told, remedy(reply, client))
 
 
 def _record(study: Study, done: Collected) -> None:

@@ -17,7 +17,9 @@ TOKEN, TOKEN_FILE, PASSWORD = "VIRTIO_STUDY_PVE_TOKEN", "VIRTIO_STUDY_PVE_TOKEN_
 USER = "VIRTIO_STUDY_PVE_USER"
 DEFAULT_FILE = "~/.config/virtio-study/token"
 KEYRING_SERVICE = "virtio-study"
-FORM = re.compile(r"(?P<user>[^@\s]+@[^!@=\s]+)!(?P<name>[\w.-]+)=(?P<secret>\S+)")
+FORM = re.compile(r"(?P<user>[^@=\s]+@[^!@=\s]+)!(?P<name>[\w.-]+)=(?P<secret>\S+)")
+HEADER = re.compile(r"(?:Authorization:\s*)?PVEAPIToken[= ]", re.I)
+"""What a request's header has before a token; examples of curl have it too."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Credential:
 
 def parse(text: str, where: str) -> Credential:
     """Read `user@realm!name=uuid`; the error says where it is and never what is in it."""
-    found = FORM.fullmatch(text.strip())
+    plain = text.strip().strip("'\"")
+    found = FORM.fullmatch(HEADER.sub("", plain, count=1) if HEADER.match(plain) else plain)
     if found is None:
         raise StudyError(
             N_("{where}: not a token; expected user@realm!name=secret, as pveum user token add prints it"), where=where
@@ -77,7 +80,7 @@ def credential(host: str, environment: Mapping[str, str] | None = None) -> Crede
     raise StudyError(
         N_(
             "no token for {host}: set {token}=user@realm!name=secret, or write it to {path} and chmod 600 it; "
-            "to make one: pveum user token add USER@REALM virtio-study --privsep 1"
+            "docs/proxmox.md has the lines that make one (pveum user token add USER@REALM virtio-study --privsep 1)"
         ),
         host=host,
         token=TOKEN,

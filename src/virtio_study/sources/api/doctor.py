@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,12 @@ from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import agent_enabled
 from virtio_study.pve.instruments import host_instrument
-from virtio_study.sources.api.client import Client, Reply, cause, remedy
+from virtio_study.pve.vm_config import allocation
+from virtio_study.sources.api import health
+from virtio_study.sources.api.client import Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
+from virtio_study.sources.api.remedies import cause, is_permission, permission, remedy, unseen
+from virtio_study.sources.api.rights import Rights, rights_of
 from virtio_study.sources.history import qemu_server_in
 from virtio_study.study import Endpoint, Server
 
@@ -47,30 +51,50 @@ def examine(client: Client, servers: Mapping[str, Server]) -> Iterator[Finding]:
         yield Finding("TLS", "fail", said(error.message, **error.numbers))
         return
     if version.status == 0:
-        yield Finding(N_("connection"), "fail", cause(version), remedy(version, token))
+        yield Finding(N_("connection"), "fail", cause(version), remedy(version, client))
         return
     yield _way(client.endpoint)
+    login = N_("token") if client.secret.name else N_("login")
     if not version.good:
-        yield Finding(N_("token"), "fail", cause(version), remedy(version, token))
+        what = login if version.status == 401 else N_("answers")
+        yield Finding(what, "fail", cause(version), remedy(version, client))
         return
-    yield Finding(N_("token"), "pass", said(N_("{token} is accepted"), token=token))
+    yield Finding(login, "pass", said(N_("{token} is accepted"), token=token))
     yield from _version(version.data if isinstance(version.data, dict) else {})
     resources = client.get(RESOURCES)
-    nodes = Cluster.of(resources.data).nodes if resources.good else {}
-    yield _servers(nodes, servers, token)
-    known = sorted(set(nodes.values()))
-    yield from _unseen(client, known, token)
-    for node in known:
+    if not resources.good:
+        yield Finding(N_("servers"), "fail", cause(resources), remedy(resources, client))
+        return
+    cluster, rights = Cluster.of(resources.data), rights_of(client)
+    yield _servers(cluster.nodes, servers, rights, token)
+    yield from _unseen(rights, sorted({*cluster.nodes.values()} - cluster.off))
+    wanted = _wanted(cluster.nodes, servers)
+    names = {server.vmid: name for name, server in servers.items()}
+    for node in sorted({cluster.nodes[vmid] for vmid in wanted}):
+        if off := _unreachable(client, cluster, node):
+            yield off
+            continue
         yield _instrument(client, node)
-        yield from _node(client, node, token)
-    for vmid in _wanted(nodes, servers):
-        yield from _vm(client, vmid, nodes[vmid], token)
+        yield from _node(client, node, silent=node in cluster.silent)
+        for vmid in (vmid for vmid in wanted if cluster.nodes[vmid] == node):
+            yield from _vm(client, vmid, node, servers.get(names.get(vmid, "")))
 
 
 def _wanted(nodes: Mapping[int, str], servers: Mapping[str, Server]) -> list[int]:
     """Servers to look at: those of the study that are shown; without a study all."""
     of_study = {server.vmid for server in servers.values()}
     return sorted(vmid for vmid in nodes if not servers or vmid in of_study)
+
+
+def _unreachable(client: Client, cluster: Cluster, node: str) -> Finding | None:
+    """What keeps a node from being asked: it is off, or what answers there is stopped; None if nothing does."""
+    if node in cluster.off:
+        return Finding(N_("node"), "fail", *health.node_off(node))
+    clock = client.get(f"/nodes/{node}/time")  # goes the whole way, to the node and through its pvedaemon
+    if clock.status in (595, 596, 0):
+        says = said("{node}: {cause}", node=node, cause=cause(clock))
+        return Finding(N_("node"), "fail", says, remedy(clock, client))
+    return None
 
 
 def _way(endpoint: Endpoint) -> Finding:
@@ -118,11 +142,18 @@ def _version(data: Mapping[str, object]) -> Iterator[Finding]:
     yield Finding(N_("retention"), "pass", said(N_("rows of a minute are kept for a day, of half an hour for 30 days")))
 
 
-def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], token: str) -> Finding:
+def _servers(nodes: Mapping[int, str], servers: Mapping[str, Server], rights: Rights | None, token: str) -> Finding:
+    hidden = rights.blind_spot(len(nodes)) if rights else None
     lost = [f"{name} ({server.vmid})" for name, server in servers.items() if server.vmid not in nodes]
-    if not nodes or lost:
-        says = said(N_("not shown: {servers}"), servers=lost) if nodes else said(N_("the host shows no server at all"))
-        return Finding(N_("servers"), "fail", says, remedy(Reply(0.0, "", 403), token))
+    if lost and nodes and not hidden:
+        return Finding(N_("servers"), "fail", said(N_("not shown: {servers}"), servers=lost), unseen(token))
+    if not nodes and not hidden:
+        return Finding(N_("servers"), "fail", said(N_("the cluster has no virtual server")), permission(token))
+    if hidden and lost and nodes:
+        says = said(N_("not shown: {servers}; {hidden}"), servers=lost, hidden=hidden[0])
+        return Finding(N_("servers"), "fail", says, hidden[1])
+    if hidden:
+        return Finding(N_("servers"), "warn" if nodes and servers else "fail", *hidden)
     return Finding(
         N_("servers"),
         "pass",
@@ -164,30 +195,16 @@ def _instrument(client: Client, node: str) -> Finding:
     )
 
 
-def _unseen(client: Client, nodes: Sequence[str], token: str) -> Iterator[Finding]:
-    """Nodes whose tasks are not all shown: without Sys.Audit the list is shorter, and nothing says so.
-
-    A host before 6.1 does not have the question.
-    """
-    reply = client.get("/access/permissions")
-    if reply.good and isinstance(reply.data, dict):
-        lost = [node for node in nodes if not _has(reply.data, f"/nodes/{node}", "Sys.Audit")]
-        if lost:
-            says = said(
-                N_("{token} has no Sys.Audit on {nodes}, and is shown its own tasks alone"), token=token, nodes=lost
-            )
-            yield Finding(N_("privileges"), "fail", says, remedy(Reply(0.0, "", 403), token))
+def _unseen(rights: Rights | None, nodes: list[str]) -> Iterator[Finding]:
+    """Nodes whose tasks are not all shown: without Sys.Audit the list is shorter, and nothing says so."""
+    if rights and (lost := rights.unaudited(nodes)):
+        says = said(
+            N_("{token} has no Sys.Audit on {nodes}, and is shown its own tasks alone"), token=rights.who, nodes=lost
+        )
+        yield Finding(N_("privileges"), "fail", says, permission(rights.who))
 
 
-def _has(known: Mapping[str, object], path: str, name: str) -> bool:
-    """Whether a privilege is in force on a path, by the longest path listed (path -> privilege -> inherited)."""
-    above = [place for place in known if place == "/" or f"{path}/".startswith(f"{place}/")]
-    nearest = max(above, key=len, default="")
-    privileges = known.get(nearest)
-    return isinstance(privileges, dict) and bool(name in privileges if nearest == path else privileges.get(name))
-
-
-def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
+def _node(client: Client, node: str, *, silent: bool) -> Iterator[Finding]:
     before = time.time()
     clock = client.get(f"/nodes/{node}/time")
     if clock.good and isinstance(clock.data, dict) and isinstance(clock.data.get("time"), int | float):
@@ -200,24 +217,49 @@ def _node(client: Client, node: str, token: str) -> Iterator[Finding]:
         yield Finding(N_("clock"), "warn" if far else "pass", says, cure)
     for path in ("status", "rrddata?timeframe=hour&cf=AVERAGE", "tasks?limit=1"):
         what = said(N_("{path} of node {node}"), path=path.split("?")[0], node=node)
-        yield _asked(client.get(f"/nodes/{node}/{path}"), what, token)
+        reply = client.get(f"/nodes/{node}/{path}")
+        yield _asked(client, reply, what)
+        if path.startswith("rrddata") and ((late := health.silent_s(reply.data)) or silent):
+            yield Finding(N_("rows"), "fail", *health.not_measured(node, late))
 
 
-def _vm(client: Client, vmid: int, node: str, token: str) -> Iterator[Finding]:
+def _vm(client: Client, vmid: int, node: str, server: Server | None) -> Iterator[Finding]:
     base = f"/nodes/{node}/qemu/{vmid}"
     for path in ("status/current", "config?current=1", "pending", "rrddata?timeframe=hour&cf=AVERAGE"):
         reply = client.get(f"{base}/{path}")
-        yield _asked(reply, said(N_("{path} of {vmid}"), path=path.split("?")[0], vmid=vmid), token)
-        if path.startswith("config") and isinstance(reply.data, dict) and agent_enabled(reply.data):
+        yield _asked(client, reply, said(N_("{path} of {vmid}"), path=path.split("?")[0], vmid=vmid))
+        data = reply.data if reply.good and isinstance(reply.data, dict) else {}
+        if path.startswith("status") and (cure := health.remedy_of(state := health.state_of(data), vmid)):
+            says = said(N_("{vmid} {state:power}: its rows are left out meanwhile"), vmid=vmid, state=state)
+            yield Finding(N_("server"), "warn", says, cure)
+        if path.startswith("config"):
+            yield from _as_declared(vmid, data, server)
+        if path.startswith("config") and agent_enabled(data):
             agent = client.get(f"{base}/agent/get-osinfo")
             form = N_("guest agent of {vmid}") if agent.good else N_("guest agent of {vmid}: {cause}; optional")
             says = said(form, vmid=vmid, cause=cause(agent))
             yield Finding(N_("agent"), "pass" if agent.good else "warn", says)
 
 
-def _asked(reply: Reply, what: Said, token: str) -> Finding:
+def _as_declared(vmid: int, config: Mapping[str, object], server: Server | None) -> Iterator[Finding]:
+    """Whether a server has the allocation that the study says."""
+    if not config or server is None:
+        return
+    vcpus, memory_bytes = allocation(config)
+    if (vcpus, memory_bytes) != (server.vcpus, server.memory_bytes):
+        says = said(
+            N_("{vmid}: study.yaml says vcpus {declared}, {bytes:,.0f} MiB; the host has {vcpus}, {memory:,.0f} MiB"),
+            vmid=vmid,
+            vcpus=vcpus,
+            memory=memory_bytes / 2**20,
+            declared=server.vcpus,
+            bytes=server.memory_bytes / 2**20,
+        )
+        yield Finding(N_("allocation"), "fail", says, said(N_("correct vcpus and memory_bytes in study.yaml")))
+
+
+def _asked(client: Client, reply: Reply, what: Said) -> Finding:
     if reply.good:
         return Finding(N_("permission"), "pass", what)
-    return Finding(
-        N_("permission"), "fail", said("{what}: {cause}", what=what, cause=cause(reply)), remedy(reply, token)
-    )
+    label = N_("permission") if is_permission(reply) else N_("answers")
+    return Finding(label, "fail", said("{what}: {cause}", what=what, cause=cause(reply)), remedy(reply, client))

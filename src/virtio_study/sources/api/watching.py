@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.sources.api import response_log
-from virtio_study.sources.api.client import Client, Reply, remedy
+from virtio_study.sources.api import health, response_log
+from virtio_study.sources.api.client import Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.collecting import places_of
+from virtio_study.sources.api.remedies import remedy
 from virtio_study.study import Study
 
 __all__ = ["watch"]
@@ -130,7 +131,7 @@ def watch(
             due.told(replies, now)
             if failures:
                 due = _Due()
-            say(_state(study, cluster.nodes, polls, replies, failures, client))
+            say(_state(study, cluster, polls, replies, failures, client))
             if not until():
                 wait = _wait(poll_s, failures) * (random.uniform(1.0, 1.0 + JITTER) if failures else 1.0)
                 sleep(max(0.0, now // poll_s * poll_s + wait - client.clock()))
@@ -166,9 +167,7 @@ def _wanted(places: Mapping[str, str], hosts: Sequence[str], poll_s: float) -> d
     return wanted
 
 
-def _state(
-    study: Study, nodes: Mapping[int, str], polls: int, replies: list[Reply], failures: int, client: Client
-) -> Said:
+def _state(study: Study, cluster: Cluster, polls: int, replies: list[Reply], failures: int, client: Client) -> Said:
     at = time.strftime("%H:%M:%S", time.gmtime(client.clock()))
     lost = [reply for reply in replies if not reply.good]
     if failures:
@@ -179,9 +178,9 @@ def _state(
             at=at,
             wait=wait,
             cause=cause.reason or str(cause.status),
-            remedy=remedy(cause, client.secret.token_id),
+            remedy=remedy(cause, client),
         )
-    seen = sum(server.vmid in nodes for server in study.servers.values())
+    seen = sum(server.vmid in cluster.servers for server in study.servers.values())
     state = said(
         N_("{at} UTC  poll {polls}: {seen} of {servers} servers, {stored} answers stored"),
         at=at,
@@ -190,7 +189,20 @@ def _state(
         servers=len(study.servers),
         stored=len(replies) - len(lost),
     )
+    state = _with_trouble(state, study, cluster, replies)
     if not lost:
         return state
     form = N_("{state}, {refused} refused ({path}: {cause:cause})")
     return said(form, state=state, refused=len(lost), path=lost[0].path, cause=lost[0].reason)
+
+
+def _with_trouble(state: Said, study: Study, cluster: Cluster, replies: Sequence[Reply]) -> Said:
+    """The state of a watch, with servers that do not execute, and nodes that are off or measured by nobody."""
+    for vmid, run_state in health.troubled(replies):
+        state = said("{state}; {vmid} {power:power}", state=state, vmid=vmid, power=run_state)
+    homes = {cluster.nodes[server.vmid] for server in study.servers.values() if server.vmid in cluster.servers}
+    for node in sorted(homes & cluster.silent):
+        state = said("{state}; {says}", state=state, says=health.not_measured(node)[0])
+    for node in sorted(homes & cluster.off):
+        state = said("{state}; {says}", state=state, says=health.node_off(node)[0])
+    return state
