@@ -124,6 +124,8 @@ class DriverConfiguration(_Strict):
     nic: Line | None = None
     balloon_driver: bool | None = None
     free_page_reporting: bool | None = None
+    machine: Line | None = None
+    iothread: bool | None = None
 
 
 class Comparison(_Strict):
@@ -185,11 +187,12 @@ class LogEntry(_Strict):
 
 
 class Load(_Strict):
-    """The load that the lab puts on a server, operations a second."""
+    """The load that the lab puts on a server: operations a second, and files read again and again from its page cache."""
 
     disk_reads_per_s: int = Field(default=0, ge=0)
     disk_writes_per_s: int = Field(default=0, ge=0)
     requests_per_s: int = Field(default=0, ge=0)
+    file_set_bytes: ByteSize = Field(default=ByteSize(0), ge=0)
 
 
 class LabPlan(_Strict):

@@ -145,14 +145,17 @@ def _advance(run: BootedServer, lab: LabPlan) -> None:
             said(N_("{server} did not get ready within {deadline:g} s"), server=run.server, deadline=BOOT_DEADLINE_S)
         )
     load = lab.loads[run.server]
-    last = "@LEDGER" if load.disk_reads_per_s or load.disk_writes_per_s else "@FILL"
+    with_disk = load.disk_reads_per_s or load.disk_writes_per_s
+    last = "@FILES" if load.file_set_bytes else "@LEDGER" if with_disk else "@FILL"
     while (line := run.up.line_if_any()) is not None:
         word = line.split(" ", 1)[0]
         if word == "@READY":
             run.events["ready"] = waited
             run.up.tell(f"fill {lab.start_up_fill_bytes // 2**20}")
-            if last == "@LEDGER":
+            if with_disk:
                 run.up.tell(f"ledger {load.disk_reads_per_s} {load.disk_writes_per_s}")
+            if load.file_set_bytes:
+                run.up.tell(f"files {load.file_set_bytes // 2**20}")
         if word == last:
             run.net.per_s = load.requests_per_s
             run.events["load_started"] = waited
@@ -176,6 +179,8 @@ def machine_of(study: Study, server: str, driver_config: str) -> Machine:
         nic=config.nic,
         balloon_driver=bool(config.balloon_driver),
         free_page_reporting=bool(config.free_page_reporting),
+        machine_type=config.machine or "pc",
+        iothread=bool(config.iothread),
     )
 
 
@@ -215,6 +220,8 @@ def _provenance(study: Study, run: BootedServer, guest: Guest, accelerator: Acce
             "nic": machine.nic or "none",
             "balloon_driver": "loaded" if machine.balloon_driver else "not loaded",
             "free_page_reporting": "on" if machine.free_page_reporting else "off",
+            "machine": machine.machine_type,
+            "iothread": "on" if machine.iothread else "off",
         },
         vm_config=config,
         config_digest=hashlib.sha256(json.dumps(config).encode()).hexdigest(),

@@ -51,6 +51,19 @@ ledger_load() { # $1 reads and $2 writes of 4 KiB a second, open loop; every 10 
   done
 }
 
+files_load() { # $1 files of 16 MiB, one half of a file read a second through the page cache, one after another
+  now
+  due=$now
+  turn=0
+  while :; do
+    dd if="/data/files/$((turn / 2 % $1))" of=/dev/null bs=64k count=128 skip=$((turn % 2 * 128)) 2> /dev/null
+    turn=$((turn + 1))
+    due=$((due + 100))
+    now
+    [ $due -gt "$now" ] && usleep $(((due - now) * 10000))
+  done
+}
+
 stty -F /dev/ttyS1 raw -echo
 exec 3<> /dev/ttyS1
 echo "@READY $(uname -r)" >&3
@@ -72,6 +85,17 @@ while read -r command first second <&3; do
       dd if=/dev/zero of=/data/ledger bs=64k count=256 conv=fsync 2> /dev/null
       ledger_load "$first" "$second" &
       echo "@LEDGER started" >&3
+      ;;
+    files) # a set of files that stays in the page cache: MiB
+      mkdir -p /data/files
+      number=0
+      while [ $number -lt $((first / 16)) ]; do
+        dd if=/dev/zero of="/data/files/$number" bs=64k count=256 2> /dev/null
+        number=$((number + 1))
+      done
+      sync
+      files_load $number &
+      echo "@FILES started" >&3
       ;;
     read) # direct reads: count, block size
       dd if="$disk" of=/dev/null bs="$second" count="$first" iflag=direct 2> /dev/null

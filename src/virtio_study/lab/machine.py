@@ -30,7 +30,7 @@ CGROUPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 
 @dataclass(frozen=True)
 class DeviceModel:
-    """A device model: QEMU options (with `{drive}` or `{netdev}`), guest modules, and the guest's name for a disk."""
+    """A device model: QEMU options (`{mac}`, `{kicks}` and `{iothread}` are filled in), guest modules, and the guest's name for a disk."""
 
     options: tuple[str, ...]
     modules: tuple[str, ...]
@@ -62,13 +62,25 @@ DISKS: dict[str, DeviceModel] = {
         ("virtio_pci", "virtio_scsi", "sd_mod"),
         "sda",
     ),
+    "virtio-scsi-single": DeviceModel(
+        (
+            "pci-bridge,id=pci.3,chassis_nr=3,bus=pci.0,addr=0x5",
+            "virtio-scsi-pci,id=virtioscsi0,bus=pci.3,addr=0x1{iothread}{kicks}",
+            "scsi-hd,bus=virtioscsi0.0,channel=0,scsi-id=0,lun=0,drive=drive0,id=disk0,bootindex=100,write-cache=on",
+        ),
+        ("virtio_pci", "virtio_scsi", "sd_mod"),
+        "sda",
+    ),
     "virtio-blk": DeviceModel(
         ("virtio-blk-pci,drive=drive0,id=disk0,bus=pci.0,addr=0xa,bootindex=100,write-cache=on{kicks}",),
         ("virtio_pci", "virtio_blk"),
         "vda",
     ),
 }
-"""Disk buses, with the options that Proxmox VE writes (qemu-server `DriveDevice.pm`, `cfg2cmd` tests)."""
+"""Disk buses, with the options that Proxmox VE writes (qemu-server `DriveDevice.pm`, `cfg2cmd` tests).
+
+`virtio-scsi-single` is a controller of the disk's own, behind the bridge that Proxmox VE puts it on.
+"""
 
 NICS: dict[str, DeviceModel] = {
     "e1000": DeviceModel(("e1000,mac={mac},netdev=net0,bus=pci.0,addr=0x12,id=net0,bootindex=300",), ("e1000",)),
@@ -107,6 +119,8 @@ class Machine:
     nic: str | None
     balloon_driver: bool
     free_page_reporting: bool
+    machine_type: str = "pc"
+    iothread: bool = False
     count_kicks: bool = False
 
     @property
@@ -228,21 +242,24 @@ class Running:
 def command_line(machine: Machine, guest: Guest, accelerator: str, folder: Path) -> list[str]:
     """QEMU's arguments in the shape of Proxmox VE's own.
 
-    Source: qemu-server `src/test/cfg2cmd/*.conf.cmd` (9.2.6). Departures: stock QEMU has no `-id` and no `+pve0`
+    Source: qemu-server `src/test/cfg2cmd/*.conf.cmd` (9.2.6). Proxmox VE writes `free-page-reporting=on` from machine
+    version 6.2 on and nothing before, which QEMU takes as off. Departures: stock QEMU has no `-id` and no `+pve0`
     machine; the kernel is given directly; the network is a UNIX datagram socket instead of a tap; no VNC. Under
     software emulation the CPU is `qemu64`, as Proxmox VE chooses with `kvm: 0`, and the translation buffer is held
     at 64 MiB so that it stays a small constant in host memory.
     """
     kicks = ",ioeventfd=off" if machine.count_kicks else ""
+    with_iothread = machine.iothread and not machine.count_kicks  # an I/O thread is woken by ioeventfd alone
+    iothread = ",iothread=iothread0" if with_iothread else ""
     devices: list[str] = ["piix3-usb-uhci,id=uhci,bus=pci.0,addr=0x1.0x2", "usb-tablet,id=tablet,bus=uhci.0,port=1"]
     devices.append("VGA,id=vga,bus=pci.0,addr=0x2")
-    reporting = "on" if machine.free_page_reporting else "off"
-    devices.append(f"virtio-balloon-pci,id=balloon0,bus=pci.0,addr=0x3,free-page-reporting={reporting}")
+    reporting = ",free-page-reporting=on" if machine.free_page_reporting else ""
+    devices.append(f"virtio-balloon-pci,id=balloon0,bus=pci.0,addr=0x3{reporting}")
     backends: list[str] = []
     if machine.disk:
         image = f"file={folder / 'disk.raw'},if=none,id=drive0,format=raw,cache=none,aio=threads,detect-zeroes=on"
         backends += ["-drive", image]
-        devices += [option.format(kicks=kicks) for option in DISKS[machine.disk].options]
+        devices += [option.format(kicks=kicks, iothread=iothread) for option in DISKS[machine.disk].options]
     if machine.nic:
         ends = f"local.type=unix,local.path={folder / 'net-guest'},remote.type=unix,remote.path={folder / 'net-host'}"
         backends += ["-netdev", f"dgram,id=net0,{ends}"]
@@ -257,12 +274,13 @@ def command_line(machine: Machine, guest: Guest, accelerator: str, folder: Path)
         *("-boot", "menu=on,strict=on,reboot-timeout=1000", "-display", "none"),
         *("-cpu", "qemu64" if accelerator == "tcg" else "kvm64,enforce,+kvm_pv_eoi,+kvm_pv_unhalt,+lahf_lm,+sep"),
         *("-m", str(machine.memory_bytes // 2**20)),
+        *(("-object", "iothread,id=iothread0") if with_iothread else ()),
         *backends,
         *(word for device in devices for word in ("-device", device)),
         *("-chardev", f"file,id=console,path={folder / 'console'}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=agent,path={folder / 'agent'},server=on,wait=off", "-serial", "chardev:agent"),
         *("-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", words),
-        *("-machine", "hpet=off,type=pc", "-accel", accel),
+        *("-machine", f"hpet=off,type={machine.machine_type}", "-accel", accel),
     ]
 
 
