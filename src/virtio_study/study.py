@@ -25,6 +25,7 @@ __all__ = [
     "Load",
     "LoadMetric",
     "LogEntry",
+    "Purpose",
     "Server",
     "Study",
     "Text",
@@ -106,7 +107,10 @@ class Endpoint(_Strict):
 
 
 class Server(_Strict):
-    """A virtual machine under study and its allocation, constant over all driver configurations."""
+    """A virtual machine under study and its allocation, constant over all driver configurations.
+
+    `guest_kernel` is the version of a Linux guest's kernel, such as "6.1".
+    """
 
     vmid: int = Field(ge=100)
     role: Text
@@ -114,6 +118,7 @@ class Server(_Strict):
     memory_bytes: ByteSize = Field(gt=0)
     disk_bytes: ByteSize | None = Field(default=None, gt=0)
     guest_os: Literal["linux", "windows", "other"] | None = None
+    guest_kernel: Annotated[str, Field(pattern=r"^\d+\.\d+")] | None = None
 
 
 class DriverConfiguration(_Strict):
@@ -128,15 +133,20 @@ class DriverConfiguration(_Strict):
     iothread: bool | None = None
 
 
+Purpose = Literal["total", "instrument", "reporting", "devices", "restart", "setting"]
+
+
 class Comparison(_Strict):
     """An ordered pair of driver configurations; the effect is `after` minus `before`.
 
-    `with_change` names settings that changed together with the devices by protocol, such as `disk 0 iothread`.
+    `purpose` says what the comparison is about: the devices (`devices`, or `total` for the whole change as published),
+    the balloon driver (`instrument`), free page reporting (`reporting`), a restart (nothing), or another `setting`.
+    `with_change` names what else changed by protocol, such as `balloon driver` or `disk 0 iothread`.
     """
 
     before: Name
     after: Name
-    purpose: Literal["total", "instrument", "devices", "restart"]
+    purpose: Purpose
     question: Text
     with_change: list[str] = Field(default_factory=list)
 
@@ -187,7 +197,7 @@ class LogEntry(_Strict):
 
 
 class Load(_Strict):
-    """The load that the lab puts on a server: operations a second, and files read again and again from its page cache."""
+    """The load that the lab puts on a server: operations a second, and files read over and over from its page cache."""
 
     disk_reads_per_s: int = Field(default=0, ge=0)
     disk_writes_per_s: int = Field(default=0, ge=0)

@@ -5,31 +5,38 @@ from collections.abc import Mapping, Sequence
 from pydantic import RootModel
 
 from virtio_study.analysis.arms import Arm
+from virtio_study.analysis.decomposition import Decomposition
 from virtio_study.analysis.effects import Effect, effect_of, not_estimable
 from virtio_study.analysis.evidence import Side, Surroundings, side_of, surroundings_of
+from virtio_study.analysis.ingredients import Difference, differences
 from virtio_study.analysis.load import LoadComparison, compare_load
 from virtio_study.analysis.records import Bilingual, Recorded
 from virtio_study.analysis.validity import Check, Verdict, checks, verdict
 from virtio_study.analysis.variance import PerWork, per_work
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.study import METRICS, Comparison, Metric, Study
+from virtio_study.study import METRICS, Comparison, Metric, Purpose, Study
 
 __all__ = ["Compared", "ServerComparison", "compare"]
 
 
 class ServerComparison(Recorded):
-    """One comparison of one server: by metric its effects, checks and verdicts; the load once for all of them."""
+    """One comparison of one server: by metric its effects, checks and verdicts; the load once for all of them.
+
+    `differs` names everything that differs between the sides; `decomposition` takes the whole change apart by metric.
+    """
 
     before: str
     after: str
-    purpose: str
+    purpose: Purpose
     question: Bilingual
+    differs: tuple[Difference, ...]
     effects: dict[str, Effect]
     load: tuple[LoadComparison, ...]
     per_work: tuple[PerWork, ...]
     checks: dict[str, tuple[Check, ...]]
     verdicts: dict[str, Verdict]
+    decomposition: dict[str, Decomposition]
 
 
 Compared = RootModel[dict[str, ServerComparison]]
@@ -63,17 +70,20 @@ def compare(
             effects[metric] = effect_of(study, metric, sides, (before, after), restarts.get(metric, ()))
         except DataError as error:
             effects[metric] = not_estimable(metric, error)
-        judged[metric] = tuple(checks(*sides, load, study.confidence, study.practical_margin, comparison.with_change))
+        declared = comparison.purpose, comparison.with_change
+        judged[metric] = tuple(checks(*sides, load, study.confidence, study.practical_margin, *declared))
     return ServerComparison(
         before=comparison.before,
         after=comparison.after,
         purpose=comparison.purpose,
         question=Bilingual.model_validate(comparison.question),
+        differs=differences(*(side.settings or {} for side in around)),
         effects=effects,
         load=load if judged else (),
         per_work=per_work(before, after, list(margins), study.confidence) if "cpu" in judged else (),
         checks=judged,
         verdicts={metric: verdict(made) for metric, made in judged.items()},
+        decomposition={},
     )
 
 

@@ -7,10 +7,11 @@ import pandas as pd
 
 from virtio_study.analysis.arms import Arm
 from virtio_study.cleaning.transients import LONGEST_START_UP_S
+from virtio_study.analysis.ingredients import settings_of
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.pve.vm_config import conditions, kernel_version
+from virtio_study.pve.vm_config import kernel_version
 from virtio_study.stats.elementary import mean, total
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import mean_change
@@ -43,7 +44,7 @@ class Surroundings:
     `hours` are the hours of the week (UTC, 0 to 167) that its rows cover; `randomised` says that boots ran in random
     order; `follows_day` that the work does. `host_busy` is the mean share of the host's CPU in use, by all its guests,
     `host_full` the share of rows with more than nine tenths in use. `interruptions` counts rows left out, by reason.
-    `conditions` are settings and versions besides the devices.
+    `settings` are the ingredients, settings and versions that are known.
     """
 
     hours: frozenset[int] | None = None
@@ -52,7 +53,7 @@ class Surroundings:
     host_busy: float | None = None
     host_full: float | None = None
     interruptions: Mapping[str, int] | None = None
-    conditions: Mapping[str, str] | None = None
+    settings: Mapping[str, str] | None = None
     accelerator: str | None = None
     host_kernel: tuple[int, int] | None = None
     guest_os: str | None = None
@@ -101,7 +102,7 @@ def surroundings_of(arm: Arm, study: Study) -> Surroundings:
         host_busy=busy,
         host_full=full,
         interruptions=_interruptions(arm),
-        conditions=conditions(arm.provenances) or None,
+        settings=settings_of(arm, study),
         accelerator=", ".join(sorted({p.accelerator for p in arm.provenances if p.accelerator})) or None,
         host_kernel=kernel_version(arm.provenances),
         guest_os=study.server(arm.server).guest_os,

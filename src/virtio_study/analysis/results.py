@@ -9,6 +9,7 @@ from virtio_study.analysis.audit import Audit
 from virtio_study.analysis.calibration import Calibration, calibration
 from virtio_study.analysis.capacity import OVERCOMMIT, Capacity, MeasuredCapacity, fits, fits_measured
 from virtio_study.analysis.comparison import ServerComparison, compare
+from virtio_study.analysis.decomposition import decompose
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import NegativeControls
 from virtio_study.analysis.meta_analysis import Synthesis, pooled
@@ -125,6 +126,8 @@ def compare_server(study: Study, arms: Mapping[str, Arm]) -> dict[str, ServerCom
     # restarts first: single recordings are judged by what a restart alone was seen to change
     for name, item in sorted(study.comparisons.items(), key=lambda pair: pair[1].purpose != "restart"):
         found[name] = compare(study, item, arms[item.before], arms[item.after], restarts)
+        if item.purpose == "total":
+            found[name] = found[name].model_copy(update={"decomposition": decompose(study, item, arms)})
         for metric, effect in found[name].effects.items():
             if item.purpose == "restart" and effect.difference and effect.replication == "batches":
                 restarts.setdefault(metric, []).append(effect.difference.estimate)

@@ -282,6 +282,19 @@ CAUSES = {
 }
 """Why a host gave no answer, in our words; in its own words it says more."""
 
+SETTINGS = {
+    "balloon driver": N_("balloon driver"),
+    "free page reporting": N_("free page reporting"),
+    "disk": N_("disk"),
+    "card": N_("network card"),
+    "loaded": N_("loaded"),
+    "not loaded": N_("not loaded"),
+    "on": N_("on"),
+    "off": N_("off"),
+    "not known": N_("not known"),
+}
+"""Ingredients of a change to VirtIO and what a server has of them; other settings keep Proxmox VE's names."""
+
 TERMS: Mapping[str, Mapping[str, str]] = {
     "metric": METRICS,
     "column": COLUMNS,
@@ -300,6 +313,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "balloon": BALLOON,
     "kind": DEVICES,
     "heading": HEADINGS,
+    "setting": SETTINGS,
     "class": {"emulated": N_("emulated"), "virtio": "VirtIO", "other": N_("other"), "unknown": N_("not known")},
     "truth": {"True": N_("yes"), "False": N_("no")},
     "power": POWER,

@@ -30,7 +30,10 @@ CGROUPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 
 @dataclass(frozen=True)
 class DeviceModel:
-    """A device model: QEMU options (`{mac}`, `{kicks}` and `{iothread}` are filled in), guest modules, and the guest's name for a disk."""
+    """A device model: QEMU options, guest modules, and the guest's name for a disk.
+
+    `{mac}`, `{kicks}` and `{iothread}` in the options are filled in.
+    """
 
     options: tuple[str, ...]
     modules: tuple[str, ...]

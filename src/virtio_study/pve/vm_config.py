@@ -51,6 +51,8 @@ Whatever else is edited, such as cloud-init, texts, weights that count only whil
 
 OF_NO_DISK = {"backup", "replicate", "serial", "shared", "size", "wwn"}
 """Options of a disk that say nothing of how it is read and written."""
+NIC_OPTIONS = ("queues",)
+NIC_KEY = re.compile(r"^net\d+$")
 
 KERNELS: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = (
     ((4, 0), (4, 2)),
@@ -128,6 +130,10 @@ def settings(vm_config: Sequence[str]) -> dict[str, str]:
     disks = [value for key, value in sorted(pairs.items()) if NUMBERED_DISK.fullmatch(key) and CDROM not in value]
     for number, disk in enumerate(disks):
         found |= {f"disk {number} {name}": value for name, value in _options(disk, DISK_OPTIONS).items()}
+    for key in sorted(key for key in pairs if NIC_KEY.match(key)):
+        found |= {f"{key} {name}": value for name, value in _options(pairs[key], NIC_OPTIONS).items()}
+    if pairs.get("balloon") == "0":
+        found["balloon device"] = "none"
     return found
 
 
@@ -136,6 +142,8 @@ def _of_command(words: Sequence[str]) -> dict[str, str]:
     drives = [value for option, value in pairwise(words) if option == "-drive"]
     for number, drive in enumerate(drives):
         found |= {f"disk {number} {name}": value for name, value in _options(drive, DISK_OPTIONS).items()}
+    if any(",iothread=" in word for word in words):
+        found["disk 0 iothread"] = "1"
     found["tablet"] = "1" if any(word.startswith("usb-tablet") for word in words) else "0"
     return found
 

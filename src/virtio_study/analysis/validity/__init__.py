@@ -32,6 +32,7 @@ from virtio_study.analysis.validity.measurement import (
     check_same_statistic,
     emulator_only,
 )
+from virtio_study.study import Purpose
 
 __all__ = [
     "Check",
@@ -76,6 +77,7 @@ def checks(
     load: Sequence[LoadComparison],
     confidence: float,
     practical_margin: float = 0.05,
+    purpose: Purpose = "total",
     with_change: Sequence[str] = (),
 ) -> list[Check]:
     """Every check that applies to the metric, in the order of the report.
@@ -90,8 +92,8 @@ def checks(
         Of the load's tests.
     practical_margin : float
         Share of the level within which a drift does not matter.
-    with_change : sequence of str
-        Settings that changed together with the devices by protocol.
+    purpose, with_change : str, sequence of str
+        What the comparison is about, and what else changed by protocol.
     """
     done = [check(before, after) for check in BOTH]
     done.append(check_same_load(load, confidence))
@@ -99,7 +101,7 @@ def checks(
     done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
     done.append(check_drift(before, after, practical_margin))
     done += [check_contention(before, after), check_interruptions(before, after)]
-    done.append(check_co_interventions(before, after, with_change))
+    done.append(check_co_interventions(before, after, purpose, with_change))
     if before.metric == "cpu":
         done += [check(before, after) for check in OF_CPU]
         if before.around.accelerator or after.around.accelerator:

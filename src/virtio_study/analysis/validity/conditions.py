@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from virtio_study.analysis.evidence import FULL, Side
+from virtio_study.analysis.ingredients import ABOUT, Difference, differences
 from virtio_study.analysis.validity.check import Check, checked
 from virtio_study.i18n.marks import N_, plural
-from virtio_study.i18n.sentences import Numbers, said
+from virtio_study.i18n.sentences import Numbers, Said, said
+from virtio_study.study import Purpose
 
 __all__ = [
     "check_co_interventions",
@@ -21,9 +23,6 @@ __all__ = [
 MOST_BUSY_ROWS = 0.1
 MOST_NEIGHBOUR_CHANGE = 0.1
 """The rest of the host may differ between the sides by this share of the host's CPU."""
-
-LONG_SETTING = 60
-"""Characters of a setting's value from which on only the words that changed are shown."""
 
 VHOST_COUNTED = (6, 4)
 """Since this kernel vhost's work is done by threads of the QEMU process (Linux commit 6e890c5d5021)."""
@@ -170,50 +169,54 @@ def check_interruptions(before: Side, after: Side) -> Check:
     return checked("interruptions", "warn", message, numbers)
 
 
-def check_co_interventions(before: Side, after: Side, with_change: Sequence[str] = ()) -> Check:
-    """Nothing but the devices and their drivers changed between the sides, and what goes `with_change` by protocol."""
-    first, second = before.around.conditions, after.around.conditions
+def check_co_interventions(before: Side, after: Side, purpose: Purpose, with_change: Sequence[str] = ()) -> Check:
+    """Nothing differs between the sides but what the comparison is about, and what goes `with_change` by protocol."""
+    first, second = before.around.settings, after.around.settings
     if not first or not second:
         message = N_(
-            "Nothing says whether anything else changed: machine type, CPU type, tablet, cache mode, operating system "
-            "type, version of Proxmox VE, QEMU or the kernel. Each can change idle CPU as much as a driver."
+            "Nothing says whether anything else changed: balloon driver, free page reporting, machine type, CPU type, "
+            "tablet, cache mode, operating system type, version of Proxmox VE, QEMU or the kernel. Each can change idle "
+            "CPU or memory as much as a driver."
         )
         return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
-    different = [name for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
-    changed, known = (
-        [_change(name, first.get(name), second.get(name)) for name in different if (name in with_change) == by_protocol]
-        for by_protocol in (False, True)
-    )
+    apart = [item for item in differences(first, second) if item.name not in ABOUT[purpose]]
+    changed = [item for item in apart if item.name not in with_change]
     mixed = [f"{name}: {value}" for side in (first, second) for name, value in side.items() if ", " in value]
     numbers: Numbers = {
-        "changed": "; ".join(changed),
-        "by_protocol": "; ".join(known),
+        "changed": [_told(item) for item in changed],
+        "by_protocol": [_told(item) for item in apart if item.name in with_change],
         "mixed": "; ".join(dict.fromkeys(mixed)),
         "known": len({*first, *second}),
     }
+    devices = purpose in ("total", "devices")
     if changed:
-        message = N_("Besides the devices something else changed between the sides: {changed}.")
+        message = _NOT_ALONE if devices else N_("Something else changed between the sides: {changed}.")
         return checked("co_interventions", "fail", message, numbers)
-    if known:
-        message = N_(
-            "By protocol something else changed together with the devices, and the effect is that of all of it: "
-            "{by_protocol}."
+    if apart:
+        message = (
+            _NOT_ALONE_BY_PROTOCOL
+            if devices
+            else N_("By protocol something else changed too, and the effect is that of all of it: {by_protocol}.")
         )
         return checked("co_interventions", "warn", message, numbers)
     if mixed:
         message = N_("Something else changed inside a side: {mixed}.")
         return checked("co_interventions", "warn", message, numbers)
-    message = N_("Of {known} other settings and versions that are known, none changed between the sides.")
+    message = N_(
+        "Of {known} ingredients, settings and versions that are known, nothing else changed between the sides."
+    )
     return checked("co_interventions", "pass", message, numbers)
 
 
-def _change(name: str, before: str | None, after: str | None) -> str:
-    """A setting before and after; of a long one, only the words that differ."""
-    sides = [before or "-", after or "-"]
-    if max(map(len, sides)) > LONG_SETTING:
-        words = [side.split() for side in sides]
-        sides = [" ".join(w for w in one if w not in other) or "-" for one, other in (words, words[::-1])]
-    return f"{name}: {sides[0]} → {sides[1]}"
+_NOT_ALONE = N_("Not VirtIO's disk or card alone: something else changed between the sides: {changed}.")
+_NOT_ALONE_BY_PROTOCOL = N_(
+    "Not VirtIO's disk or card alone: by protocol something else changed with them, and the effect is that of all of "
+    "it: {by_protocol}."
+)
+
+
+def _told(item: Difference) -> Said:
+    return said("{name:setting}: {before:setting} → {after:setting}", **dict(item))
 
 
 def check_vhost(before: Side, after: Side) -> Check:
