@@ -154,7 +154,7 @@ KNOWS = {
     "archive": "workflow stats recording study storage errors i18n",
     "testing": "workflow sources pve study errors i18n",
     "workflow": "report analysis cleaning recording study storage errors i18n",
-    "report": "analysis cleaning stats recording study errors i18n",
+    "report": "analysis cleaning stats pve recording study errors i18n",
     "analysis": "cleaning stats pve recording study storage errors i18n",
     "cleaning": "stats errors i18n",
     "stats": "errors i18n",

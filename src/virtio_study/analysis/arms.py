@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from virtio_study.cleaning.transients import LONGEST_START_UP_S
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
@@ -14,7 +15,7 @@ from virtio_study.recording import Provenance
 from virtio_study.stats.levels import Level, level
 from virtio_study.stats.stretch import Array, Stretch, stretch
 
-__all__ = ["Arm", "Boot", "arm_of"]
+__all__ = ["Arm", "Boot", "arm_of", "not_steady"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,3 +115,16 @@ def arm_of(server: str, driver_config: str, clean: pd.DataFrame, provenances: Se
             raise DataError(N_("column {name!r} is missing; clean the recordings first (2_clean)"), name=name)
     boots = tuple(Boot(str(name), rows) for name, rows in clean.groupby("replicate", sort=True))
     return Arm(server, driver_config, boots, tuple(provenances))
+
+
+def not_steady(arm: Arm) -> DataError:
+    """The error of an arm without a steady state."""
+    return DataError(
+        N_(
+            "{server} under {driver_config}: no boot reached a steady state; record longer boots: rows later than "
+            "{hours} h after a start are always used"
+        ),
+        server=arm.server,
+        driver_config=arm.driver_config,
+        hours=LONGEST_START_UP_S / 3600,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from virtio_study.analysis.arms import Arm
+from virtio_study.analysis.arms import Arm, not_steady
 from virtio_study.analysis.effects import level_of
 from virtio_study.analysis.evidence import INSTRUMENT_COLUMNS, UNITS
 from virtio_study.analysis.ingredients import settings_of
@@ -181,7 +181,10 @@ def _switches(metric: Metric, names: frozenset[str], lattice: _Lattice, arms: Ma
 
 @dataclass(frozen=True)
 class _Sums:
-    """Intervals of a decomposition: of both sides, of every part and its steps, and of what is left."""
+    """Intervals of a decomposition: of both sides, of every part and its steps, and of what is left over.
+
+    Along one chain of configurations the parts add up, and nothing is.
+    """
 
     before: Interval
     after: Interval
@@ -235,7 +238,7 @@ def _by_blocks(blocks: _Blocks, lattice: _Lattice, confidence: float) -> _Sums:
             for names, of_part in steps.items()
             if len(of_part) > 1
         },
-        rest=mean_change(rest, confidence),
+        rest=mean_change(rest, confidence) if any(len(of_part) > 1 for of_part in steps.values()) else None,
     )
 
 
@@ -266,6 +269,9 @@ def _by_steps(study: Study, metric: Metric, lattice: _Lattice, arms: Mapping[str
 
 def _difference(before: Arm, after: Arm, metric: Metric, confidence: float) -> Interval:
     column, named = METRICS[metric], said("{metric:metric}", metric=metric)
+    for arm in (before, after):
+        if not arm.levels(column):
+            raise not_steady(arm)
     if len(before.steady_boots(column)) == len(after.steady_boots(column)) == 1:
         one, other = (arm.steady_boots(column)[0].stretch(column, named) for arm in (before, after))
         return difference_of_series(one, other, confidence).interval

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from virtio_study.analysis.arms import Arm
-from virtio_study.cleaning.transients import LONGEST_START_UP_S
+from virtio_study.analysis.arms import Arm, not_steady
 from virtio_study.analysis.ingredients import settings_of
 from virtio_study.errors import DataError
-from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.pve.vm_config import kernel_version
 from virtio_study.stats.elementary import mean, total
@@ -127,15 +125,7 @@ def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Sid
     column = METRICS[metric]
     boots, levels = arm.steady_boots(column), arm.levels(column)
     if not levels:
-        raise DataError(
-            N_(
-                "{server} under {driver_config}: no boot reached a steady state; record longer boots: rows later than "
-                "{hours} h after a start are always used"
-            ),
-            server=arm.server,
-            driver_config=arm.driver_config,
-            hours=LONGEST_START_UP_S / 3600,
-        )
+        raise not_steady(arm)
     rows = arm.steady[arm.steady[column].notna()]
     allocated = rows[ALLOCATION_COLUMNS.get(metric, "mem_allocated_bytes")].dropna().unique()
     bytes_shown = UNITS[metric] == "bytes"

@@ -12,6 +12,7 @@ from virtio_study.analysis.comparison import ServerComparison, compare
 from virtio_study.analysis.decomposition import decompose
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import NegativeControls
+from virtio_study.analysis.forecast import Forecast, forecasts
 from virtio_study.analysis.meta_analysis import Synthesis, pooled
 from virtio_study.analysis.plausibility import Counts, Plausibility, plausibility
 from virtio_study.analysis.records import Bilingual, Line, Number, Recorded
@@ -42,12 +43,15 @@ class Allocation(Recorded):
 
 
 class ServerResults(Recorded):
-    """One server: its description under every driver configuration, and its comparisons, in the study's order."""
+    """One server: its description under every driver configuration, its comparisons, in the study's order, and what its
+    host can get back.
+    """
 
     role: Bilingual
     allocation: Allocation
     configurations: dict[str, Description]
     comparisons: dict[str, ServerComparison]
+    forecasts: tuple[Forecast, ...]
 
 
 class MeasuredFit(MeasuredCapacity):
@@ -161,7 +165,8 @@ def gather(
     inputs : mapping
         Name of a file of the study -> its SHA-256.
     """
-    servers = {name: _server(study, name, described[name], compared[name]) for name in described}
+    forecast = forecasts(study, described)
+    servers = {name: _server(study, name, described[name], compared[name], forecast[name]) for name in described}
     return Results(
         name=study.name,
         study=study,
@@ -180,7 +185,11 @@ def gather(
 
 
 def _server(
-    study: Study, name: str, described: Mapping[str, Description], compared: Mapping[str, ServerComparison]
+    study: Study,
+    name: str,
+    described: Mapping[str, Description],
+    compared: Mapping[str, ServerComparison],
+    forecast: tuple[Forecast, ...],
 ) -> ServerResults:
     server = study.server(name)
     return ServerResults(
@@ -192,6 +201,7 @@ def _server(
         ),
         configurations=dict(described),
         comparisons={key: compared[key] for key in study.comparisons if key in compared},
+        forecasts=forecast,
     )
 
 

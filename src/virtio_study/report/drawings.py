@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from virtio_study.analysis.comparison import ServerComparison
+from virtio_study.analysis.decomposition import Decomposition
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.results import Results, ServerResults
@@ -18,6 +19,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.report import figures
 from virtio_study.report.formats import UNITS
 from virtio_study.report.timeline_figure import timeline
+from virtio_study.report.waterfall import waterfall
 from virtio_study.study import METRICS
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def _sketches(results: Results, frame: Frames, words: Words) -> Iterator[_Sketch
     for server, found in results.servers.items():
         yield from _over_time(server, found, frame, labels, words)
         yield from _levels(server, found.configurations, labels, words)
+        yield from _waterfalls(server, found, words)
         for name, metric, comparison, effect in _estimated(found):
             facts = name, metric, comparison, effect
             yield _estimation(server, found.configurations, facts, labels, words)
@@ -110,6 +113,20 @@ def _over_time(
         span = (box().x0, box().x1, 0.0, float(table["uptime_s"].iloc[-1]))
         text = _levels_text(described, words)
         yield _Sketch(f"{server}-{config}-over-time", figure, title, text, table, span)
+
+
+def _waterfalls(server: str, found: ServerResults, words: Words) -> Iterator[_Sketch]:
+    for name, comparison in found.comparisons.items():
+        taken_apart: dict[str, Decomposition] = {
+            metric: comparison.decomposition[metric]
+            for metric in ("mem_displayed", "mem_host")
+            if metric in comparison.decomposition and comparison.decomposition[metric].parts
+        }
+        if taken_apart:
+            figure, table = waterfall(taken_apart, words)
+            title = words.plain(N_("RAM of {server}, from before to after, by ingredient"), {"server": server})
+            text = " ".join(words.plain(item.messages, item.fields) for item in taken_apart.values())
+            yield _Sketch(f"{server}-{name}-waterfall", figure, title, text, table, None, server, name)
 
 
 def _levels(

@@ -28,11 +28,13 @@ __all__ = [
     "GREEN",
     "GREY",
     "LONGEST",
+    "MIB",
     "ORANGE",
     "accesses",
     "blank",
     "boot_levels",
     "estimation",
+    "localise",
     "over_time",
     "ram_by_instrument",
     "show",
@@ -152,11 +154,11 @@ def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
             _shade(axes, clean, unit_s, words if axes is cpu else None)
             axes.set_xlim(0, longest_s / unit_s)
         cpu.set_ylim(bottom=0)
-        _localise(figure, words)
+        localise(figure, words)
     return figure
 
 
-def _localise(figure: "Figure", words: Words) -> None:
+def localise(figure: "Figure", words: Words) -> None:
     """Numbers on the axes in the reader's language; axes of names keep theirs."""
     from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
@@ -210,7 +212,7 @@ def boot_levels(
         axes.set_ylim(len(levels) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.set_xlim(left=0)
-        _localise(figure, words)
+        localise(figure, words)
     return figure
 
 
@@ -268,7 +270,7 @@ def estimation(
         bottom.set_yticks([0], [words.gettext("after − before")])
         bottom.set_ylim(-0.6, 0.6)
         bottom.set_xlabel(words.gettext(unit))
-        _localise(figure, words)
+        localise(figure, words)
     return figure
 
 
@@ -288,7 +290,7 @@ def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: W
         axes.axhline(0, color="#222222", linewidth=0.8)
         axes.set_xlabel(words.gettext("ways to calculate it, by their result"))
         axes.set_ylabel(words.gettext(unit))
-        _localise(figure, words)
+        localise(figure, words)
     return figure
 
 
@@ -310,7 +312,7 @@ def ram_by_instrument(levels: Mapping[str, Description], labels: Mapping[str, st
         axes.set_ylim(bottom=0)
         axes.set_ylabel(words.gettext("RAM (MiB)"))
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=2.4)
-        _localise(figure, words)
+        localise(figure, words)
     return figure
 
 

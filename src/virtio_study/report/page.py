@@ -12,12 +12,14 @@ from markupsafe import Markup
 
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect
+from virtio_study.analysis.ingredients import Difference
 from virtio_study.analysis.plausibility import Counts
 from virtio_study.analysis.results import Results, ServerResults
 from virtio_study.analysis.validity import Verdict
 from virtio_study.errors import StudyError
 from virtio_study.i18n.language import LANGUAGES, UnknownLanguageError, Words, words
 from virtio_study.i18n.marks import N_
+from virtio_study.pve.situations import DEVICES, SITUATIONS
 from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.references import REFERENCES
@@ -51,6 +53,7 @@ class Conclusion(NamedTuple):
     server: str
     metric: str
     effect: Effect
+    differs: tuple[Difference, ...]
 
 
 def conclusions(results: Results) -> dict[str, list[Conclusion]]:
@@ -65,7 +68,7 @@ def conclusions(results: Results) -> dict[str, list[Conclusion]]:
             if comparison.purpose == "total":
                 for metric, effect in comparison.effects.items():
                     kind = _sort(effect, comparison.verdicts.get(metric))
-                    sorted_out[kind].append(Conclusion(name, metric, effect))
+                    sorted_out[kind].append(Conclusion(name, metric, effect, comparison.differs))
     return sorted_out
 
 
@@ -94,6 +97,7 @@ def template_environment(language: Words) -> jinja2.Environment:
     made.filters["interval"] = partial(interval, words=language)
     made.filters["printed"] = partial(printed, words=language)
     made.filters["moment"] = moment
+    made.filters["setting"] = partial(language.term, "setting")
     made.filters["own"] = language.own
     made.globals["term"] = language.term
     made.globals["told"] = lambda why: language.sentence("{why}", {"why": why if isinstance(why, str) else why.said})
@@ -142,6 +146,8 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
             total=partial(_total, results),
             symbols=SYMBOLS,
             references=REFERENCES,
+            situations=SITUATIONS,
+            situation_devices=DEVICES,
             language=language,
             languages=LANGUAGES,
             list_mark=", " if language == "en" else "; ",

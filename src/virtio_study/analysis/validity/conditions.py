@@ -169,14 +169,16 @@ def check_interruptions(before: Side, after: Side) -> Check:
     return checked("interruptions", "warn", message, numbers)
 
 
-def check_co_interventions(before: Side, after: Side, purpose: Purpose, with_change: Sequence[str] = ()) -> Check:
+def check_co_interventions(
+    before: Side, after: Side, purpose: Purpose = "total", with_change: Sequence[str] = ()
+) -> Check:
     """Nothing differs between the sides but what the comparison is about, and what goes `with_change` by protocol."""
     first, second = before.around.settings, after.around.settings
     if not first or not second:
         message = N_(
-            "Nothing says whether anything else changed: balloon driver, free page reporting, machine type, CPU type, "
-            "tablet, cache mode, operating system type, version of Proxmox VE, QEMU or the kernel. Each can change idle "
-            "CPU or memory as much as a driver."
+            "Nothing says whether anything else changed: balloon driver, free page reporting, machine type, CPU "
+            "type, tablet, cache mode, operating system type, version of Proxmox VE, QEMU or the kernel. Each can "
+            "change idle CPU or memory as much as a driver."
         )
         return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
     apart = [item for item in differences(first, second) if item.name not in ABOUT[purpose]]

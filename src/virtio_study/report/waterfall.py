@@ -1,0 +1,97 @@
+"""The waterfall: from the level before to the level after, one bar an ingredient."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from virtio_study.analysis.decomposition import Decomposition
+from virtio_study.analysis.records import Estimate
+from virtio_study.i18n.labels import shortened
+from virtio_study.i18n.language import ENGLISH, Words
+from virtio_study.i18n.marks import N_
+from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, MIB, ORANGE, localise
+from virtio_study.report.svg import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["drops", "waterfall"]
+
+WIDTH_IN = 4.4
+
+
+class Drop(NamedTuple):
+    """A bar: what it stands for, where it begins and ends, and the interval of its change; `kind` colours it."""
+
+    kind: str
+    names: tuple[str, ...]
+    start: float
+    end: float
+    low: float
+    high: float
+
+
+def drops(found: Decomposition) -> list[Drop]:
+    """The bars of a decomposition, in its unit: both sides from zero, every part from where the last one ended."""
+    if found.before is None or found.after is None or not found.parts:
+        return []
+    at = found.before.estimate
+    bars = [Drop("side", ("before",), 0.0, at, found.before.low, found.before.high)]
+    changes: list[tuple[str, tuple[str, ...], Estimate]] = [
+        ("switch" if part.instrument_switch else "part", part.names, part.change) for part in found.parts
+    ]
+    if found.rest is not None:
+        changes.append(("rest", ("rest",), found.rest))
+    for kind, names, change in changes:
+        bars.append(Drop(kind, names, at, at + change.estimate, at + change.low, at + change.high))
+        at = bars[-1].end
+    return [*bars, Drop("side", ("after",), 0.0, found.after.estimate, found.after.low, found.after.high)]
+
+
+def waterfall(found: Mapping[str, Decomposition], words: Words = ENGLISH) -> tuple["Figure", pd.DataFrame]:
+    """Displayed and host RAM from before to after, ingredient by ingredient, and the bars as a table.
+
+    Parameters
+    ----------
+    found : mapping of metric to Decomposition
+        `mem_displayed` and `mem_host`, each with parts.
+    """
+    from matplotlib.figure import Figure
+
+    colours = {"side": GREY, "part": ORANGE, "switch": BLUE, "rest": GREEN}
+    bars = {metric: drops(of_metric) for metric, of_metric in found.items()}
+    labels = {metric: [_label(bar, words) for bar in of_metric] for metric, of_metric in bars.items()}
+    heights = [sum(max(2, label.count("\n") + 1) for label in labels[metric]) for metric in bars]
+    with style():
+        figure = Figure(figsize=(WIDTH_IN, 0.17 * sum(heights) + 0.5 * len(bars)), layout="constrained")
+        rows = figure.subplots(len(bars), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, (metric, of_metric) in zip(rows, bars.items(), strict=True):
+            for place, bar in enumerate(of_metric):
+                left, width = min(bar.start, bar.end) / MIB, abs(bar.end - bar.start) / MIB
+                hatch = "///" if bar.kind == "switch" else None
+                axes.barh(place, width, left=left, color=colours[bar.kind], height=0.6, hatch=hatch, edgecolor="white")
+                axes.plot([bar.low / MIB, bar.high / MIB], [place, place], color="#222222", linewidth=1.6)
+                axes.plot([bar.end / MIB], [place], "|", color="#222222", markersize=9)
+            axes.set_yticks(range(len(of_metric)), labels[metric])
+            axes.set_ylim(len(of_metric) - 0.4, -0.6)
+            axes.set_xlim(left=0)
+            axes.grid(axis="y", visible=False)
+            axes.set_title(words.term("metric", metric), loc="left", fontsize=9.5)
+        rows[-1].set_xlabel(words.gettext("RAM (MiB)"))
+        localise(figure, words)
+    return figure, pd.DataFrame(_table(bars), columns=["metric", "part", "start", "end", "low", "high"])
+
+
+ENDS = {"before": N_("before"), "after": N_("after"), "rest": N_("rest")}
+
+
+def _label(bar: Drop, words: Words) -> str:
+    names = (words.gettext(ENDS[name]) if name in ENDS else words.term("setting", name) for name in bar.names)
+    return "\n+ ".join(shortened(name, LONGEST) for name in names)
+
+
+def _table(bars: Mapping[str, list[Drop]]) -> Iterator[tuple[str, str, float, float, float, float]]:
+    for metric, of_metric in bars.items():
+        for bar in of_metric:
+            yield metric, " + ".join(bar.names), bar.start, bar.end, bar.low, bar.high
