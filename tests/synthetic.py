@@ -22,8 +22,8 @@ host: {name: lab, cpu_model: none, logical_cpus: 2, memory_bytes: 8 GiB, hypervi
 servers:
   versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 512 MiB, disk_bytes: 1 GiB, guest_os: linux}
 driver_configs:
-  emulated: {label: {en: emulated, es: emulada}}
-  virtio: {label: {en: VirtIO, es: VirtIO}}
+  emulated: {label: {en: emulated, es: emulada}, balloon_driver: true}
+  virtio: {label: {en: VirtIO, es: VirtIO}, balloon_driver: true}
 comparisons:
   total: {before: emulated, after: virtio, purpose: total, question: {en: what, es: qué}}
 metrics: [cpu, mem_displayed, mem_host, mem_guest]

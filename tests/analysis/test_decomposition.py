@@ -12,7 +12,7 @@ from paths import ROOT
 from virtio_study.analysis.arms import arm_of
 from virtio_study.analysis.decomposition import decompose
 from virtio_study.analysis.evidence import Surroundings
-from virtio_study.analysis.ingredients import differences, settings_of
+from virtio_study.analysis.ingredients import settings_of, what_differs
 from virtio_study.analysis.validity import check_co_interventions
 from virtio_study.recording import Provenance
 from virtio_study.study import Study, load_study
@@ -228,7 +228,7 @@ def side():
 
 
 def test_a_difference_names_both_values():
-    found = differences({"disk": "ide", "cpu": "host"}, {"disk": "virtio-blk", "cpu": "host", "machine": "q35"})
+    found = what_differs({"disk": "ide", "cpu": "host"}, {"disk": "virtio-blk", "cpu": "host", "machine": "q35"})
     assert [(item.name, item.before, item.after) for item in found] == [
         ("disk", "ide", "virtio-blk"),
         ("machine", "-", "q35"),

@@ -8,7 +8,7 @@ from virtio_study.analysis.arms import Arm
 from virtio_study.analysis.decomposition import Decomposition
 from virtio_study.analysis.effects import Effect, effect_of, not_estimable
 from virtio_study.analysis.evidence import Side, Surroundings, side_of, surroundings_of
-from virtio_study.analysis.ingredients import Difference, differences
+from virtio_study.analysis.ingredients import Differing, what_differs
 from virtio_study.analysis.load import LoadComparison, compare_load
 from virtio_study.analysis.records import Bilingual, Recorded
 from virtio_study.analysis.validity import Check, Verdict, checks, verdict
@@ -30,7 +30,7 @@ class ServerComparison(Recorded):
     after: str
     purpose: Purpose
     question: Bilingual
-    differs: tuple[Difference, ...]
+    differs: tuple[Differing, ...]
     effects: dict[str, Effect]
     load: tuple[LoadComparison, ...]
     per_work: tuple[PerWork, ...]
@@ -77,7 +77,7 @@ def compare(
         after=comparison.after,
         purpose=comparison.purpose,
         question=Bilingual.model_validate(comparison.question),
-        differs=differences(*(side.settings or {} for side in around)),
+        differs=what_differs(*(side.settings or {} for side in around)),
         effects=effects,
         load=load if judged else (),
         per_work=per_work(before, after, list(margins), study.confidence) if "cpu" in judged else (),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 from virtio_study.analysis.arms import Arm, not_steady
 from virtio_study.analysis.effects import level_of
@@ -142,7 +142,7 @@ def _order(name: str) -> tuple[int, str]:
 
 def _of_metric(study: Study, metric: Metric, lattice: _Lattice, arms: Mapping[str, Arm]) -> Decomposition:
     unit = UNITS[metric]
-    separable = len(lattice.steps) > 1 and sum(map(len, lattice.steps)) == len(lattice.whole)
+    separable = len(lattice.steps) > 1 and sorted(chain(*lattice.steps)) == sorted(lattice.whole)
     try:
         if not separable:
             raise DataError(_MISSING, names=_named(lattice.whole))

@@ -17,7 +17,7 @@ from virtio_study.pve.ingredients import (
 from virtio_study.pve.vm_config import conditions
 from virtio_study.study import DriverConfiguration, Purpose, Study
 
-__all__ = ["ABOUT", "Difference", "differences", "ingredients_of", "settings_of"]
+__all__ = ["ABOUT", "Differing", "ingredients_of", "settings_of", "what_differs"]
 
 ABOUT: Mapping[Purpose, frozenset[str]] = {
     "total": frozenset({DISK, CARD}),
@@ -33,7 +33,7 @@ LONG = 60
 """Characters of a setting's value from which on only the words that changed are shown."""
 
 
-class Difference(Recorded):
+class Differing(Recorded):
     """A setting, version or ingredient that differs between two sides; a side that does not say is "-"."""
 
     name: Line
@@ -82,11 +82,11 @@ def settings_of(arm: Arm, study: Study) -> dict[str, str]:
     return {**ingredients_of(arm, study), **conditions(arm.provenances)}
 
 
-def differences(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Difference, ...]:
+def what_differs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Differing, ...]:
     """What differs between the settings of two sides: ingredients first, then settings and versions by name."""
     names = [*before, *(name for name in after if name not in before)]
     return tuple(
-        Difference(name=name, before=first, after=second)
+        Differing(name=name, before=first, after=second)
         for name in names
         if before.get(name) != after.get(name)
         for first, second in [_shown(before.get(name), after.get(name))]

@@ -1,9 +1,8 @@
 """What the three RAM figures do when a driver is installed, by version of Proxmox VE and kind of guest.
 
 Sources: qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`, its commits d426de6c and 551c0078 (what `mem` is without
-statistics of the balloon driver) and c70e4ec3 (free page reporting from machine version 6.2 on, qemu-server 7.2-1);
-Linux `drivers/virtio/virtio_balloon.c` (commit b0c504f1, 5.7); virtio-win `Balloon/sys/balloon.c` and issue 899; pve-docs
-`qm.adoc` ("Memory").
+statistics of the balloon driver), c70e4ec3 (free page reporting from machine version 6.2 on, qemu-server 7.2-1);
+Linux `drivers/virtio/virtio_balloon.c` (commit b0c504f1, 5.7); virtio-win `Balloon/sys/balloon.c` and issue 899.
 """
 
 from dataclasses import dataclass

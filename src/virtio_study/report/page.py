@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect
-from virtio_study.analysis.ingredients import Difference
+from virtio_study.analysis.ingredients import Differing
 from virtio_study.analysis.plausibility import Counts
 from virtio_study.analysis.results import Results, ServerResults
 from virtio_study.analysis.validity import Verdict
@@ -53,7 +53,7 @@ class Conclusion(NamedTuple):
     server: str
     metric: str
     effect: Effect
-    differs: tuple[Difference, ...]
+    differs: tuple[Differing, ...]
 
 
 def conclusions(results: Results) -> dict[str, list[Conclusion]]:

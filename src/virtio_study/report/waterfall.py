@@ -12,6 +12,7 @@ from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, MIB, ORANGE, localise
 from virtio_study.report.svg import style
+from virtio_study.stats.elementary import total
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,9 +63,9 @@ def waterfall(found: Mapping[str, Decomposition], words: Words = ENGLISH) -> tup
     colours = {"side": GREY, "part": ORANGE, "switch": BLUE, "rest": GREEN}
     bars = {metric: drops(of_metric) for metric, of_metric in found.items()}
     labels = {metric: [_label(bar, words) for bar in of_metric] for metric, of_metric in bars.items()}
-    heights = [sum(max(2, label.count("\n") + 1) for label in labels[metric]) for metric in bars]
+    heights = [total(max(2, label.count("\n") + 1) for label in labels[metric]) for metric in bars]
     with style():
-        figure = Figure(figsize=(WIDTH_IN, 0.17 * sum(heights) + 0.5 * len(bars)), layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, 0.17 * total(heights) + 0.5 * len(bars)), layout="constrained")
         rows = figure.subplots(len(bars), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, (metric, of_metric) in zip(rows, bars.items(), strict=True):
             for place, bar in enumerate(of_metric):

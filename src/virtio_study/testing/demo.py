@@ -125,7 +125,7 @@ def _protocol(story: Story) -> dict[str, Any]:
         }
     comparisons = {
         purpose: {"before": before, "after": after, "purpose": purpose, "question": {"en": en, "es": es}}
-        | ({} if purpose == "instrument" else {"with_change": ["agent", "disk 0 iothread"]})
+        | ({} if purpose == "instrument" else {"with_change": ["balloon driver", "agent", "disk 0 iothread"]})
         for purpose, (before, after, en, es) in COMPARISONS.items()
     }
     servers, windows = {}, []

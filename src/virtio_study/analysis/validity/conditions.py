@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from virtio_study.analysis.evidence import FULL, Side
-from virtio_study.analysis.ingredients import ABOUT, Difference, differences
+from virtio_study.analysis.ingredients import ABOUT, Differing, what_differs
 from virtio_study.analysis.validity.check import Check, checked
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Numbers, Said, said
@@ -181,7 +181,7 @@ def check_co_interventions(
             "change idle CPU or memory as much as a driver."
         )
         return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
-    apart = [item for item in differences(first, second) if item.name not in ABOUT[purpose]]
+    apart = [item for item in what_differs(first, second) if item.name not in ABOUT[purpose]]
     changed = [item for item in apart if item.name not in with_change]
     mixed = [f"{name}: {value}" for side in (first, second) for name, value in side.items() if ", " in value]
     numbers: Numbers = {
@@ -217,7 +217,7 @@ _NOT_ALONE_BY_PROTOCOL = N_(
 )
 
 
-def _told(item: Difference) -> Said:
+def _told(item: Differing) -> Said:
     return said("{name:setting}: {before:setting} → {after:setting}", **dict(item))
 
 

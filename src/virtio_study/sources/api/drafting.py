@@ -195,6 +195,7 @@ def _questions(names: Sequence[str]) -> dict[str, object]:
                 "before": "before",
                 "after": "virtio",
                 "purpose": "total",
+                "with_change": ["balloon driver", "free page reporting"],
                 "question": {"en": "What does the whole change do?", "es": "¿Qué hace el cambio completo?"},
             }
         },
@@ -261,7 +262,7 @@ TAIL = N_("""\
 #   - {server: NAME, driver_config: before, start: 2026-11-01T00:00:00+01:00, end: 2026-11-15T00:00:00+01:00}
 #   - {server: NAME, driver_config: virtio, start: 2026-11-16T00:00:00+01:00, end: 2026-11-30T00:00:00+01:00}
 # What you change together with the devices on purpose goes into the comparison, or the report does not believe it:
-#   total: {..., with_change: [agent, disk 0 iothread]}
+#   total: {..., with_change: [balloon driver, free page reporting, agent, disk 0 iothread]}
 # What Proxmox VE cannot show: a moment begins a new run, and a stretch (with an end) is left out:
 # log:
 #   - {server: NAME, start: 2026-11-15T10:00:00+01:00, what: balloon driver installed}
