@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from virtio_study.errors import VirtioStudyError
     from virtio_study.i18n.language import words
     from virtio_study.public import OpenStudy, diff, load_study, read_results, verify
-    from virtio_study.report import figures, tables
+    from virtio_study.report import figures, tables, waterfall
 
 __all__ = [
     "OpenStudy",
@@ -24,12 +24,19 @@ __all__ = [
     "read_results",
     "tables",
     "verify",
+    "waterfall",
     "words",
 ]
 
 __version__ = "0.1.0"
 
-_HOMES = {"VirtioStudyError": "errors", "words": "i18n.language", "figures": "report", "tables": "report"}
+_HOMES = {
+    "VirtioStudyError": "errors",
+    "words": "i18n.language",
+    "figures": "report",
+    "tables": "report",
+    "waterfall": "report",
+}
 """Public name -> where it is, if not in `public`."""
 
 

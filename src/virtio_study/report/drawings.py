@@ -9,7 +9,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from virtio_study.analysis.comparison import ServerComparison
-from virtio_study.analysis.decomposition import Decomposition
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.results import Results, ServerResults
@@ -19,7 +18,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.report import figures
 from virtio_study.report.formats import UNITS
 from virtio_study.report.timeline_figure import timeline
-from virtio_study.report.waterfall import waterfall
+from virtio_study.report.waterfall import taken_apart, waterfall
 from virtio_study.study import METRICS
 
 if TYPE_CHECKING:
@@ -117,15 +116,11 @@ def _over_time(
 
 def _waterfalls(server: str, found: ServerResults, words: Words) -> Iterator[_Sketch]:
     for name, comparison in found.comparisons.items():
-        taken_apart: dict[str, Decomposition] = {
-            metric: comparison.decomposition[metric]
-            for metric in ("mem_displayed", "mem_host")
-            if metric in comparison.decomposition and comparison.decomposition[metric].parts
-        }
-        if taken_apart:
-            figure, table = waterfall(taken_apart, words)
+        found_apart = taken_apart(comparison)
+        if found_apart:
+            figure, table = waterfall(found_apart, words)
             title = words.plain(N_("RAM of {server}, from before to after, by ingredient"), {"server": server})
-            text = " ".join(words.plain(item.messages, item.fields) for item in taken_apart.values())
+            text = " ".join(words.plain(item.messages, item.fields) for item in found_apart.values())
             yield _Sketch(f"{server}-{name}-waterfall", figure, title, text, table, None, server, name)
 
 

@@ -21,7 +21,19 @@ from virtio_study.recording import Provenance
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-__all__ = ["boots", "checks", "columns", "effects", "levels", "load", "periods", "provenance", "verdicts", "whole"]
+__all__ = [
+    "boots",
+    "checks",
+    "columns",
+    "effects",
+    "levels",
+    "load",
+    "parts",
+    "periods",
+    "provenance",
+    "verdicts",
+    "whole",
+]
 
 SHOWN = {"bytes": (2**20, "MiB"), "cores": (1.0, "cores"), "share": (0.01, "%")}
 NOTHING = "–"
@@ -172,6 +184,28 @@ def checks(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> 
         for check in made
         if check.status != "pass"
     ]
+    return _table(rows, headings, words, 2)
+
+
+def parts(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> pd.DataFrame:
+    """What each part of a whole change changed, by metric; or what is missing to tell them apart."""
+    headings = [N_("metric"), N_("What changed"), N_("From"), N_("To"), N_("Change"), N_("remark")]
+    rows: list[tuple[str, ...]] = []
+    for found in compared.values():
+        for metric, taken_apart in found.decomposition.items():
+            name = words.term("metric", metric)
+            if not taken_apart.parts:
+                told = words.plain(taken_apart.messages, taken_apart.fields)
+                rows.append((name, NOTHING, found.before, found.after, NOTHING, told))
+            for part in taken_apart.parts:
+                named = ", ".join(words.term("setting", one) for one in part.names)
+                remark = words.gettext("change of instrument") if part.instrument_switch else ""
+                rows += [(name, named, s.before, s.after, _interval(s.change, words), remark) for s in part.steps]
+                if part.interaction:
+                    mean_of = words.gettext("mean of these")
+                    rows.append((name, named, mean_of, "", _interval(part.change, words), remark))
+                    interaction = words.gettext("interaction: last less first")
+                    rows.append((name, named, interaction, "", _interval(part.interaction, words), remark))
     return _table(rows, headings, words, 2)
 
 

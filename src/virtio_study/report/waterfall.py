@@ -1,23 +1,24 @@
 """The waterfall: from the level before to the level after, one bar an ingredient."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from virtio_study.analysis.comparison import ServerComparison
 from virtio_study.analysis.decomposition import Decomposition
 from virtio_study.analysis.records import Estimate
 from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, MIB, ORANGE, localise
-from virtio_study.report.svg import style
+from virtio_study.report.svg import show, style
 from virtio_study.stats.elementary import total
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["drops", "waterfall"]
+__all__ = ["drops", "show_waterfalls", "taken_apart", "waterfall"]
 
 WIDTH_IN = 4.4
 
@@ -48,6 +49,21 @@ def drops(found: Decomposition) -> list[Drop]:
         bars.append(Drop(kind, names, at, at + change.estimate, at + change.low, at + change.high))
         at = bars[-1].end
     return [*bars, Drop("side", ("after",), 0.0, found.after.estimate, found.after.low, found.after.high)]
+
+
+def taken_apart(comparison: ServerComparison) -> dict[str, Decomposition]:
+    """Displayed and host RAM of a comparison, where they were taken apart."""
+    found = comparison.decomposition
+    return {name: found[name] for name in ("mem_displayed", "mem_host") if name in found and found[name].parts}
+
+
+def show_waterfalls(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> Any:
+    """For a notebook: the waterfall of the first comparison that was taken apart; nothing where none was."""
+    for comparison in compared.values():
+        if found := taken_apart(comparison):
+            text = " ".join(words.plain(item.messages, item.fields) for item in found.values())
+            return show(waterfall(found, words)[0], text)
+    return None
 
 
 def waterfall(found: Mapping[str, Decomposition], words: Words = ENGLISH) -> tuple["Figure", pd.DataFrame]:
