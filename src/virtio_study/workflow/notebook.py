@@ -15,11 +15,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from virtio_study.errors import PipelineError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically
+
+if TYPE_CHECKING:
+    from virtio_study.workflow.kernels import KernelParent
 
 __all__ = ["Job", "Pool", "execute"]
 
@@ -99,6 +102,11 @@ def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    global _parent
+    if os.name == "posix":
+        from virtio_study.workflow.kernels import KernelParent
+
+        _parent = KernelParent()
     threading.Thread(target=_leave_with_parent, args=(stop, os.getppid()), daemon=True).start()
 
 
@@ -134,6 +142,7 @@ def execute(job: Job) -> None:
             autosave_cell_every=0,
             execution_timeout=CELL_TIMEOUT_S,
             shutdown_kernel="immediate",
+            **_forked(),
             **_transport(job),
         )
     except papermill.PapermillExecutionError as error:
@@ -152,6 +161,18 @@ def execute(job: Job) -> None:
             name = path.relative_to(job.root)
             raise PipelineError(N_("ran to its end but did not write {path}"), path=name)
     write_atomically(job.output, _committable(notebook, job).encode())
+
+
+_parent: "KernelParent | None" = None
+"""What the kernels of this worker are forked from; without it each starts anew."""
+
+
+def _forked() -> dict[str, Any]:
+    if _parent is None:
+        return {}
+    from virtio_study.workflow.kernels import manager_of
+
+    return {"kernel_manager_class": manager_of(_parent)}
 
 
 def _check_parameters(job: Job, declared: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,149 @@
+"""Kernels forked from one parent that has imported what notebooks need, so that no notebook pays for imports again.
+
+`python -m virtio_study.workflow.kernels N` is that parent: it reads requests from the socket at descriptor N and
+answers each with the process number of a new kernel. It ends with the socket, and its kernels with it.
+"""
+
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+__all__ = ["KernelParent", "main", "manager_of"]
+
+NEEDED = (
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "IPython.core.completer",
+    "matplotlib.backends.backend_svg",
+    "matplotlib_inline.backend_inline",
+    "pyarrow.parquet",
+    "seaborn",
+    "virtio_study.workflow.steps",
+    "virtio_study.analysis.results",
+    "virtio_study.report.page",
+    "virtio_study.report.tables",
+)
+
+
+class KernelParent:
+    """The process that kernels are forked from, and the way to ask it for one."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "virtio_study.workflow.kernels", str(theirs.fileno())]
+            # as ipykernel would set it, but before matplotlib is imported
+            environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **os.environ}
+            self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), env=environment)
+        self._channel = ours.makefile("rwb")
+        self._socket = ours
+
+    def fork(self, connection_file: str, cwd: str, environment: dict[str, str]) -> int:
+        """Start a kernel and return its process number.
+
+        Raises
+        ------
+        ChildProcessError
+            If the parent is gone.
+        """
+        request = {"connection_file": connection_file, "cwd": cwd, "environment": environment}
+        try:
+            self._channel.write(json.dumps(request).encode() + b"\n")
+            self._channel.flush()
+            answer = self._channel.readline()
+        except OSError as error:
+            raise ChildProcessError(str(error)) from error
+        if not answer:
+            raise ChildProcessError("the kernels' parent is gone")
+        return int(answer)
+
+
+class _Forked:
+    """What `LocalProvisioner` asks of a process, for one that is another's child and that its parent leaves none of."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return 0
+        return None
+
+    def wait(self) -> int:
+        return 0
+
+    def send_signal(self, signum: int) -> None:
+        os.kill(self.pid, signum)
+
+
+def manager_of(parent: KernelParent) -> type[AsyncKernelManager]:
+    """A class of kernel managers whose kernels are forked from a parent."""
+
+    class Provisioner(LocalProvisioner):
+        async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+            # nothing of the kernel's specification is needed: it is this interpreter, with this package imported
+            assert self.parent is not None
+            pid = parent.fork(self.parent.connection_file, str(kwargs.get("cwd") or Path.cwd()), dict(kwargs["env"]))
+            self.process = _Forked(pid)  # type: ignore[assignment]
+            self.pid = self.pgid = pid
+            return self.connection_info
+
+    class Manager(AsyncKernelManager):
+        async def _async_pre_start_kernel(self, **kw: Any) -> Any:
+            self.provisioner = Provisioner(parent=self, kernel_id=self.kernel_id or "", kernel_spec=self.kernel_spec)
+            return await super()._async_pre_start_kernel(**kw)
+
+        pre_start_kernel = _async_pre_start_kernel
+
+    return Manager
+
+
+def main(descriptor: int) -> None:
+    """Import what notebooks need, then fork a kernel for every request until the socket closes."""
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
+    for name in NEEDED:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever ends is gone at once
+    channel = socket.socket(fileno=descriptor).makefile("rwb")
+    for line in channel:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            channel.close()
+            _become_kernel(request)
+        channel.write(f"{pid}\n".encode())
+        channel.flush()
+
+
+def _become_kernel(request: dict[str, Any]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    parent = os.getppid()
+    os.setsid()
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    from ipykernel.kernelapp import launch_new_instance
+
+    try:
+        # the number is read from the environment on import, which was before this kernel had a parent
+        launch_new_instance(argv=["-f", request["connection_file"], f"--IPKernelApp.parent_handle={parent}"])
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
