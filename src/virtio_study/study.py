@@ -107,10 +107,7 @@ class Endpoint(_Strict):
 
 
 class Server(_Strict):
-    """A virtual machine under study and its allocation, constant over all driver configurations.
-
-    `guest_kernel` is the version of a Linux guest's kernel, such as "6.1".
-    """
+    """A virtual machine under study and its allocation, constant over all driver configurations."""
 
     vmid: int = Field(ge=100)
     role: Text
@@ -139,9 +136,8 @@ Purpose = Literal["total", "instrument", "reporting", "devices", "restart", "set
 class Comparison(_Strict):
     """An ordered pair of driver configurations; the effect is `after` minus `before`.
 
-    `purpose` says what the comparison is about: the devices (`devices`, or `total` for the whole change as published),
-    the balloon driver (`instrument`), free page reporting (`reporting`), a restart (nothing), or another `setting`.
-    `with_change` names what else changed by protocol, such as `balloon driver` or `disk 0 iothread`.
+    `purpose` is what it is about, see `analysis.ingredients.ABOUT`; `with_change` names what else changed by protocol,
+    such as `balloon driver` or `disk 0 iothread`.
     """
 
     before: Name
@@ -206,10 +202,7 @@ class Load(_Strict):
 
 
 class LabPlan(_Strict):
-    """How the lab records: boots per server and driver configuration, steady seconds per boot, step, loads.
-
-    `side_by_side` driver configurations run at the same time on the host, each with all servers.
-    """
+    """How the lab records; `side_by_side` driver configurations run at the same time, each with all servers."""
 
     boots: int = Field(ge=2)
     steady_s: int = Field(ge=10)
