@@ -50,11 +50,12 @@ class FaultError(ValueError):
 
 
 def unknown_server(name: str, known: Mapping[str, Any]) -> Said:
-    """That there is no such server, with the nearest name."""
+    """That there is no such server, with the nearest name, or that of the server whose number was given."""
+    of_number = [server for server, of in known.items() if str(of.vmid) == str(name)]
     return said(
         N_("unknown server {name!r}{nearest}; known: {known}"),
         name=name,
-        nearest=_nearest(name, list(known)),
+        nearest=_nearest(name, of_number or list(known), cutoff=0.0 if of_number else 0.6),
         known=", ".join(known),
     )
 
@@ -79,8 +80,8 @@ def unknown_comparison(name: str, known: Mapping[str, Any]) -> Said:
     )
 
 
-def _nearest(name: str, known: list[str]) -> Said | str:
-    close = difflib.get_close_matches(name, known, n=1)
+def _nearest(name: str, known: list[str], cutoff: float = 0.6) -> Said | str:
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=cutoff)  # papermill -p gives digits as a number
     return said(N_(" (did you mean {close!r}?)"), close=close[0]) if close else ""
 
 

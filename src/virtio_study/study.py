@@ -318,7 +318,7 @@ def load_study(study: str | Path) -> Study:
         If there is no such study, the file is not YAML, a key is unknown, or a value is not what the protocol
         expects. The message names file, line, key, value, expectation and the nearest valid key.
     """
-    path = _find(Path(study))
+    path = _find(Path(str(study)))  # papermill -p gives a name of digits as a number
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)

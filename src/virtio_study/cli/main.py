@@ -1,6 +1,7 @@
 """The command line: every command is one call of the library, imported when it is called."""
 
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -128,6 +129,8 @@ def check(study: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 a notebook or program failed, 2 bad input, 130 interrupted."""
+    if arguments is None:
+        _speak_utf8()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     signal.signal(signal.SIGTERM, _terminate)
@@ -146,6 +149,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             traceback.print_exc()
         _say(_("error: {error}", error=" ".join(told(error).split())))
         sys.exit(FAILED if isinstance(error, (PipelineError, LabError)) else BAD_INPUT)
+
+
+def _speak_utf8() -> None:
+    """Begin again where the locale has no accents: names of files in it would be in no text of this package."""
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        again = [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
+        os.execve(sys.executable, again, {**os.environ, "PYTHONUTF8": "1"})
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

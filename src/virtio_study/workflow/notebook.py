@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from virtio_study.errors import PipelineError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically
+from virtio_study.workflow.isolation import KERNEL, isolate
 
 if TYPE_CHECKING:
     from virtio_study.workflow.kernels import KernelParent
@@ -88,16 +89,10 @@ class Pool:
 
 
 def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
-    """Set up a worker process: quiet, isolated from the user's IPython, and gone when its parent is gone."""
+    """Set up a worker process: quiet, isolated from the user's environment, and gone when its parent is gone."""
     # 35 grammars, 1.2 s of import, for a format check that no notebook needs; jsonschema does without it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    os.environ.update(
-        IPYTHONDIR=str(scratch / f"ipython-{os.getpid()}"),
-        JUPYTER_PREFER_ENV_PATH="1",
-        PYTHONHASHSEED="0",
-    )
-    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(threads, "1")  # several notebooks run at a time; who says otherwise is heard
+    isolate(scratch)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
@@ -129,12 +124,13 @@ def execute(job: Job) -> None:
     """
     import papermill
 
-    _check_parameters(job, papermill.inspect_notebook(str(job.notebook)))
+    _check_parameters(job, papermill.inspect_notebook(_literal(job.notebook)))
     partial = job.scratch / job.output.name
     try:
         notebook = papermill.execute_notebook(
-            str(job.notebook),
-            str(partial),
+            _literal(job.notebook),
+            _literal(partial),
+            kernel_name=KERNEL,
             parameters=job.parameters,
             cwd=str(job.root),
             progress_bar=False,
@@ -173,6 +169,11 @@ def _forked() -> dict[str, Any]:
     from virtio_study.workflow.kernels import manager_of
 
     return {"kernel_manager_class": manager_of(_parent)}
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it, to which braces are fields of a template."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _check_parameters(job: Job, declared: dict[str, dict[str, Any]]) -> None:

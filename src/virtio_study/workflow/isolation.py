@@ -1,0 +1,55 @@
+"""What of the user's own environment would change a notebook, or its output, and is kept from its kernel."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["KERNEL", "isolate"]
+
+KERNEL = "python3"
+
+FOREIGN = ("PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONINSPECT", "MPLBACKEND")
+"""Variables that would run code of the user's in a kernel, or put warnings and other figures into a notebook."""
+
+
+def isolate(scratch: Path) -> None:
+    """Let kernels that this process starts be of its own interpreter, with nothing of the user's but the packages.
+
+    Parameters
+    ----------
+    scratch : Path
+        A temporary folder; the kernel's specification and whatever it wants to write in a home are there.
+    """
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    own = scratch / f"jupyter-{os.getpid()}"
+    spec = own / "kernels" / KERNEL / "kernel.json"
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    launched = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": launched, "display_name": "Python 3", "language": "python"}), encoding="utf-8")
+    os.environ.update(
+        IPYTHONDIR=str(own / "ipython"),
+        JUPYTER_PATH=str(own),  # before every other place where a kernel of this name may be
+        JUPYTER_RUNTIME_DIR=str(own / "runtime"),
+        PYTHONHASHSEED="0",
+    )
+    if not _writable(_matplotlib_cache()):
+        os.environ["MPLCONFIGDIR"] = str(own / "matplotlib")
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")  # several notebooks run at a time; who says otherwise is heard
+
+
+def _matplotlib_cache() -> Path:
+    """Where matplotlib would keep its fonts; without a place it warns in the notebook (`matplotlib.get_cachedir`)."""
+    if named := os.environ.get("MPLCONFIGDIR"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "matplotlib"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
