@@ -19,6 +19,7 @@ from virtio_study.sources.standstill import stood_still
 from virtio_study.study import Study, Window
 
 __all__ = [
+    "ANEW",
     "ENOUGH",
     "Imported",
     "NotRecorded",
@@ -75,13 +76,18 @@ Imported = RecordedFile | NotRecorded
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What a source tells of all rows that it gave, as in `Provenance`."""
+    """What a source tells of all rows that it gave, as in `Provenance`.
+
+    `all_known` says that its rows were made of all that the study ever had from it: then a recording of less is made
+    anew where what is known now judges its rows otherwise.
+    """
 
     source: str
     inputs: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     simulated: bool = False
+    all_known: bool = False
 
 
 def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
@@ -195,7 +201,7 @@ def _write_window(
     )
     config = shown[0].config if shown else None
     known = provenance_of(study, window.server, window.driver_config, replicate, frame, origin, config, contaminated)
-    return keep(study, frame, known, note)
+    return keep(study, frame, known, note, origin.all_known)
 
 
 def provenance_of(
@@ -254,7 +260,7 @@ def _contradiction(study: Study, window: Window, shown: Sequence[InForce]) -> Sa
     return None
 
 
-def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said) -> Imported:
+def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said, all_known: bool = False) -> Imported:
     """Write a recording; one that is there stays, unless what it holds has gone on since, and then it is written anew.
 
     What lies in the time of another recording of the server is not written: it would count as a replicate.
@@ -263,7 +269,8 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said) 
     ----------
     told : Said
         What to say of a recording that is written.
-
+    all_known : bool
+        As in `SourceFacts`; never for fewer rows.
     """
     place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
     path = study.folder / place
@@ -276,14 +283,16 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said) 
     if place in storage.manifest(study.folder):
         old = read(path, study.folder).frame
         known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
-        if not old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True)):
+        same = old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True))
+        if not same and not (all_known and len(old) <= len(frame)):
             return RecordedFile(
                 place, said(N_("has {rows} other rows and stays; {anew}"), rows=len(old), anew=said(ANEW))
             )
-        if len(old) >= len(frame):
+        if same and len(old) >= len(frame):
             return RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
         storage.unlist(study.folder, path)
-        told = said(N_("{told} It had {rows}."), told=told, rows=len(old))
+        form = N_("{told} It had {rows}.") if same else N_("{told} It is made anew: it had {rows}, judged otherwise.")
+        told = said(form, told=told, rows=len(old))
     write(Recording(frame, provenance, path), study.folder)
     return RecordedFile(place, told)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from virtio_study.errors import DataError
@@ -48,7 +49,7 @@ class Answer:
 
 
 def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda path: True) -> list[Answer]:
-    """Read answers, in order of time; a last line that a killed writer left unfinished is passed over.
+    """Read answers, each once, in order of time; a last line that a killed writer left unfinished is passed over.
 
     Parameters
     ----------
@@ -100,7 +101,19 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
                     number=number,
                     error=error,
                 ) from error
-    return sorted(found, key=lambda answer: answer.time_s)
+    return _once(sorted(found, key=lambda answer: answer.time_s))
+
+
+def _once(answers: Sequence[Answer]) -> list[Answer]:
+    """Answers without those that came twice, as of two files of which one goes on where the other ended."""
+    kept: list[Answer] = []
+    for _, together in groupby(answers, key=lambda answer: answer.time_s):
+        seen: list[Answer] = []
+        for answer in together:
+            if answer not in seen:
+                seen.append(answer)
+        kept += seen
+    return kept
 
 
 def _slim(path: str, data: object) -> object:

@@ -96,8 +96,9 @@ def _silent(polls: Sequence[Poll]) -> list[bool]:
     for silent, group in groupby(range(len(polls)), key=lambda number: not answered[number]):
         numbers = [*group]
         long = polls[numbers[-1]].time_s - polls[numbers[0]].time_s >= SILENT_S
-        for number in numbers if silent else []:
-            found[number] = long or not moved[number]
+        hangs = silent and (long or not all(moved[number] for number in numbers))
+        for number in numbers:
+            found[number] = hangs
     return found
 
 

@@ -26,11 +26,11 @@ from virtio_study.sources.recorder import (
     NotRecorded,
     RecordedFile,
     SourceFacts,
-    keep,
     keep_raw,
     provenance_of,
     write_windows,
 )
+from virtio_study.sources.replacing import ANSWERS, Recordable, answered_before, keep_all
 from virtio_study.sources.responses import Answer, lists, read_answers
 from virtio_study.sources.runs import Run, match, runs_in
 from virtio_study.sources.standstill import not_running
@@ -47,16 +47,15 @@ AT_ONCE = 2
 
 @dataclass(frozen=True)
 class _Imported:
-    """A run and what came of it; `replicate` is empty if the study has no name for its devices."""
+    """A run and what came of it."""
 
     run: Run
-    replicate: str
     outcome: Imported
 
     def as_dict(self) -> dict[str, object]:
         """The run as `timeline.json` has it."""
         if isinstance(self.outcome, RecordedFile):
-            return self.run.as_dict() | {"replicate": self.replicate}
+            return self.run.as_dict() | {"replicate": Path(self.outcome.place).stem}
         return self.run.as_dict() | {"replicate": "", "why": self.run.why or self.outcome.told}
 
 
@@ -71,7 +70,8 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     study : Study
         Its `driver_configs` say which devices each has.
     paths : sequence of Path
-        As in `read_answers`; they are kept, compressed, in the study's `raw/`.
+        As in `read_answers`; they are kept, compressed, in the study's `raw/`. Those that were imported before are read
+        again with them.
     qemu_server : str, optional
         Version of qemu-server on the host, where that of Proxmox VE does not tell the instrument.
 
@@ -86,9 +86,11 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
         If nothing could be recorded.
     """
     inputs = keep_raw(study, paths)
+    before = [path for path in answered_before(study) if path.relative_to(study.folder).as_posix() not in inputs]
+    inputs |= keep_raw(study, before)
     done: dict[str, list[_Imported]] = {}
     outcomes: list[Imported] = []
-    for names, answers in _read(study, [*study.servers], paths, but="/rrddata"):
+    for names, answers in _read(study, [*study.servers], [*before, *paths], but="/rrddata"):
         for name in names:
             done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
             outcomes += [item.outcome for item in done[name]] or [_never_seen(study, name)]
@@ -136,20 +138,20 @@ def _import_runs(
 ) -> list[_Imported]:
     """Record every run of a server."""
     runs = [match(run, study.driver_configs) for run in runs_in(history)]
-    found: list[_Imported] = []
+    made: list[Recordable | NotRecorded] = []
     for run in runs:
-        replicate = f"api-{1 + sum(bool(item.run.driver_config) for item in found):02d}"
-        outcome: Imported = NotRecorded(name, run.why or said(""))
-        if run.driver_config:
-            try:
-                outcome = _record_run(study, name, replicate, run, history, qemu_server, inputs)
-            except DataError as error:  # such as a run of one poll: the others are recorded all the same
-                outcome = NotRecorded(name, said(error.message, **error.numbers))
-        found.append(_Imported(run, replicate, outcome))
-    return found
+        replicate = f"{ANSWERS}{1 + sum(bool(run.driver_config) for run in runs[: len(made)]):02d}"
+        try:
+            reason = NotRecorded(name, run.why or said(""))
+            made.append(
+                _made(study, name, replicate, run, history, qemu_server, inputs) if run.driver_config else reason
+            )
+        except DataError as error:  # such as a run of one poll: the others are recorded all the same
+            made.append(NotRecorded(name, said(error.message, **error.numbers)))
+    return [_Imported(run, outcome) for run, outcome in zip(runs, keep_all(study, name, made), strict=True)]
 
 
-def _record_run(
+def _made(
     study: Study,
     name: str,
     replicate: str,
@@ -157,7 +159,8 @@ def _record_run(
     history: History,
     qemu_server: str | None,
     inputs: dict[str, str],
-) -> Imported:
+) -> Recordable:
+    """The recording of a run."""
     server, where = study.servers[name], said("status/current: {server}", server=name)
     frame, notes = normalising.polled_frame(run.polls, server, where, qemu_server or run.host.qemu_server)
     known = (node.statuses for node in history.nodes.values() if len(node.statuses) > 1)
@@ -178,7 +181,7 @@ def _record_run(
     first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
     of = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
     told = said(N_("{rows} rows from {first} to {last} UTC."), rows=len(frame), first=first, last=last)
-    return keep(study, frame, of, told)
+    return Recordable(frame, of, told)
 
 
 def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:
@@ -225,6 +228,7 @@ def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imp
         versions={"proxmox-ve": versions[-1][1]} if versions else {},
         notes=notes,
         simulated=history.simulated,
+        all_known=True,
     )
     disturbed = [*tasks_of(history, 0.0, max(answer.time_s for answer in answers))]
     disturbed += [*not_running([poll for poll in history.polls if poll.running]), *starts(history), *stops(frames)]

@@ -1,0 +1,132 @@
+"""Recordings of a server's runs, made of all answers that are known: those made of fewer are made anew."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from virtio_study import storage
+from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
+from virtio_study.recording import Provenance, Recording, check_frame, read, read_times, share_time, write
+from virtio_study.sources.recorder import ANEW, Imported, NotRecorded, RecordedFile
+from virtio_study.study import Study
+
+__all__ = ["ANSWERS", "Recordable", "answered_before", "keep_all"]
+
+ANSWERS = "api-"
+"""What the names of recordings of saved answers begin with."""
+
+
+@dataclass(frozen=True)
+class Recordable:
+    """A recording that may be written, and what to say of it then."""
+
+    frame: pd.DataFrame
+    provenance: Provenance
+    told: Said
+
+    @property
+    def place(self) -> str:
+        """Its file, relative to the study's folder."""
+        of = self.provenance
+        return f"recordings/{of.server}/{of.driver_config}/{of.replicate}.parquet"
+
+
+def answered_before(study: Study) -> list[Path]:
+    """Files of answers in the study's `raw/` of which its recordings were made, in order of name.
+
+    They are read again beside new ones: what is known of a run then only grows, however the answers are given.
+    """
+    places = [place for place in storage.manifest(study.folder) if Path(place).name.startswith(ANSWERS)]
+    named = {name for place in places for name in read(study.folder / place, study.folder).provenance.inputs}
+    # the file of a day is compressed when the day is over
+    found = {path for name in named for path in (study.folder / name, study.folder / f"{name}.zst") if path.exists()}
+    return sorted(found)
+
+
+def keep_all(study: Study, server: str, made: Sequence[Recordable | NotRecorded]) -> list[Imported]:
+    """Write recordings of a server's runs, each made of all answers that are known.
+
+    A recording of answers in whose time a new one lies was made of less: it is replaced, and that is said. One of
+    another source stays, and what lies in its time is not written: it would count as a replicate.
+
+    Returns
+    -------
+    list of Imported
+        One for each of `made`, in order.
+    """
+    listed = [place for place in storage.manifest(study.folder) if place.startswith(f"recordings/{server}/")]
+    outcomes: list[Imported | Recordable] = []
+    replaced: dict[str, int] = {}
+    for item in made:
+        if isinstance(item, NotRecorded):
+            outcomes.append(item)
+            continue
+        try:
+            outcome, olds = _against(study, item, listed)
+        except DataError as error:  # a recording that was damaged since; it is named, and costs no other
+            outcome, olds = NotRecorded(server, said(error.message, **error.numbers), item.place), {}
+        outcomes.append(outcome)
+        replaced |= olds
+    for place in replaced:
+        storage.unlist(study.folder, study.folder / place)
+        (study.folder / place).unlink()
+    taken = set(listed) - replaced.keys()
+    return [item if isinstance(item, RecordedFile | NotRecorded) else _write(study, item, taken) for item in outcomes]
+
+
+def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imported | Recordable, dict[str, int]]:
+    """What becomes of a recording beside those that are there, and which it replaces, with their rows."""
+    sharing = [place for place in listed if share_time(item.frame, read_times(study.folder / place))]
+    if others := [place for place in sharing if not Path(place).name.startswith(ANSWERS)]:
+        return _elsewhere(item, others[0]), {}
+    olds = {place: read(study.folder / place, study.folder) for place in sharing}
+    if not olds:
+        return item, {}
+    (place, old), *more = olds.items()
+    if not more and Path(place).parent == Path(item.place).parent and _says_the_same(item, old):
+        known = RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
+        return known if place == item.place else _elsewhere(item, place), {}
+    return replace(item, told=_replacing(item, olds)), {place: len(old.frame) for place, old in olds.items()}
+
+
+def _elsewhere(item: Recordable, other: str) -> NotRecorded:
+    reason = said(N_("the same time is in {other}, and counts once; {anew}"), other=other, anew=said(ANEW))
+    return NotRecorded(item.provenance.server, reason, item.place)
+
+
+def _says_the_same(item: Recordable, old: Recording) -> bool:
+    """Whether a recording has the same rows, and tells the same of them."""
+    one, other = (
+        known.model_dump(exclude={"inputs", "replicate", "collector_version"})
+        for known in (item.provenance, old.provenance)
+    )
+    return one == other and check_frame(item.frame, item.place).equals(old.frame)
+
+
+def _replacing(item: Recordable, olds: dict[str, Recording]) -> Said:
+    (first, old), *more = olds.items()
+    known = len(old.frame) - 1  # the last row of a recording that went on may have been another's half
+    same = old.frame["cpu_cores"].iloc[:known].equals(item.frame["cpu_cores"].iloc[:known].reset_index(drop=True))
+    if not more and first == item.place and same and len(old.frame) < len(item.frame):
+        return said(N_("{told} It had {rows}."), told=item.told, rows=len(old.frame))
+    return said(
+        N_("{told} It is made anew in place of {others}: more is known now than when that was recorded."),
+        told=item.told,
+        others=", ".join(f"{place} ({len(one.frame)})" for place, one in olds.items()),
+    )
+
+
+def _write(study: Study, item: Recordable, taken: set[str]) -> RecordedFile:
+    """Write a recording, under the next number where a recording of another time has its name."""
+    number = int(item.provenance.replicate.removeprefix(ANSWERS))
+    while item.place in taken:
+        number += 1
+        known = item.provenance.model_copy(update={"replicate": f"{ANSWERS}{number:02d}"})
+        item = replace(item, provenance=known)
+    taken.add(item.place)
+    write(Recording(item.frame, item.provenance, study.folder / item.place), study.folder)
+    return RecordedFile(item.place, item.told)
