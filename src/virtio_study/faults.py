@@ -1,16 +1,26 @@
 """What is wrong with a protocol, each fault as a message with file, line, key, value and the nearest valid name."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers, Said, render, said, sayable
 
-__all__ = ["FaultError", "fault", "message_of", "unknown_comparison", "unknown_config", "unknown_server"]
+__all__ = [
+    "FaultError",
+    "fault",
+    "message_of",
+    "read_yaml",
+    "unknown_comparison",
+    "unknown_config",
+    "unknown_server",
+]
 
 OF_PYDANTIC = {
     "bool_parsing": N_("input should be a valid boolean, unable to interpret input"),
@@ -40,6 +50,12 @@ OF_PYDANTIC = {
 """Type of an error of pydantic -> what it says, for readers of other languages; other types say what pydantic says."""
 
 
+MISREAD = re.compile(
+    r"[-+]?(?:0[0-9_]+|[0-9][0-9_.]*_[0-9_.]*|[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?|\.(?:inf|Inf|INF|nan|NaN|NAN))"
+)
+"""What YAML takes for another number than is meant: separators left out, base 60, base 8; and what is none."""
+
+
 class FaultError(ValueError):
     """A value that a protocol may not have, raised while it is validated; it carries its message."""
 
@@ -47,6 +63,66 @@ class FaultError(ValueError):
         self.message = message
         self.numbers: Numbers = {key: sayable(value) for key, value in numbers.items()}
         super().__init__(render(message, self.numbers))
+
+
+def read_yaml(path: Path) -> tuple[yaml.Node | None, object]:
+    """Read a YAML file that a person wrote: its nodes, for their lines, and its data.
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be read or is no YAML; if a mapping has a key twice, of which YAML would take the last; or if
+        YAML would read a number otherwise than people do (`1_0`, `1:30`, `010`). The message names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        for found, problem in _misread(node):
+            line = found.start_mark.line + 1
+            raise StudyError("{path}:{line}: {problem}", path=path, line=str(line), problem=problem)
+        return node, yaml.safe_load(text)
+    except OSError as error:
+        raise StudyError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise StudyError(
+            N_("{path}: not UTF-8 text ({reason} at byte {start}); save it as UTF-8"),
+            path=path,
+            reason=error.reason,
+            start=error.start,
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise StudyError(
+            N_("{path}{line}: not valid YAML: {problem}"),
+            path=path,
+            line=line,
+            problem=" ".join(str(getattr(error, "problem", error)).split()),
+        ) from error
+
+
+def _misread(root: yaml.Node | None) -> Iterator[tuple[yaml.Node, Said]]:
+    """Nodes that YAML reads otherwise than who wrote them, each with what is wrong."""
+    waiting, seen = [root] if root else [], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                name = str(key.value)
+                if name in first:
+                    twice = N_("key {key!r} is there twice (first in line {line}); keep one")
+                    yield key, said(twice, key=name, line=str(first[name]))
+                first[name] = key.start_mark.line + 1
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.ScalarNode) and node.style is None and MISREAD.fullmatch(node.value):
+            problem = N_("{value} is not what YAML reads; write the number with digits alone, or a text in quotes")
+            yield node, said(problem, value=node.value)
 
 
 def unknown_server(name: str, known: Mapping[str, Any]) -> Said:

@@ -6,11 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from virtio_study.errors import StudyError
-from virtio_study.faults import FaultError, fault, unknown_comparison, unknown_config, unknown_server
+from virtio_study.faults import FaultError, fault, read_yaml, unknown_comparison, unknown_config, unknown_server
 from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.marks import N_
 
@@ -319,26 +318,7 @@ def load_study(study: str | Path) -> Study:
         expects. The message names file, line, key, value, expectation and the nearest valid key.
     """
     path = _find(Path(str(study)))  # papermill -p gives a name of digits as a number
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise StudyError(
-            N_("{path}: not UTF-8 text ({reason} at byte {start}); save it as UTF-8"),
-            path=path,
-            reason=error.reason,
-            start=error.start,
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise StudyError(
-            N_("{path}{line}: not valid YAML: {problem}"),
-            path=path,
-            line=line,
-            problem=getattr(error, "problem", error),
-        ) from error
+    node, data = read_yaml(path)
     if not isinstance(data, dict):
         raise StudyError(
             N_("{path}:1: expected keys such as title, servers, driver_configs; found {found}"),

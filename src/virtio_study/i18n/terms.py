@@ -153,6 +153,8 @@ REASONS = {
     "configuration changed": N_("configuration changed"),
     "disk counter fell back": N_("disk counter fell back"),
     "host reboot": N_("host reboot"),
+    "impossible value": N_("impossible value"),
+    "another allocation": N_("another allocation"),
     "Proxmox VE upgraded": N_("Proxmox VE upgraded"),
     "balloon statistics began": N_("balloon statistics began"),
     "balloon statistics ended": N_("balloon statistics ended"),

@@ -20,7 +20,8 @@ from virtio_study import recording
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError, StudyError
 from virtio_study.pve.instruments import host_instrument
-from virtio_study.sources.files.csv_tables import load_mapping, read_csv
+from virtio_study.sources.files.csv_mapping import load_mapping
+from virtio_study.sources.files.csv_tables import read_csv
 from virtio_study.sources.files.rrddata import read_rrddata
 from virtio_study.sources.normalising import rrd_frame
 from virtio_study.study import Server, Text
@@ -259,12 +260,12 @@ def test_a_local_time_that_was_twice_or_never_is_refused(tmp_path: Path, hour: s
     [
         ("columns", {"cpu": {"column": "c", "unit": "cores"}}, "no such column of numbers; there are: cpu_cores"),
         ("columns", {"mem_host_bytes": {"column": "c", "unit": "KB"}}, "unit is 'KB'; expected one of B, kB, KiB"),
-        ("columns", {"cpu_cores": {"column": "c"}}, r"columns\.cpu_cores\.unit: Field required"),
+        ("columns", {"cpu_cores": {"column": "c"}}, r"m\.yaml:\d+: missing key 'columns\.cpu_cores\.unit'; add it"),
         ("time", {"column": "t", "format": "%H:%M"}, "time.zone is missing; give the zone of the clock"),
         ("time", {"column": "t", "format": "%H:%M", "zone": "Lima"}, "time.zone is 'Lima'; expected a name such as"),
-        ("step_s", 0, "step_s: Input should be greater than 0"),
-        ("steps", 1, "steps: Extra inputs are not permitted; expected keys: time, step_s"),
-        ("mem_instrument", "host", "mem_instrument: Input should be 'guest_stats'"),
+        ("step_s", 0, r"m\.yaml:\d+: step_s is 0: input should be greater than 0"),
+        ("steps", 1, r"unknown key 'steps' \(did you mean 'step_s'\?\); valid: time, step_s, columns"),
+        ("mem_instrument", "host", "mem_instrument is 'host': input should be 'guest_stats', 'guest_agent'"),
     ],
 )  # fmt: skip
 def test_a_wrong_mapping_is_named_with_its_key(tmp_path: Path, key: str, value: Any, message: str) -> None:
@@ -292,6 +293,7 @@ def test_a_csv_file_becomes_recordings_by_the_study_s_windows(tmp_path: Path) ->
         tmp_path,
         ("alpha", "emulated", "2025-12-09T08:00:00-05:00", "2025-12-09T08:05:00-05:00"),
         ("alpha", "virtio", "2025-12-09T08:05:00-05:00", "2025-12-09T09:00:00-05:00"),
+        alpha="vcpus: 4, memory_bytes: 8 GiB",
     )
     mapped(tmp_path)
     line = ["files", "csv", str(study.folder), "alpha", str(tmp_path / "t.csv"), "--mapping", str(tmp_path / "m.yaml")]
@@ -311,7 +313,7 @@ def test_a_csv_file_becomes_recordings_by_the_study_s_windows(tmp_path: Path) ->
 
 def test_rrddata_of_one_hour_becomes_a_recording_and_what_is_missing_is_said(tmp_path: Path) -> None:
     window = ("alpha", "virtio", "2026-11-23T14:00:00Z", "2026-11-23T14:30:00Z")
-    study = windowed(tmp_path, window)
+    study = windowed(tmp_path, window, alpha="vcpus: 2, memory_bytes: 512 MiB")
     line = ["files", "rrddata", str(study.folder), "alpha", str(HOUR), "--qemu-server", "9.2.6"]
     done = CliRunner().invoke(cli, line, catch_exceptions=False)
     assert done.output.endswith("30 rows of 60 s cover 0.5 of the 0.5 hours of the window.\n")

@@ -45,6 +45,8 @@ WINDOWS = {  # timeframe -> step and rows, `src/PVE/RRD.pm`
     "pve2-vm": {"hour": (60, 70), "day": (1800, 70), "week": (10800, 70), "month": (43200, 70)},
     "pve-vm-9.0": {"hour": (60, 60), "day": (60, 1440), "week": (1800, 336), "year": (21600, 1440)},
 }
+POSSIBLE = {"cpu": (0.0, 0.01), "mem": (1e8, 1e7), "memhost": (1e8, 1e7)}
+"""Least value and what a hundredth adds, so that a server could have it."""
 STOPPED = (7 * 3600 + 10, 7 * 3600 + 90)  # seconds from START
 
 
@@ -70,6 +72,8 @@ def samples(names: list[str], seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     values = rng.uniform(0, 100, (len(seconds), len(names)))
     off = (seconds > STOPPED[0]) & (seconds <= STOPPED[1])
     for column, name in enumerate(names):
+        if name in POSSIBLE:
+            values[:, column] = POSSIBLE[name][0] + POSSIBLE[name][1] * values[:, column]
         if name in COUNTERS:
             counts = np.cumsum(rng.integers(0, 10**6, len(seconds)))
             after = seconds > STOPPED[1]
@@ -265,7 +269,8 @@ def test_a_host_s_folder_becomes_recordings_each_of_the_finest_step_that_covers_
     feed(node, [(START + s, ["8", "0.5"]) for s in range(60, HOURS * 3600 + 1, 60)])
     day = "2025-12-29T"
     windows = [("emulated", "01:00", "04:00"), ("virtio", "12:00", "13:00")]
-    study = windowed(tmp_path, *(("alpha", name, f"{day}{a}:00Z", f"{day}{b}:00Z") for name, a, b in windows))
+    named = [("alpha", name, f"{day}{a}:00Z", f"{day}{b}:00Z") for name, a, b in windows]
+    study = windowed(tmp_path, *named, alpha="vcpus: 4, memory_bytes: 8 GiB")
     done = CliRunner().invoke(cli, ["files", "rrd", str(study.folder), str(host)], catch_exceptions=False)
     assert done.output == (
         "recordings/alpha/emulated/rrd-01.parquet: 6 rows of 1800 s cover 3 of the 3 hours of the window.\n"

@@ -2,130 +2,45 @@
 
 import csv
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from virtio_study.errors import DataError, StudyError
+from virtio_study.errors import DataError
 from virtio_study.faults import FaultError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.recording import INSTRUMENTS, SCHEMA
+from virtio_study.sources.files.csv_mapping import SHARES, CsvMapping, TimeColumn, units
 from virtio_study.study import Server
 
-__all__ = ["UNITS", "CsvMapping", "load_mapping", "read_csv"]
+__all__ = ["read_csv"]
 
-InstrumentName = Literal["guest_stats", "guest_agent", "host_rss_scaled", "host_pss", "host_cgroup", "unknown"]
-
-SIZES = {"B": 1.0, "kB": 1e3, "KiB": 2.0**10, "MB": 1e6, "MiB": 2.0**20, "GB": 1e9, "GiB": 2.0**30}
-SHARES = {"percent": 0.01, "fraction": 1.0}
-UNITS: dict[str, dict[str, float]] = {
-    "_bytes_per_s": {f"{unit}/s": factor for unit, factor in SIZES.items()}
-    | {"bit/s": 0.125, "kbit/s": 125.0, "Mbit/s": 125e3, "Gbit/s": 125e6},
-    "_bytes": SIZES | SHARES,
-    "_cores": {"cores": 1.0, "millicores": 1e-3} | SHARES,
-    "_percent": {"percent": 1.0, "fraction": 100.0},
-    "_per_s": {"1/s": 1.0, "1/min": 1 / 60},
-    "_s": {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
+NUMBER = {
+    ".": re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"),
+    ",": re.compile(r"[-+]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][-+]?[0-9]+)?"),
 }
-"""End of a column's name -> units that it may be given in, and what one of them is in the column's own unit.
+"""Mark of decimals -> a number without any grouping of thousands."""
 
-A percentage or fraction of memory or cores is of the server's allocation. KB is not among them: it is 1000 or 1024
-bytes, and nothing says which.
-"""
+OF_MANY = re.compile(
+    r"(vm|vmid|id|name|host|hostname|node|nodename|instance|entity|entityid|server|series|metric|object|guest|device|sensor"
+    r"|domain|servidor|nombre|equipo|nodo|maquina|máquina|serie|entidad)"
+)
+"""Names, without case and signs, of columns that say whose a row is."""
 
+MOST_LABELS = 50
+"""A column with more texts than these is prose."""
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+NEAR, NEARLY_ALL = 0.25, 0.8
+"""Distances of rows count as one step within this share, and this share of them must."""
 
-
-class TimeColumn(_Strict):
-    """Where the time is: its column, format (`unix`, `unix_ms`, `iso`, or one of strptime), zone, and what it marks."""
-
-    column: str
-    format: str
-    zone: str | None = None
-    marks: Literal["start", "end"] = "end"
-
-
-class ValueColumn(_Strict):
-    """Where a column of the schema comes from, and in which unit it is there."""
-
-    column: str
-    unit: str
-
-
-class CsvMapping(_Strict):
-    """How a CSV file becomes a recording. The YAML file has these keys; those after `columns` may be left out::
-
-    time: {column: Fecha, format: "%d/%m/%Y %H:%M", zone: America/Lima, marks: start}
-    step_s: 300
-    columns:
-      cpu_cores: {column: "CPU (%)", unit: percent}
-      mem_displayed_bytes: {column: "RAM (GB)", unit: GiB}
-    delimiter: ";"
-    decimal: ","
-    missing: ["", "-"]
-    mem_instrument: unknown
-    """
-
-    time: TimeColumn
-    step_s: float = Field(gt=0)
-    columns: dict[str, ValueColumn] = Field(min_length=1)
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    decimal: Literal[".", ","] = "."
-    missing: list[str] = Field(default_factory=lambda: ["", "NaN", "nan", "NA", "null", "-"])
-    mem_instrument: InstrumentName = "unknown"
-    mem_host_instrument: InstrumentName = "unknown"
-    mem_guest_instrument: InstrumentName = "unknown"
-
-
-def load_mapping(path: Path) -> CsvMapping:
-    """Read a mapping file (YAML); `StudyError` names the file, the key and what was expected."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        mapping = CsvMapping.model_validate(data)
-    except OSError as error:
-        raise StudyError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise StudyError(N_("{path}: not YAML: {error}"), path=path, error=" ".join(str(error).split())) from error
-    except ValidationError as error:
-        item = error.errors()[0]
-        key = ".".join(str(part) for part in item["loc"]) or "the mapping"
-        raise StudyError(
-            N_("{path}: {key}: {problem}; expected keys: {keys}"),
-            path=path,
-            key=key,
-            problem=item["msg"],
-            keys=", ".join(CsvMapping.model_fields),
-        ) from error
-    for name, source in mapping.columns.items():
-        column = SCHEMA.get(name)
-        if column is None or column.kind != "number" or name == "step_s":
-            names = [n for n, c in SCHEMA.items() if c.kind == "number" and n != "step_s"]
-            raise StudyError(
-                N_("{path}: columns.{name}: no such column of numbers; there are: {names}"),
-                path=path,
-                name=name,
-                names=", ".join(names),
-            )
-        if source.unit not in _units(name):
-            raise StudyError(
-                N_("{path}: columns.{name}.unit is {unit!r}; expected one of {known}"),
-                path=path,
-                name=name,
-                unit=source.unit,
-                known=", ".join(_units(name)),
-            )
-    _check_time(path, mapping.time)
-    return mapping
+Row = tuple[int, list[str]]
+"""Number of a line, and its cells."""
 
 
 def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
@@ -148,11 +63,17 @@ def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file cannot be read or lacks a column, or a cell is no time or number: the message names line and column.
-        A local time that happened twice or never (clocks put back or forward) is refused too.
+        If the file cannot be read, lacks a column or has two of its name, or has rows of several things among which the
+        mapping's `only` does not choose; if a cell is no time or number, or a number below 0: the message names line
+        and column; or if the rows are not `step_s` apart. A local time that happened twice or never (clocks put back or
+        forward) is refused too.
     """
-    lines, table = _cells(path, mapping)
+    names, rows = _read(path, mapping)
+    _of_one(path, names, rows, mapping)
+    lines = [line for line, _ in rows]
+    table = {name: [cells[place] for _, cells in rows] for place, name in enumerate(names)}
     frame = pd.DataFrame({"time": _times(path, mapping.time, lines, table[mapping.time.column])})
+    _check_step(path, frame["time"], mapping.step_s)
     if mapping.time.marks == "start":
         frame["time"] += pd.Timedelta(seconds=mapping.step_s)
     for name, source in mapping.columns.items():
@@ -160,7 +81,7 @@ def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
             _number(text, mapping, (path, line, source.column))
             for line, text in zip(lines, table[source.column], strict=True)
         ]
-        factor = _units(name)[source.unit]
+        factor = units(name)[source.unit]
         if source.unit in SHARES and not name.endswith("_percent"):
             factor *= server.vcpus if name.endswith("_cores") else int(server.memory_bytes)
         frame[name] = np.asarray(values, dtype="float64") * factor
@@ -172,6 +93,94 @@ def read_csv(path: Path, mapping: CsvMapping, server: Server) -> pd.DataFrame:
     for view in ("", "host_", "guest_"):
         frame[f"mem_{view}instrument"] = getattr(mapping, f"mem_{view}instrument")
     return frame
+
+
+def _read(path: Path, mapping: CsvMapping) -> tuple[list[str], list[Row]]:
+    """Names of the columns, and the rows that the mapping takes."""
+    rows = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=mapping.delimiter)
+            names = [name.strip() for name in next(reader, [])]
+            _check_names(path, mapping, names)
+            for row in reader:
+                if not any(cell.strip() for cell in row):
+                    continue
+                if len(row) != len(names):
+                    raise DataError(
+                        N_("{path}: line {line} has {found} cells; expected {expected}"),
+                        path=path,
+                        line=reader.line_num,
+                        found=len(row),
+                        expected=len(names),
+                    )
+                rows.append((reader.line_num, [cell.strip() for cell in row]))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            N_("{path}: cannot be read as CSV in UTF-8: {error}"), path=path, error=" ".join(str(error).split())
+        ) from error
+    if not rows:
+        raise DataError(N_("{path}: no rows"), path=path)
+    for name, wanted in mapping.only.items():
+        place = names.index(name)
+        found = Counter(cells[place] for _, cells in rows)
+        rows = [(line, cells) for line, cells in rows if cells[place] in wanted]
+        if not rows:
+            raise DataError(
+                N_("{path}: no row whose {name!r} is {wanted}; there are: {found}"),
+                path=path,
+                name=name,
+                wanted=", ".join(wanted),
+                found=", ".join([*found][:10]),
+            )
+    return names, rows
+
+
+def _check_names(path: Path, mapping: CsvMapping, names: Sequence[str]) -> None:
+    """Nothing if every column that the mapping needs is there, once."""
+    for name in (mapping.time.column, *(source.column for source in mapping.columns.values()), *mapping.only):
+        if name not in names:
+            raise DataError(
+                N_("{path}: no column {name!r}; its first line names: {names}"),
+                path=path,
+                name=name,
+                names=", ".join(names) or said(N_("nothing")),
+            )
+        if names.count(name) > 1:
+            raise DataError(
+                N_("{path}: {count} columns are named {name!r}; rename the one that is this server's"),
+                path=path,
+                name=name,
+                count=names.count(name),
+            )
+
+
+def _of_one(path: Path, names: Sequence[str], rows: Sequence[Row], mapping: CsvMapping) -> None:
+    """Nothing if no column says that rows are of several things.
+
+    It does if its name is one of `OF_MANY` and a value of it comes again, or if it has a few texts that all come again.
+    """
+    mapped = {mapping.time.column, *(source.column for source in mapping.columns.values()), *mapping.only}
+    for place, name in enumerate(names):
+        values = Counter(cells[place] for _, cells in rows if cells[place] not in mapping.missing)
+        if name in mapped or len(values) < 2:
+            continue
+        named = OF_MANY.fullmatch(re.sub(r"[\W_]", "", name.lower())) and len(values) < values.total()
+        texts = all(re.search(r"[^\W\d_]", text) for text in values)
+        labels = texts and len(values) <= MOST_LABELS and min(values.values()) > 1
+        if named or labels:
+            first = next(iter(values))
+            raise DataError(
+                N_(
+                    "{path}: rows of {count} things, by column {name!r}: {values}; say in the mapping which are this "
+                    "server's, as in only: {example}"
+                ),
+                path=path,
+                count=len(values),
+                name=name,
+                values=", ".join([*values][:5]),
+                example=f'{{"{name}": "{first}"}}',
+            )
 
 
 def _times(path: Path, column: TimeColumn, lines: Sequence[int], texts: Sequence[str]) -> pd.Series:
@@ -202,66 +211,38 @@ def _times(path: Path, column: TimeColumn, lines: Sequence[int], texts: Sequence
     return found
 
 
-def _units(name: str) -> dict[str, float]:
-    return next(units for end, units in UNITS.items() if name.endswith(end))
-
-
-def _check_time(path: Path, time: TimeColumn) -> None:
-    if time.zone is None and time.format not in {"unix", "unix_ms", "iso"} and "%z" not in time.format:
-        raise StudyError(
-            N_("{path}: time.zone is missing; give the zone of the clock, such as UTC or America/Lima"), path=path
-        )
-    try:
-        ZoneInfo(time.zone or "UTC")
-    except (KeyError, ValueError, OSError) as error:
-        raise StudyError(
-            N_("{path}: time.zone is {zone!r}; expected a name such as UTC or America/Lima"), path=path, zone=time.zone
-        ) from error
-
-
-def _cells(path: Path, mapping: CsvMapping) -> tuple[list[int], dict[str, list[str]]]:
-    """Line numbers, and the cells of every mapped column."""
-    needed = [mapping.time.column, *(source.column for source in mapping.columns.values())]
-    table: dict[str, list[str]] = {name: [] for name in needed}
-    lines = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=mapping.delimiter)
-            names = [name.strip() for name in next(reader, [])]
-            for name in needed:
-                if name not in names:
-                    raise DataError(
-                        N_("{path}: no column {name!r}; its first line names: {names}"),
-                        path=path,
-                        name=name,
-                        names=", ".join(names) or said(N_("nothing")),
-                    )
-            for row in reader:
-                if not any(cell.strip() for cell in row):
-                    continue
-                if len(row) != len(names):
-                    raise DataError(
-                        N_("{path}: line {line} has {found} cells; expected {expected}"),
-                        path=path,
-                        line=reader.line_num,
-                        found=len(row),
-                        expected=len(names),
-                    )
-                lines.append(reader.line_num)
-                for name in table:
-                    table[name].append(row[names.index(name)].strip())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+def _check_step(path: Path, times: pd.Series, step_s: float) -> None:
+    """Nothing if rows are a step apart, but for gaps; a row says nothing of a time that is not its step's."""
+    distances = times.diff().dropna().dt.total_seconds().to_numpy(dtype=float)
+    if not len(distances):
+        return
+    usual = float(np.median(distances))
+    regular = float((np.abs(distances - usual) <= NEAR * usual).mean())
+    if regular < NEARLY_ALL:
         raise DataError(
-            N_("{path}: cannot be read as CSV in UTF-8: {error}"), path=path, error=" ".join(str(error).split())
-        ) from error
-    if not lines:
-        raise DataError(N_("{path}: no rows"), path=path)
-    return lines, table
+            N_(
+                "{path}: rows are {least:g} to {most:g} s apart, not every {step:g} s; of a log of changes nothing "
+                "says how long each value lasted: export it at even steps"
+            ),
+            path=path,
+            least=float(distances.min()),
+            most=float(distances.max()),
+            step=step_s,
+        )
+    if abs(usual - step_s) > NEAR * step_s:
+        raise DataError(
+            N_("{path}: rows are {usual:g} s apart, but step_s is {step:g}; set step_s to what they are"),
+            path=path,
+            usual=usual,
+            step=step_s,
+        )
 
 
 def _time(text: str, time: TimeColumn) -> datetime:
     """A time in UTC; `ValueError` says why there is none."""
     if time.format in {"unix", "unix_ms"}:
+        if not NUMBER["."].fullmatch(text):
+            raise FaultError(N_("no number of seconds"))
         seconds = float(text) / (1000 if time.format == "unix_ms" else 1)
         if not 1e9 <= seconds < 41e8:
             raise FaultError(N_("not within this century; check the unit"))
@@ -281,20 +262,18 @@ def _time(text: str, time: TimeColumn) -> datetime:
 def _number(text: str, mapping: CsvMapping, where: tuple[Path, int, str]) -> float:
     if text in mapping.missing:
         return math.nan
-    try:
-        number = float(text.replace(",", ".") if mapping.decimal == "," else text)
-    except ValueError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise DataError(
-            N_("{path}: line {line}, column {column!r} is {text!r}; expected a number with decimal {decimal!r}"),
-            path=where[0],
-            line=where[1],
-            column=where[2],
-            text=text[:40],
-            decimal=mapping.decimal,
-        )
-    return number
-
-
-assert set(INSTRUMENTS) == set(get_args(InstrumentName))
+    number = float(text.replace(",", ".")) if NUMBER[mapping.decimal].fullmatch(text) else math.nan
+    if number >= 0 and math.isfinite(number):
+        return number
+    problem = N_(
+        "{path}: line {line}, column {column!r} is {text!r}; expected a number with decimal {decimal!r} and no "
+        "grouping of thousands, or one of missing in the mapping"
+    )
+    raise DataError(
+        N_("{path}: line {line}, column {column!r} is {text!r}; expected at least 0") if number < 0 else problem,
+        path=where[0],
+        line=where[1],
+        column=where[2],
+        text=text[:40],
+        decimal=mapping.decimal,
+    )

@@ -15,6 +15,7 @@ from virtio_study.pve.instruments import host_instrument
 from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
 from virtio_study.sources.files import csv_tables, rrd, rrddata
+from virtio_study.sources.files.csv_mapping import load_mapping
 from virtio_study.sources.files.dumps import Dump
 from virtio_study.sources.recorder import Imported, SourceFacts, keep_raw, no_window, write_windows
 from virtio_study.sources.standstill import asleep
@@ -71,7 +72,7 @@ def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server
 def import_csv(study: Study, server: str, path: Path, mapping: Path) -> list[Imported]:
     """Record one server from a CSV file with a mapping file; see `csv_tables.read_csv`."""
     allocation = study.server(server)
-    how = csv_tables.load_mapping(mapping)
+    how = load_mapping(mapping)
     frame = csv_tables.read_csv(path, how, allocation)
     origin = SourceFacts(f"CSV file {path.name}, mapping {mapping.name}", keep_raw(study, [path, mapping]))
     return write_windows(study, server, {how.step_s: frame}, "csv", origin)
