@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from answers import imported, labelled, level, study_in
 from paths import ROOT, TESTS
 from virtio_study import recording
 from virtio_study.cleaning.transients import label_periods
@@ -17,43 +18,9 @@ from virtio_study.sources.files.influx import read_influx
 from virtio_study.sources.history import History, Poll, Task
 from virtio_study.sources.runs import Run, runs_in
 from virtio_study.sources.standstill import asleep, not_running, stood_still
-from virtio_study.study import Study, load_study
 
 RIG = ROOT / "data" / "pve-rig"
 T = 1_795_441_200
-WITHOUT_STATISTICS = """driver_configs:
-  emulated: {label: {en: e, es: e}, disk: ide, nic: e1000}
-  virtio: {label: {en: v, es: v}, disk: virtio-scsi, nic: virtio-net}
-comparisons:
-  total: {before: emulated, after: virtio, purpose: total, question: {en: q, es: q}}
-metrics: [cpu, mem_displayed]
-seed: 1
-"""
-
-
-def study_in(folder: Path, more: str = "") -> Study:
-    home = folder / "data" / "pve-rig"
-    home.mkdir(parents=True)
-    servers = (RIG / "study.yaml").read_text().split("# Before to after.", maxsplit=1)[0]
-    (home / "study.yaml").write_text(servers + WITHOUT_STATISTICS + more)
-    return load_study(home)
-
-
-def imported(folder: Path, case: str) -> dict[str, pd.DataFrame]:
-    """Labelled rows of every recording of a case of answers."""
-    study = study_in(folder)
-    import_answers(study, [TESTS / "data" / "answers" / f"{case}.jsonl.zst"])
-    return {path.parent.name: labelled(study, path) for path in study.folder.glob("recordings/versat/**/*.parquet")}
-
-
-def labelled(study: Study, path: Path) -> pd.DataFrame:
-    found = recording.read(path, study.folder)
-    rows = found.frame.assign(replicate="boot")
-    return label_periods(rows, contaminated={"boot": found.provenance.contaminated})
-
-
-def level(rows: pd.DataFrame, column: str = "cpu_cores") -> float:
-    return float(rows.loc[rows["period"] == "steady", column].mean())
 
 
 def test_a_paused_server_gives_no_rows(tmp_path: Path) -> None:

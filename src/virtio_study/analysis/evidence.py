@@ -64,7 +64,8 @@ class Side:
     `value`, `largest`, `allocated` and `quantum` are in `unit` ("cores" or "bytes"); `shown_unit` and `shown_scale`
     (units in one shown unit) say how readers see them. `replicates` counts boots; `rows` and `seconds` are the fewest
     that any of them has. `prefix_factor` is how much greater a number would be if its unit's prefix were read as binary
-    (1.0: no ambiguity). `drift` is second half less first half.
+    (1.0: no ambiguity). `drift` is second half less first half. `overwritten`: the displayed memory is not what
+    Proxmox VE makes of the balloon statistics in the same answers.
     """
 
     server: str
@@ -86,6 +87,7 @@ class Side:
     shown_scale: float = 1.0
     prefix_factor: float = 1.0
     drift: Interval | None = None
+    overwritten: bool = False
     around: Surroundings = field(default_factory=Surroundings)
 
 
@@ -148,8 +150,16 @@ def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Sid
         shown_unit="MiB" if bytes_shown else "cores",
         shown_scale=2.0**20 if bytes_shown else 1.0,
         drift=_drift(arm, column, study.confidence),
+        overwritten=metric == "mem_displayed" and _overwritten(rows),
         around=around,
     )
+
+
+def _overwritten(rows: pd.DataFrame) -> bool:
+    """Whether rows with balloon statistics display something else."""
+    if "mem_guest_instrument" not in rows.columns:
+        return False
+    return bool((rows["mem_instrument"].eq("unknown") & rows["mem_guest_instrument"].eq("guest_stats")).any())
 
 
 def _hours(rows: pd.DataFrame) -> frozenset[int]:

@@ -150,6 +150,7 @@ REASONS = {
     "not running": N_("not running"),
     "QEMU did not answer": N_("QEMU did not answer"),
     "stood still": N_("stood still"),
+    "pvestatd restarted": N_("pvestatd restarted"),
     "configuration changed": N_("configuration changed"),
     "disk counter fell back": N_("disk counter fell back"),
     "host reboot": N_("host reboot"),

@@ -12,7 +12,7 @@ from typing import Literal
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.pve.values import Sample
+from virtio_study.pve.values import Sample, number
 
 __all__ = [
     "INSTRUMENTS",
@@ -24,6 +24,7 @@ __all__ = [
     "instrument",
     "memory_state",
     "memory_states",
+    "statistics",
 ]
 
 STALE_S = 60
@@ -108,12 +109,16 @@ INSTRUMENTS: dict[str, Instrument] = {
 
 @dataclass(frozen=True)
 class MemoryState:
-    """What an answer shows, and whose view its displayed memory then is."""
+    """What an answer shows, and whose view its displayed memory then is.
+
+    `sends` says whether the guest's balloon driver sends statistics, whatever is displayed.
+    """
 
     name: str
     shows: frozenset[str]
     view: Literal["guest", "host", "unknown"]
     sentence: str
+    sends: bool = False
 
 
 MEMORY_STATES: tuple[MemoryState, ...] = (
@@ -124,10 +129,24 @@ MEMORY_STATES: tuple[MemoryState, ...] = (
         "The guest sent statistics once and no longer does; the displayed memory stands still.",
     ),
     MemoryState(
+        "not these statistics",
+        frozenset({"total_mem", "free_mem", "mem is not theirs"}),
+        "unknown",
+        "The guest sends statistics, and the displayed memory is not total less free: something overwrites it.",
+        sends=True,
+    ),
+    MemoryState(
         "statistics",
         frozenset({"total_mem", "free_mem"}),
         "guest",
         "The guest's balloon driver sends statistics.",
+        sends=True,
+    ),
+    MemoryState(
+        "not the host's",
+        frozenset({"status/current", "mem is not memhost"}),
+        "unknown",
+        "Without statistics both memory figures are the host's, and these differ: something overwrites one.",
     ),
     MemoryState(
         "silent driver",
@@ -148,8 +167,9 @@ MEMORY_STATES: tuple[MemoryState, ...] = (
 )
 """Every state that an answer can show; the first whose signs are all there is it.
 
-Signs are keys of `ballooninfo`, and: `old last_update` (the same for more than `STALE_S`), `status/current` (it would
-have `ballooninfo` if there were any), `mem is memhost` and `mem is not memhost`.
+Signs are keys of `ballooninfo`, and: `old last_update` (the same for more than `STALE_S`), `mem is not theirs` (nor
+total less free of the same answer), `status/current` (it would have `ballooninfo` if there were any), `mem is memhost`
+and `mem is not memhost`. Memory of 0 is no measurement (qemu-server since 9.1.5, commit 61d76518) and no sign.
 
 References
 ----------
@@ -174,12 +194,32 @@ def memory_state(sample: Sample, age_s: float = 0.0) -> MemoryState:
         signs |= {str(key) for key, value in info.items() if value is not None}
         if age_s > STALE_S:
             signs.add("old last_update")
+        if (theirs := statistics(sample)) is not None and _known(sample.get("mem")) not in (None, theirs):
+            signs.add("mem is not theirs")
     if "qmpstatus" in sample or "ballooninfo" in sample:
         signs.add("status/current")
-    mem, host = sample.get("mem"), sample.get("memhost")
+    mem, host = _known(sample.get("mem")), _known(sample.get("memhost"))
     if mem is not None and host is not None:
-        signs.add("mem is memhost" if mem == host or str(mem) == str(host) else "mem is not memhost")
+        signs.add("mem is memhost" if mem == host else "mem is not memhost")
     return next(state for state in MEMORY_STATES if state.shows <= signs)
+
+
+def statistics(sample: Sample) -> float | None:
+    """Total less free memory in bytes, by the balloon statistics of an answer; None where it has none."""
+    info = sample.get("ballooninfo")
+    if not isinstance(info, Mapping):
+        return None
+    total, free = _known(info.get("total_mem")), _known(info.get("free_mem"))
+    return None if total is None or free is None else total - free
+
+
+def _known(value: object) -> float | None:
+    """A number of bytes; None for nothing, for what is no number, and for 0."""
+    try:
+        found = number(value)
+    except ValueError:
+        return None
+    return None if math.isnan(found) or not found else found
 
 
 def memory_states(samples: Iterable[Sample]) -> Iterator[MemoryState]:
@@ -189,12 +229,12 @@ def memory_states(samples: Iterable[Sample]) -> Iterator[MemoryState]:
     make them old. Those that stand still from the first answer on may be of any age, and are all old.
     """
     known = list(samples)
-    for update, group in groupby(range(len(known)), key=lambda number: _last_update(known[number])):
-        numbers = [*group]
-        ages = [_seconds(known[number]) - _seconds(known[numbers[0]]) for number in numbers]
-        always = numbers[0] == 0 and ages[-1] > STALE_S
-        for number, age_s in zip(numbers, ages, strict=True):
-            yield memory_state(known[number], 0.0 if update is None else math.inf if always else age_s)
+    for update, group in groupby(range(len(known)), key=lambda place: _last_update(known[place])):
+        places = [*group]
+        ages = [_seconds(known[place]) - _seconds(known[places[0]]) for place in places]
+        always = places[0] == 0 and ages[-1] > STALE_S
+        for place, age_s in zip(places, ages, strict=True):
+            yield memory_state(known[place], 0.0 if update is None else math.inf if always else age_s)
 
 
 def _last_update(sample: Sample) -> object:

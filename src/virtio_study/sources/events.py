@@ -4,14 +4,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
 
-from virtio_study.pve.instruments import host_instrument, memory_states
+from virtio_study.pve.instruments import MemoryState, host_instrument, memory_states
 from virtio_study.pve.values import COUNTED
 from virtio_study.pve.vm_config import in_question
 from virtio_study.sources.history import Disturbance, History, InForce, Node, Poll, Task
+from virtio_study.sources.spread_zeros import RESTARTED
 from virtio_study.sources.standstill import awake, not_running
 
 __all__ = [
@@ -21,12 +23,13 @@ __all__ = [
     "disturbances",
     "edits",
     "in_use",
+    "memory_seen",
+    "restarts_of_pvestatd",
     "starts",
+    "statistics_changes",
     "stops",
     "tasks_of",
     "upgrades",
-    "view_changes",
-    "views",
 ]
 
 CONTAMINATING: dict[str, str] = {
@@ -71,28 +74,31 @@ GAP = 2.5
 """A poll that comes later than so many usual steps after the one before it leaves a gap."""
 
 PERSISTS_S = 900.0
-"""A view of the memory that lasts as long as this is no passing thing, such as a boot before the driver is loaded."""
+"""What lasts as long as this is no passing thing, such as a boot before the driver is loaded."""
+
+SAMPLE_S, HEARTBEAT_S = 10.0, 120.0
+"""pvestatd samples every 10 s; what it missed for longer than the heartbeat of RRD is unknown, and no 0."""
 
 FEWEST_BEFORE, NEARLY_ALL = 30, 0.9
 
 
-def views(polls: Sequence[Poll]) -> list[tuple[float, str]]:
-    """Whose view the displayed memory of every poll is: guest, host or unknown; of those in which the server ran."""
+def memory_seen(polls: Sequence[Poll]) -> list[tuple[float, MemoryState]]:
+    """State of the displayed memory in every poll in which the server ran."""
     polls = awake(polls)
     states = memory_states({**poll.sample, "time": poll.time_s} for poll in polls)
-    return [(poll.time_s, state.view) for poll, state in zip(polls, states, strict=True)]
+    return [(poll.time_s, state) for poll, state in zip(polls, states, strict=True)]
 
 
-def view_changes(seen: Sequence[tuple[float, str]]) -> Iterator[Disturbance]:
-    """Changes of the view between two that last: a balloon driver was loaded or ended without a restart."""
-    lasting: tuple[float, str] | None = None  # the last moment of a view that lasted, and the view
-    for view, group in groupby(seen, key=lambda item: item[1]):
+def statistics_changes(seen: Sequence[tuple[float, MemoryState]]) -> Iterator[Disturbance]:
+    """Changes between two times that last: a balloon driver was loaded or ended without a restart."""
+    lasting: tuple[float, bool] | None = None  # the last moment of a state that lasted, and whether statistics came
+    for sends, group in groupby(seen, key=lambda item: item[1].sends):
         moments = [at for at, _ in group]
         if moments[-1] - moments[0] >= PERSISTS_S:
-            if lasting and lasting[1] != view:
-                reason = "balloon statistics began" if view == "guest" else "balloon statistics ended"
+            if lasting and lasting[1] != sends:
+                reason = "balloon statistics began" if sends else "balloon statistics ended"
                 yield Disturbance(lasting[0], moments[0], reason)
-            lasting = moments[-1], view
+            lasting = moments[-1], sends
 
 
 def edits(configs: Sequence[InForce]) -> Iterator[Disturbance]:
@@ -110,7 +116,7 @@ def beginnings(boot: Sequence[Poll], history: History) -> list[Disturbance]:
     in_force = [item for item in history.configs if first <= item.time_s <= last and used <= set(item.config)]
     upgraded = (item for node in history.nodes.values() for item in upgrades(node))
     moments = (item for item in history.logged if item.end_s == item.start_s)
-    return [*edits(in_force), *view_changes(views(boot)), *upgraded, *moments]
+    return [*edits(in_force), *statistics_changes(memory_seen(boot)), *upgraded, *moments]
 
 
 def disturbances(polls: Sequence[Poll], begun: Sequence[Disturbance], history: History) -> Iterator[Disturbance]:
@@ -190,6 +196,19 @@ def _resumed(history: History, ordered: Sequence[Task], paused_s: float, last: f
         poll.time_s for poll in history.polls if poll.time_s > paused_s and poll.sample.get("qmpstatus") == "running"
     )
     return min([*told[:1], next(seen, last), last])
+
+
+def restarts_of_pvestatd(history: History) -> Iterator[Disturbance]:
+    """Restarts that tasks of the node tell: until its first sample, rows hold the CPU of 0 that it begins with."""
+    stopped_s = -math.inf
+    for task in sorted(history.tasks, key=attrgetter("start_s")):
+        if task.server != "pvestatd" or not task.start_s:
+            continue
+        if task.kind == "srvstop":
+            stopped_s = task.start_s
+        elif task.kind in {"srvstart", "srvrestart", "srvreload"}:
+            since = stopped_s if task.start_s - stopped_s <= HEARTBEAT_S else task.start_s
+            yield Disturbance(since - SAMPLE_S, (task.end_s or task.start_s) + 2 * SAMPLE_S, RESTARTED)
 
 
 def starts(history: History) -> Iterator[Disturbance]:

@@ -12,17 +12,18 @@ import pandas as pd
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
-from virtio_study.pve.instruments import host_instrument, memory_states
+from virtio_study.pve.instruments import host_instrument, memory_states, statistics
 from virtio_study.pve.run_states import why_not_running
 from virtio_study.pve.values import COUNTERS, RRD_COLUMNS, Sample, number
 from virtio_study.recording import SCHEMA
 from virtio_study.sources.grid import grid_of
 from virtio_study.sources.history import NodeStatus, Poll
+from virtio_study.sources.spread_zeros import ONE_SAMPLE, holds_zero
 from virtio_study.study import Server
 
 __all__ = ["add_node_cpu", "node_frame", "polled_frame", "rrd_frame", "sample_frame"]
 
-MINUTE_S, ONE_SAMPLE = 60, 1 / 6
+MINUTE_S = 60
 LEAST_WAY = 0.05
 """Where guest's and host's figure are nearer than this share of the allocation, a sample of the other is not told."""
 
@@ -73,13 +74,16 @@ def rrd_frame(
         If a value is no number, naming row and key; or if no row has a value.
     """
     numbers = _numbers(rows, ["time", "cpu", *RRD_COLUMNS], where)
-    numbers = numbers[numbers.drop(columns=["time", "view", "runs"]).notna().any(axis=1)]
+    numbers = numbers[numbers.drop(columns=["time", "view", "sent", "runs"]).notna().any(axis=1)]
     if numbers.empty:
         raise DataError(N_("{where}: no row with a value in it"), where=where)
+    if step_s == MINUTE_S:
+        for key in ("mem", "memhost"):
+            numbers[key] = numbers[key].mask(holds_zero(numbers[key]))
     frame = _common(numbers, consolidation)
     frame["step_s"] = float(step_s)
     views = numbers["view"].mask(_mixed(numbers), "unknown") if step_s == MINUTE_S else numbers["view"]
-    return _ordered(frame, views, qemu_server)
+    return _ordered(frame.assign(sent=numbers["sent"]), views, qemu_server)
 
 
 def _mixed(numbers: pd.DataFrame) -> "pd.Series[bool]":
@@ -149,7 +153,7 @@ def sample_frame(
     fell = rates.lt(0) & ~started.to_numpy()[:, None]
     numbers[list(COUNTERS)] = rates.where((rates >= 0) & ~fell.shift(fill_value=False))
     frame = _common(numbers.assign(time=grid.ends_s), "AVERAGE")
-    frame["step_s"], frame["uptime_s"] = grid.step_s, numbers["uptime"]
+    frame["step_s"], frame["uptime_s"], frame["sent"] = grid.step_s, numbers["uptime"], numbers["sent"]
     frame = frame.drop(
         columns=[name for name in frame if str(name).startswith("pressure") and frame[name].isna().all()]
     )
@@ -234,8 +238,8 @@ def _ordered(
         mem_host_instrument=host if frame["mem_host_bytes"].notna().any() else "unknown",
     )
     guest = frame["mem_instrument"].eq("guest_stats")
-    frame["mem_guest_bytes"] = frame["mem_displayed_bytes"].where(guest)
-    frame["mem_guest_instrument"] = np.where(guest, "guest_stats", "unknown")
+    frame["mem_guest_bytes"] = frame["mem_displayed_bytes"].where(guest).fillna(frame["sent"])
+    frame["mem_guest_instrument"] = np.where(guest | frame["sent"].notna(), "guest_stats", "unknown")
     frame = frame.drop_duplicates("time", keep="last").sort_values("time", ignore_index=True)
     return frame[[name for name in SCHEMA if name in frame]]
 
@@ -243,7 +247,8 @@ def _ordered(
 def _numbers(rows: Sequence[Sample], keys: list[str], where: str | Said) -> pd.DataFrame:
     """Float columns of the given keys, in order of time; NaN for no key.
 
-    Beside them `view`, whose the displayed memory is, and `runs`, whether nothing says that the server did not execute.
+    Beside them `view`, whose the displayed memory is, `sent`, the guest's figure by balloon statistics, and `runs`,
+    whether nothing says that the server did not execute.
     """
     table: dict[str, list[float]] = {key: [] for key in keys}
     for place, row in enumerate(rows):
@@ -258,8 +263,10 @@ def _numbers(rows: Sequence[Sample], keys: list[str], where: str | Said) -> pd.D
                     key=key,
                     value=str(row[key])[:40],
                 ) from None
-    frame = pd.DataFrame(table, dtype="float64").assign(
-        view=[state.view for state in memory_states(rows)], runs=[not why_not_running(row)[0] for row in rows]
+    states = [*memory_states(rows)]
+    sent = [statistics(row) if state.sends else None for row, state in zip(rows, states, strict=True)]
+    frame = pd.DataFrame({**table, "sent": sent}, dtype="float64").assign(
+        view=[state.view for state in states], runs=[not why_not_running(row)[0] for row in rows]
     )
     wrong = np.flatnonzero(~frame["time"].between(1e9, 41e8))
     if len(wrong):

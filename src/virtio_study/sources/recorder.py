@@ -16,6 +16,7 @@ from virtio_study.recording import Provenance, Recording, read, read_times, shar
 from virtio_study.sources.bounds import held_against
 from virtio_study.sources.events import counter_spikes, edits
 from virtio_study.sources.history import Disturbance, History, InForce
+from virtio_study.sources.spread_zeros import began_anew
 from virtio_study.sources.standstill import stood_still
 from virtio_study.study import Study, Window
 
@@ -192,7 +193,7 @@ def _write_window(
         return NotRecorded(window.server, wrong)
     frame, note = choose(frames, window)
     contaminated, moments = _disturbances(
-        study, window, [*disturbances, *counter_spikes(frame), *stood_still(frame), *edits(shown)]
+        study, window, [*disturbances, *counter_spikes(frame), *stood_still(frame), *began_anew(frame), *edits(shown)]
     )
     kernel = history.kernel_at(end) if history else ""
     origin = replace(

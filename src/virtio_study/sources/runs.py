@@ -92,7 +92,7 @@ def _run(group: Sequence[Poll], started_s: float, begun: Sequence[Disturbance], 
     end = bisect_right(history.polls, last, key=attrgetter("time_s"))
     config = _config(group, history.configs)
     kinds = devices(config)
-    seen = events.views(group)
+    seen = events.memory_seen(group)
     pending = [item for item in history.waiting if first <= item.time_s <= last]
     return Run(
         vmid=history.vmid,
@@ -100,13 +100,13 @@ def _run(group: Sequence[Poll], started_s: float, begun: Sequence[Disturbance], 
         end_s=last,
         started_s=started_s,
         devices={kind: models(kinds, kind) for kind in ("disk", "network")},
-        balloon_driver=any(view == "guest" for _, view in seen),
+        balloon_driver=any(state.sends for _, state in seen),
         config=config,
         polls=history.polls[begin:end],
         host=history.host_at(last),
         qemu=group[-1].qemu,
         machine=group[-1].machine,
-        instruments=tuple((next(polls)[0], view) for view, polls in groupby(seen, key=lambda item: item[1])),
+        instruments=tuple((next(polls)[0], view) for view, polls in groupby(seen, key=lambda item: item[1].view)),
         contaminated=tuple(events.disturbances(group, begun, history)),
         waiting=pending[-1].keys if pending else (),
         hidden=unclassifiable(config),

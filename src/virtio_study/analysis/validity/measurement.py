@@ -41,6 +41,12 @@ def check_same_instrument(before: Side, after: Side) -> Check:
     if comparable(first, second):
         message = N_("Both sides were measured by the same instrument ({before:instrument}).")
         return checked("same_instrument", "pass", message, numbers)
+    if before.overwritten or after.overwritten:
+        message = N_(
+            "What Proxmox VE displays is not total less free memory of the balloon statistics in the same answers: "
+            "something on the host overwrites it, as proxmox-rmem does, and what measured it is not known."
+        )
+        return checked("same_instrument", "not_assessable", message, numbers)
     if "unknown" in (first, second):
         message = N_(
             "What measured the values is not known (before: {before:instrument}; after: {after:instrument}). A "

@@ -18,7 +18,7 @@ from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.values import Sample
 from virtio_study.sources import normalising
 from virtio_study.sources.api import response_log
-from virtio_study.sources.events import starts, stops, tasks_of, upgrades
+from virtio_study.sources.events import restarts_of_pvestatd, starts, stops, tasks_of, upgrades
 from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.history import Disturbance, History, history_of
 from virtio_study.sources.recorder import (
@@ -232,6 +232,7 @@ def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imp
     )
     disturbed = [*tasks_of(history, 0.0, max(answer.time_s for answer in answers))]
     disturbed += [*not_running([poll for poll in history.polls if poll.running]), *starts(history), *stops(frames)]
+    disturbed += restarts_of_pvestatd(history)
     disturbed += _upgrades_inside(study, name, history)
     return write_windows(study, name, frames, "rrddata", origin, disturbed, history)
 
