@@ -87,7 +87,11 @@ def test_no_such_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("old", "new", "spanish"),
     [
         ("logical_cpus: 2", "logical_cpus: 0", "host.logical_cpus es 0: debe ser mayor que 0"),
-        ("purpose: total", "purpose: all", "debe ser 'total', 'instrument', 'reporting', 'devices', 'restart' o 'setting'"),
+        (
+            "purpose: total",
+            "purpose: all",
+            "debe ser 'total', 'instrument', 'reporting', 'devices', 'restart' o 'setting'",
+        ),
         ("seed: 1", "sed: 1", "clave desconocida 'sed' (¿quiso decir 'seed'?)"),
         (
             "after: virtio",

@@ -21,6 +21,7 @@ from virtio_study.storage import add_file, manifest, read_verified, write_atomic
 __all__ = [
     "INSTRUMENTS",
     "SCHEMA",
+    "START_TAKES_S",
     "Column",
     "Provenance",
     "Recording",
@@ -95,7 +96,9 @@ SCHEMA: dict[str, Column] = {
 class Provenance(BaseModel):
     """Where a recording comes from; stored inside its Parquet file.
 
-    `contaminated` are stretches (Unix seconds) in which something else went on, each with a reason.
+    `contaminated` are stretches (Unix seconds) in which something else went on, each with a reason. `events` are
+    `load_started` (the uptime at which the protocol's load began) and `started` (Unix seconds at which the server was
+    started, where its rows do not tell it: a start before a live migration, and rows without an uptime).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,6 +121,10 @@ class Provenance(BaseModel):
     events: dict[str, float] = Field(default_factory=dict)
     contaminated: list[tuple[float, float, str]] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+
+
+START_TAKES_S = 60.0
+"""A start is told to the second by an uptime and to the minute by rows."""
 
 
 @dataclass(frozen=True)
@@ -296,6 +303,12 @@ def same_start(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return bool(first["uptime_s"].iloc[0] - passed_s > last["uptime_s"].iloc[-1] / 2)
 
 
+def _ran_already(one: Recording, other: Recording) -> bool:
+    """Whether the start of a later recording, where it is told beside its rows, lies before the earlier's end."""
+    started_s = other.provenance.events.get("started")
+    return started_s is not None and started_s < one.frame["time"].iloc[-1].timestamp() - START_TAKES_S
+
+
 def boots_of(found: Sequence[Recording]) -> dict[str, str]:
     """Name of every recording of a server under a driver configuration -> name of the first one of the same start.
 
@@ -306,7 +319,7 @@ def boots_of(found: Sequence[Recording]) -> dict[str, str]:
     before: Recording | None = None
     for item in ordered:
         name = item.provenance.replicate
-        goes_on = before is not None and same_start(before.frame, item.frame)
+        goes_on = before is not None and (same_start(before.frame, item.frame) or _ran_already(before, item))
         boots[name] = boots[before.provenance.replicate] if before is not None and goes_on else name
         before = item
     return boots

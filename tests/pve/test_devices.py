@@ -1,5 +1,7 @@
 """Devices of a configuration, with Proxmox VE's defaults for keys that are absent."""
 
+from pathlib import Path
+
 import pytest
 
 from virtio_study.pve.devices import balloon_device, devices, unclassifiable
@@ -102,3 +104,33 @@ def test_what_is_passed_through_is_named() -> None:
 @pytest.mark.parametrize("key", ["parallel0", "parallel2", "ivshmem", "usb3", "hostpci0"])
 def test_what_is_of_the_host_is_named(key: str) -> None:
     assert unclassifiable({key: "x", "serial0": "socket", "parallels": "x", "ivshmem2": "x"}) == [key]
+
+
+CONFIGURATIONS = Path(__file__).parent.parent / "data" / "devices"
+
+
+def configuration(name: str) -> dict[str, str]:
+    """Configuration of a file, as a host would answer it."""
+    lines = (CONFIGURATIONS / f"{name}.conf").read_text().splitlines()
+    return dict(line.split(": ", 1) for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "model", "device_class"),
+    [
+        ("d06_aarch64", "vga", "virtio-gpu", "virtio"),
+        ("d06_aarch64", "spice", "virtio-serial", "virtio"),
+        ("d06_aarch64", "scsi0", "virtio-scsi", "virtio"),
+        ("d08_net_model_first_key_other", "net0", "virtio-net", "virtio"),
+        ("d15_vga_cirrus_old", "vga", "cirrus", "emulated"),
+    ],
+)
+def test_public_configurations_have_the_devices_of_their_commands(
+    name: str, key: str, model: str, device_class: str
+) -> None:
+    (found,) = [item for item in devices(configuration(name)) if item.key == key]
+    assert (found.model, found.device_class) == (model, device_class)
+
+
+def test_a_parallel_port_and_shared_memory_of_the_host_are_named() -> None:
+    assert unclassifiable(configuration("d10_parallel_ivshmem")) == ["ivshmem", "parallel0"]

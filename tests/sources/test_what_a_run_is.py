@@ -1,9 +1,11 @@
 """What cuts a run and what does not, and that a start that was cut is one boot: answers after public reports."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 import zstandard
@@ -11,12 +13,18 @@ import zstandard
 from paths import ROOT
 from virtio_study import recording
 from virtio_study.pve.vm_config import in_question
+from virtio_study.sources.api.client import Client
+from virtio_study.sources.api.collecting import collect as collect_from_host
+from virtio_study.sources.api.credentials import Credential
 from virtio_study.sources.api.importers import import_answers
-from virtio_study.sources.history import History, InForce, Poll
+from virtio_study.sources.history import History, InForce, Poll, Task
 from virtio_study.sources.runs import Run, runs_in
-from virtio_study.study import Study, load_study
+from virtio_study.study import Endpoint, Study, load_study
+from virtio_study.testing.demo import make_study
+from virtio_study.testing.pve import Clock, serve, two_servers
 from virtio_study.workflow.steps import collect, read_arm
 
+NOW = 1_772_409_600.0
 ANSWERS = Path(__file__).parent.parent / "data" / "answers"
 CONFIG: dict[str, object] = {"ide0": "local:a,size=1G", "net0": "e1000=BC:24:11:00:00:01,bridge=vmbr0", "cores": 2}
 HALF_AN_HOUR = range(10, 1810, 10)
@@ -169,3 +177,85 @@ def test_what_changes_devices_or_allocation_cuts_and_is_named(change: dict[str, 
 
 def test_order_of_options_and_numbers_written_as_text_are_no_change() -> None:
     assert in_question({"ide0": "a,x=1,y=2", "cores": 2}) == in_question({"ide0": "a,y=2,x=1", "cores": "2"})
+
+
+def moved(task: dict[str, Any]) -> list[Run]:
+    """Runs of a server whose process is another one since second 850, with a task of a minute around that."""
+    polls = [poll(t) for t in range(10, 900, 10)] + [poll(t, uptime=t - 850, pid=2) for t in range(900, 1810, 10)]
+    told = {"upid": "a", "id": "100", "starttime": 845, "endtime": 905, "status": "OK"} | task
+    return runs_in(History(100, polls=polls, configs=[InForce(11, CONFIG)], tasks=[Task.of(told)]))
+
+
+def test_a_live_migration_leaves_the_guest_running_and_a_restart_does_not() -> None:
+    assert [run.started_s for run in moved({"type": "qmigrate"})] == [0, 0]
+    for other in ({"type": "qmstart"}, {"type": "qmigrate", "id": "101"}, {"type": "qmigrate", "status": "aborted"}):
+        assert [run.started_s for run in moved(other)] == [0, 850]
+    assert [run.started_s for run in moved({"type": "qmigrate", "starttime": 100, "endtime": 160})] == [0, 850]
+
+
+def test_a_server_that_was_migrated_is_one_boot(tmp_path: Path) -> None:
+    of = study(tmp_path, "cloudinit_edit")
+    answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    first = min(answer["t"] for answer in answers if answer["path"].endswith("100/status/current"))
+    task = {
+        "type": "qmigrate",
+        "id": "100",
+        "upid": "m",
+        "starttime": first + 600,
+        "endtime": first + 640,
+        "status": "OK",
+    }
+    answers.append({"t": first + 2000, "path": "/nodes/pve1/tasks?limit=500", "status": 200, "body": {"data": [task]}})
+    for answer in answers:
+        if answer["path"].endswith("100/status/current") and answer["t"] > first + 640:
+            answer["body"]["data"] |= {"pid": 77, "uptime": answer["t"] - first - 602}
+    (tmp_path / "moved.jsonl").write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
+    import_answers(of, [tmp_path / "moved.jsonl"])
+    assert len(list(of.folder.glob("recordings/versat/emulated/*.parquet"))) == 2
+    assert len(read_arm(of, "versat", "emulated").boots) == 1
+
+
+def test_two_windows_of_one_start_are_one_boot(tmp_path: Path) -> None:
+    story = two_servers(now=NOW, hours=(2, 2, 4))
+    made = make_study(tmp_path, story)
+    *others, last = (window for window in made.windows if window.server == "versat")
+    half = last.start + (last.end - last.start) / 2
+    windows = [
+        *others,
+        last.model_copy(update={"end": half}),
+        last.model_copy(update={"start": half + timedelta(minutes=5)}),
+    ]
+    of = made.model_copy(update={"windows": windows})
+    with serve(story, clock=Clock(NOW)) as host:
+        endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
+        collect_from_host(
+            of, Client(endpoint, Credential(*host.token_id.split("!"), host.token_secret), clock=lambda: NOW)
+        )
+    names = sorted(path.stem for path in of.folder.glob("recordings/versat/virtio/*.parquet"))
+    assert len(names) == 2
+    assert collect(of, "versat", "virtio")["replicate"].unique().tolist() == names[:1]
+
+
+def test_backups_with_fleecing_and_a_flash_leave_every_row_of_the_genuine_rig(tmp_path: Path) -> None:
+    rig = ROOT / "data" / "pve-rig"
+    of = tmp_path / "data" / "pve-rig"
+    of.mkdir(parents=True)
+    (of / "study.yaml").write_text((rig / "study.yaml").read_text())
+    raw = zstandard.ZstdDecompressor().stream_reader(next((rig / "raw").glob("*.zst")).read_bytes()).read().decode()
+    lines, backups = [], ((1795441500, 1795441700), (1795442600, 1795442800), (1795443900, 1795444100))
+    for answer in map(json.loads, raw.splitlines()):
+        found = answer["body"].get("data")
+        if answer["path"].endswith("/status/current") and isinstance(found, dict) and "blockstat" in found:
+            found["blockstat"] |= {"pflash0": {}, "efidisk0": {}}
+            if any(start <= answer["t"] < end for start, end in backups):
+                found["lock"] = "backup"
+                found["blockstat"] |= {f"{key}-fleecing": {} for key in [*found["blockstat"]]} | {
+                    "tpmstate0-backup": {}
+                }
+        lines.append(json.dumps(answer))
+    (tmp_path / "disturbed.jsonl").write_text("\n".join(lines))
+    assert len(import_answers(load_study(of), [tmp_path / "disturbed.jsonl"])) == 6
+    for path in rig.glob("recordings/**/*.parquet"):
+        kept, again = recording.read(path, rig), recording.read(of / path.relative_to(rig), of)
+        pd.testing.assert_frame_equal(again.frame, kept.frame)
+        assert "backup" in {reason for _, _, reason in again.provenance.contaminated}

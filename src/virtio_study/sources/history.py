@@ -257,6 +257,11 @@ class History:
         release = proxmox.split("/")[1] if "/" in proxmox else next((version for _, version in self.versions), "")
         return HostAt(proxmox, release, self.qemu_server_at(moment, release), self.kernel_at(moment))
 
+    def started_at(self, moment: float) -> float | None:
+        """Start of the server that was running at a moment, by an uptime since; None if none tells."""
+        since = (poll for poll in self.polls if poll.uptime_s and poll.started_s <= moment <= poll.time_s)
+        return min((poll.started_s for poll in since), default=None)
+
     def qemu_server_at(self, moment: float, proxmox_version: str) -> str | None:
         """Version of qemu-server, or one with surely the same instrument; None where nothing tells.
 

@@ -196,13 +196,12 @@ def _write_window(
         study, window, [*disturbances, *counter_spikes(frame), *stood_still(frame), *began_anew(frame), *edits(shown)]
     )
     kernel = history.kernel_at(end) if history else ""
-    origin = replace(
-        origin,
-        versions={**origin.versions, **({"host_kernel": kernel} if kernel else {})},
-        notes=[english(note), *moments, *origin.notes],
-    )
+    versions = {**origin.versions, **({"host_kernel": kernel} if kernel else {})}
+    origin = replace(origin, versions=versions, notes=[english(note), *moments, *origin.notes])
     config = shown[0].config if shown else None
     known = provenance_of(study, window.server, window.driver_config, replicate, frame, origin, config, contaminated)
+    if history and (started_s := history.started_at(start)):
+        known = known.model_copy(update={"events": {"started": started_s}})
     return keep(study, frame, known, note, origin.all_known)
 
 

@@ -18,6 +18,8 @@ __all__ = ["Run", "match", "runs_in"]
 
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
+MOVE_S = 60.0
+"""A server that is seen until a migration begins, or a little before, is what the migration moved."""
 SHORTEST_S = 120.0
 """Until its balloon driver is loaded, a server that starts looks like one without."""
 
@@ -26,10 +28,11 @@ SHORTEST_S = 120.0
 class Run:
     """A stretch of a boot under one configuration in force: from its first to its last poll, in Unix seconds.
 
-    `polls` are all within, `config` what was in force. `balloon_driver` says whether the guest sent balloon statistics;
-    `instruments` what made the displayed memory, poll by poll, as `(first second, guest, host or unknown)`; `waiting`
-    which keys of the configuration were changed and not in force; `host` what ran on its host at its end.
-    `driver_config` is the study's name for it, empty if it has none; `why` says then what was found.
+    `started_s` is when the guest was started, which a live migration leaves as it was. `polls` are all within,
+    `config` is what was in force. `balloon_driver` says whether the guest sent balloon statistics; `instruments` what
+    made the displayed memory, poll by poll, as `(first second, guest, host or unknown)`; `waiting` which keys of the
+    configuration were changed and not in force; `host` what ran on its host at its end. `driver_config` is the study's
+    name for it, empty if it has none; `why` says then what was found.
     """
 
     vmid: int
@@ -77,9 +80,11 @@ def runs_in(history: History) -> list[Run]:
         its configuration in force changed, balloon statistics began or ended for good, Proxmox VE was upgraded, or the
         log says so. Stretches in which it was off belong to none.
     """
-    found = []
+    found: list[Run] = []
     for boot in _split([poll for poll in history.polls if poll.running and poll.uptime_s], _restarted):
         started_s = min(poll.started_s for poll in boot)
+        if found and _moved(history, found[-1].end_s, started_s):
+            started_s = found[-1].started_s
         for piece in _split(boot, _changed):
             begun = events.beginnings(piece, history)
             found += [_run(group, started_s, begun, history) for group in _cut(piece, [item.end_s for item in begun])]
@@ -129,6 +134,20 @@ def _restarted(group: Sequence[Poll], new: Poll) -> bool:
     """Whether a poll shows another start than the ones before it."""
     old = group[-1]
     return new.started_s - old.started_s > SAME_START_S or bool(old.pid and new.pid and old.pid != new.pid)
+
+
+def _moved(history: History, seen_s: float, started_s: float) -> bool:
+    """Whether a process that was started is where a live migration went to: the guest in it runs on.
+
+    `seen_s` is when the process before it was seen last.
+    """
+    moves = (task for task in history.tasks if task.kind == "qmigrate" and task.server == str(history.vmid))
+    return any(
+        task.succeeded
+        and task.start_s - MOVE_S <= started_s <= (task.end_s or started_s) + SAME_START_S
+        and task.start_s - seen_s <= MOVE_S
+        for task in moves
+    )
 
 
 def _changed(group: Sequence[Poll], new: Poll) -> bool:

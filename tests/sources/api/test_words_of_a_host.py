@@ -1,5 +1,6 @@
 """What is said about a host that does not answer as it should, and that what it says to do helps."""
 
+import json
 import re
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from virtio_study.sources.api.drafting import draft
 from virtio_study.sources.api.inventory import inventory
 from virtio_study.sources.api.watching import watch
 from virtio_study.study import Endpoint, Study, load_study
+from virtio_study.testing import guest
 from virtio_study.testing.access import Access
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
@@ -35,6 +37,7 @@ from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 
 NOW = 1_772_409_600.0
 STORY = two_servers(now=NOW, hours=(1, 1, 1))
+DATA = Path(__file__).parent.parent.parent / "data"
 SECRET = "0f9c2d3a-1111-4222-8333-444455556666"
 
 
@@ -349,6 +352,35 @@ def test_a_hung_server_is_named_by_doctor_collect_watch_and_inventory(
     assert "hung (QEMU does not answer)" in commanded(host, monkeypatch, "inventory").output
 
 
+@pytest.mark.parametrize(
+    ("told", "words", "cure"),
+    [
+        ("paused", "100 paused", "qm resume 100"),
+        ("io-error", "100 paused by an error of its storage", "make room on its storage"),
+        ("internal-error", "100 paused by an error of QEMU", "qm resume 100"),
+    ],
+)
+def test_a_server_that_is_paused_is_named_by_doctor_collect_watch_and_inventory(
+    host: SimulatedHost, tmp_path: Path, told: str, words: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = guest.current
+
+    def paused(truth: Any, moment: Any, version: Any, **how: Any) -> dict[str, Any]:
+        answer = plain(truth, moment, version, **how)
+        return answer | ({"qmpstatus": told} if moment.server.vmid == 100 else {})
+
+    monkeypatch.setattr(guest, "current", paused)
+    study = study_of(tmp_path, host).model_copy(update={"windows": []})
+    found = wrong([*examine(client(host), study.servers)])
+    assert list(found) == ["server"]
+    assert words in found["server"]
+    assert cure in found["server"]
+    assert next(english(item) for item in collect(study, client(host)).troubled).startswith(f"{words}; ")
+    assert watched(study, host)[-1].endswith(f"; {words}")
+    table = inventory(client(host))
+    assert dict(zip(table["vmid"], table["status"], strict=True)) == {100: told, 101: "running"}
+
+
 def test_a_study_that_says_another_allocation_than_the_host_is_told_so(host: SimulatedHost, tmp_path: Path) -> None:
     study = study_of(tmp_path, host)
     servers = study.servers | {"versat": study.servers["versat"].model_copy(update={"vcpus": 1, "memory_bytes": 2**30})}
@@ -452,11 +484,8 @@ def test_a_server_that_hangs_does_not_say_that_its_balloon_driver_is_missing(hos
 
 
 def test_rows_without_numbers_are_servers_that_nothing_is_told_of() -> None:
-    rows = [
-        {"status": "unknown", "type": "qemu", "id": f"qemu/{vmid}", "vmid": vmid, "node": "pve1"} for vmid in (100, 101)
-    ]
-    found = Cluster.of(rows)
-    assert (found.silent, found.off) == ({"pve1"}, set())
+    found = Cluster.of(json.loads((DATA / "answers" / "pvestatd-down-resources.json").read_text())["data"])
+    assert (found.silent, found.off, sorted(found.servers)) == ({"pve1"}, set(), list(range(100, 106)))
     assert (found.servers[100].name, found.servers[100].disk_bytes) == ("", 0)
 
 

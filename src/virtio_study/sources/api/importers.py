@@ -16,6 +16,7 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.values import Sample
+from virtio_study.recording import START_TAKES_S
 from virtio_study.sources import normalising
 from virtio_study.sources.api import response_log
 from virtio_study.sources.events import restarts_of_pvestatd, starts, stops, tasks_of, upgrades
@@ -180,6 +181,8 @@ def _made(
     )
     first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
     of = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
+    if run.polls[0].started_s - run.started_s > START_TAKES_S:  # a live migration; the uptime is the new process'
+        of = of.model_copy(update={"events": {"started": run.started_s}})
     told = said(N_("{rows} rows from {first} to {last} UTC."), rows=len(frame), first=first, last=last)
     return Recordable(frame, of, told)
 
