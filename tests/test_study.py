@@ -57,6 +57,23 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
         ("  alpha:", "  Alpha!:", r"study.yaml:5: servers.Alpha! is 'Alpha!': string should match pattern"),
         ("title: {en", "title: {{en", r"study.yaml:\d+: not valid YAML"),
         ("seed: 1", "seed: 1\nload: {gamma: []}", r"load: unknown server 'gamma'; known: alpha, beta"),
+        ("vcpus: 1, memory_bytes: 512 MiB", "vcpus: 1, memory_bytes: 512", r"a number without a unit .* as in 512 MiB"),
+        ("disk_bytes: 1 GiB", "disk_bytes: 1", r"study.yaml:5: servers.alpha.disk_bytes is 1: a number without a unit"),
+        ("disk_bytes: 1 GiB", "disk_bytes: '32.5'", "write the unit, as in 32.5 MiB"),
+        ("memory_bytes: 4 GiB", "memory_bytes: 4", r"study.yaml:3: host.memory_bytes is 4: a number without a unit"),
+        ("vcpus: 1", "vcpus: 1_0", r"study.yaml:5: 1_0 is not what YAML reads; write the number with digits alone"),
+        ("vcpus: 1", "vcpus: '1_0'", r"study.yaml:5: servers.alpha.vcpus is '1_0': expected a number, in digits"),
+        ("vcpus: 1", "vcpus: yes", r"study.yaml:5: servers.alpha.vcpus is True: expected a number, in digits"),
+        ("seed: 1", "seed: no", r"study.yaml:13: seed is False: expected a number, in digits"),
+        ("vmid: 100", "vmid: 0100", r"study.yaml:5: 0100 is not what YAML reads"),
+        ("seed: 1", "seed: 1:30", r"study.yaml:13: 1:30 is not what YAML reads"),
+        ("seed: 1", "seed: 1\npractical_margin: .nan", r"study.yaml:14: .nan is not what YAML reads"),
+        ("seed: 1", "seed: 1\nseed: 2", r"study.yaml:14: key 'seed' is there twice \(first in line 13\); keep one"),
+        ("seed: 1", "seed: 1\nwindows: []\nwindows: []", r"study.yaml:15: key 'windows' is there twice"),
+        ("vcpus: 1", "vcpus: 1, vcpus: 4", r"study.yaml:5: key 'vcpus' is there twice \(first in line 5\)"),
+        ("  beta:", "  alpha:", r"study.yaml:6: key 'alpha' is there twice \(first in line 5\)"),
+        ("{en: e, es: e}", "{en: e, es: e, en: f}", r"study.yaml:8: key 'en' is there twice"),
+        ("vmid: 101", "vmid: 100", "servers.beta: vmid 100 is that of alpha; a host or cluster gives a number to one"),
     ],
 )
 def test_what_is_wrong_is_named(small: Study, old: str, new: str, expected: str) -> None:
@@ -66,6 +83,40 @@ def test_what_is_wrong_is_named(small: Study, old: str, new: str, expected: str)
     with pytest.raises(StudyError, match=expected) as caught:
         load_study(small.folder)
     assert "\n" not in str(caught.value)
+
+
+IDE, VIRTIO = "disk: ide, nic: e1000", "disk: virtio-scsi, nic: virtio-net"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (VIRTIO, IDE),
+        ("disk: virtio-blk", "disk: ahci"),
+        ("disk: ide, nic: virtio-net", "disk: ide, nic: e1000"),
+        ("balloon_driver: true", "balloon_driver: false"),
+        (f"{VIRTIO}, balloon_driver: true", f"{IDE}, balloon_driver: false"),
+    ],
+)
+def test_sides_that_are_swapped_are_named(small: Study, first: str, second: str) -> None:
+    path = small.folder / "study.yaml"
+    configs = PROTOCOL.replace("{en: e, es: e}", f"{{en: e, es: e}}, {first}").replace(
+        "{en: v, es: v}", f"{{en: v, es: v}}, {second}"
+    )
+    path.write_text(configs)
+    with pytest.raises(
+        StudyError, match=r"comparisons\.total: before and after are swapped: emulated has the VirtIO dr"
+    ):
+        load_study(small.folder)
+    path.write_text(configs.replace("before: emulated, after: virtio", "before: virtio, after: emulated"))
+    assert load_study(small.folder).comparison("total").after == "emulated"
+
+
+@pytest.mark.parametrize("second", ["disk: virtio-blk, nic: virtio-net", VIRTIO, "disk: virtio-scsi", ""])
+def test_sides_that_keep_or_gain_virtio_are_not_swapped(small: Study, second: str) -> None:
+    lines = PROTOCOL.replace("{en: v, es: v}", f"{{en: v, es: v}}{second and ', '}{second}")
+    (small.folder / "study.yaml").write_text(lines.replace("{en: e, es: e}", f"{{en: e, es: e}}, {VIRTIO}"))
+    load_study(small.folder)
 
 
 @pytest.mark.parametrize(

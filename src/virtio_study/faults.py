@@ -14,12 +14,15 @@ from virtio_study.i18n.sentences import Numbers, Said, render, said, sayable
 
 __all__ = [
     "FaultError",
+    "contradictions",
+    "digits",
     "fault",
     "message_of",
     "read_yaml",
     "unknown_comparison",
     "unknown_config",
     "unknown_server",
+    "with_unit",
 ]
 
 OF_PYDANTIC = {
@@ -54,6 +57,10 @@ MISREAD = re.compile(
     r"[-+]?(?:0[0-9_]+|[0-9][0-9_.]*_[0-9_.]*|[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?|\.(?:inf|Inf|INF|nan|NaN|NAN))"
 )
 """What YAML takes for another number than is meant: separators left out, base 60, base 8; and what is none."""
+
+
+LEAST_PLAIN_BYTES = 2**24
+"""Proxmox VE gives no server less memory."""
 
 
 class FaultError(ValueError):
@@ -123,6 +130,48 @@ def _misread(root: yaml.Node | None) -> Iterator[tuple[yaml.Node, Said]]:
         elif isinstance(node, yaml.ScalarNode) and node.style is None and MISREAD.fullmatch(node.value):
             problem = N_("{value} is not what YAML reads; write the number with digits alone, or a text in quotes")
             yield node, said(problem, value=node.value)
+
+
+def digits(value: object) -> object:
+    """A value that a number is made of; not a truth, which YAML reads from `yes`, nor what Python's digits may be."""
+    if isinstance(value, bool) or (isinstance(value, str) and not value.isascii()) or "_" in str(value):
+        raise FaultError(N_("expected a number, in digits"))
+    return value
+
+
+def with_unit(value: object) -> object:
+    """A size; a plain number of bytes has to be that of a server, or its unit was forgotten."""
+    text = str(digits(value)).strip()
+    if re.fullmatch(r"[0-9.]+", text) and text.count(".") < 2 and float(text) < LEAST_PLAIN_BYTES:
+        raise FaultError(N_("a number without a unit is in bytes; write the unit, as in {value} MiB"), value=text)
+    return value
+
+
+def contradictions(
+    servers: Mapping[str, Any], configs: Mapping[str, Any], comparisons: Mapping[str, Any]
+) -> Iterator[Said]:
+    """What a protocol says against itself: a number of two servers, sides that are swapped."""
+    names: dict[int, str] = {}
+    for name, server in servers.items():
+        if server.vmid in names:
+            twice = N_("servers.{name}: vmid {vmid} is that of {other}; a host or cluster gives a number to one server")
+            yield said(twice, name=name, vmid=str(server.vmid), other=names[server.vmid])
+        names[server.vmid] = name
+    for name, item in comparisons.items():
+        before, after = configs[item.before], configs[item.after]
+        pairs = ((before.disk, after.disk), (before.nic, after.nic))
+        steps = [_is_virtio(new) - _is_virtio(old) for old, new in pairs if old is not None and new is not None]
+        if item.purpose in ("total", "instrument") and None not in (before.balloon_driver, after.balloon_driver):
+            steps.append(after.balloon_driver - before.balloon_driver)
+        if min(steps, default=0) < 0 and max(steps) <= 0:
+            swapped = N_(
+                "comparisons.{name}: before and after are swapped: {before} has the VirtIO drivers and {after} has not"
+            )
+            yield said(swapped, name=name, before=item.before, after=item.after)
+
+
+def _is_virtio(model: str) -> bool:
+    return model.startswith("virtio")
 
 
 def unknown_server(name: str, known: Mapping[str, Any]) -> Said:

@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from virtio_study.errors import StudyError
-from virtio_study.faults import FaultError, fault, read_yaml, unknown_comparison, unknown_config, unknown_server
+from virtio_study.faults import (
+    FaultError,
+    contradictions,
+    digits,
+    fault,
+    read_yaml,
+    unknown_comparison,
+    unknown_config,
+    unknown_server,
+    with_unit,
+)
 from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.marks import N_
 
@@ -44,6 +54,9 @@ METRICS: dict[str, str] = {
 Line = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
 """One line of free text, from a person or a host: without controls and marks of direction."""
 
+Whole = Annotated[int, BeforeValidator(digits)]
+Real = Annotated[float, BeforeValidator(digits)]
+Size = Annotated[ByteSize, BeforeValidator(with_unit)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -63,9 +76,9 @@ class Host(_Strict):
 
     name: Line
     cpu_model: Line
-    logical_cpus: int = Field(gt=0)
-    physical_cores: int | None = Field(default=None, gt=0)
-    memory_bytes: ByteSize = Field(gt=0)
+    logical_cpus: Whole = Field(gt=0)
+    physical_cores: Whole | None = Field(default=None, gt=0)
+    memory_bytes: Size = Field(gt=0)
     hypervisor: Line
 
 
@@ -81,7 +94,7 @@ class Endpoint(_Strict):
     """
 
     host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]*$")
-    port: int = Field(default=8006, gt=0, lt=65536)
+    port: Whole = Field(default=8006, gt=0, lt=65536)
     backend: Literal["https", "local", "openssh"] = "https"
     user: str = "root"
     ssh_config: Path | None = None
@@ -108,11 +121,11 @@ class Endpoint(_Strict):
 class Server(_Strict):
     """A virtual machine under study and its allocation, constant over all driver configurations."""
 
-    vmid: int = Field(ge=100)
+    vmid: Whole = Field(ge=100)
     role: Text
-    vcpus: int = Field(gt=0)
-    memory_bytes: ByteSize = Field(gt=0)
-    disk_bytes: ByteSize | None = Field(default=None, gt=0)
+    vcpus: Whole = Field(gt=0)
+    memory_bytes: Size = Field(gt=0)
+    disk_bytes: Size | None = Field(default=None, gt=0)
     guest_os: Literal["linux", "windows", "other"] | None = None
     guest_kernel: Annotated[str, Field(pattern=r"^\d+\.\d+")] | None = None
 
@@ -150,7 +163,7 @@ class LoadMetric(_Strict):
     """A column that measures the imposed load and the relative margin within which both sides count as equal."""
 
     column: str
-    margin: float = Field(gt=0, lt=1)
+    margin: Real = Field(gt=0, lt=1)
 
 
 class Window(_Strict):
@@ -194,19 +207,19 @@ class LogEntry(_Strict):
 class Load(_Strict):
     """The load that the lab puts on a server: operations a second, and files read over and over from its page cache."""
 
-    disk_reads_per_s: int = Field(default=0, ge=0)
-    disk_writes_per_s: int = Field(default=0, ge=0)
-    requests_per_s: int = Field(default=0, ge=0)
+    disk_reads_per_s: Whole = Field(default=0, ge=0)
+    disk_writes_per_s: Whole = Field(default=0, ge=0)
+    requests_per_s: Whole = Field(default=0, ge=0)
     file_set_bytes: ByteSize = Field(default=ByteSize(0), ge=0)
 
 
 class LabPlan(_Strict):
     """How the lab records; `side_by_side` driver configurations run at the same time, each with all servers."""
 
-    boots: int = Field(ge=2)
-    steady_s: int = Field(ge=10)
-    step_s: float = Field(gt=0)
-    side_by_side: int = Field(default=1, ge=1)
+    boots: Whole = Field(ge=2)
+    steady_s: Whole = Field(ge=10)
+    step_s: Real = Field(gt=0)
+    side_by_side: Whole = Field(default=1, ge=1)
     start_up_fill_bytes: ByteSize
     loads: dict[Name, Load]
 
@@ -231,9 +244,9 @@ class Study(_Strict):
     proxmox: Endpoint | None = None
     daily_cycle: bool = True
     lab: LabPlan | None = None
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    practical_margin: float = Field(default=0.05, gt=0, lt=1)
-    seed: int = Field(ge=0)
+    confidence: Real = Field(default=0.95, gt=0.5, lt=1)
+    practical_margin: Real = Field(default=0.05, gt=0, lt=1)
+    seed: Whole = Field(ge=0)
     folder: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
@@ -242,6 +255,8 @@ class Study(_Strict):
             for side in (comparison.before, comparison.after):
                 if side not in self.driver_configs:
                     raise FaultError(f"comparisons.{name}: {{error}}", error=unknown_config(side, self.driver_configs))
+        for problem in contradictions(self.servers, self.driver_configs, self.comparisons):
+            raise FaultError("{problem}", problem=problem)
         named = [("load", server) for server in self.load] + [
             ("log", entry.server) for entry in self.log if entry.server
         ]

@@ -40,6 +40,7 @@ from virtio_study.i18n.terms import TERMS
 from virtio_study.pve.instruments import INSTRUMENTS, comparable, instrument
 from virtio_study.recording import INSTRUMENTS as MEMORY_INSTRUMENTS
 from virtio_study.stats.interval import Interval
+from virtio_study.study import Purpose
 
 LOAD = (20.0, 20.1, 19.9, 20.0, 20.05, 19.95)
 SIDE = Side(
@@ -198,6 +199,8 @@ def test_a_good_pair_is_believable():
         (check_same_statistic, {"statistic": ""}, {}, "not_assessable"),
         (check_same_allocation, {"allocated": 2.0}, {}, "fail"),
         (check_same_allocation, {"allocation_constant": False}, {}, "fail"),
+        (check_same_allocation, {"declared": 2.0}, {"declared": 2.0}, "fail"),
+        (check_same_allocation, {"declared": 1.0}, {"declared": 1.0}, "pass"),
         (check_same_allocation, {}, {"allocated": None}, "not_assessable"),
         (check_enough_replicates, {"replicates": 1}, {}, "fail"),
         (check_enough_replicates, {"replicates": 3}, {}, "warn"),
@@ -301,3 +304,23 @@ class TestTemplates:
     def test_no_template_names_a_number_that_is_not_there(self):
         for check in checks(SIDE, replace(SIDE, value=0.01), SAME_LOAD, 0.95):
             assert set(re.findall(r"{(\w+)", " ".join(check.messages))) <= set(check.numbers)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "before", "after", "status"),
+    [
+        ("total", {"disk": "virtio-scsi", "card": "virtio-net"}, {"disk": "ide", "card": "e1000"}, "fail"),
+        ("devices", {"disk": "ide", "card": "virtio-net"}, {"disk": "ide", "card": "e1000"}, "fail"),
+        ("instrument", {"balloon driver": "loaded"}, {"balloon driver": "not loaded"}, "fail"),
+        ("total", {"disk": "ide", "card": "e1000"}, {"disk": "virtio-scsi", "card": "virtio-net"}, "pass"),
+        ("devices", {"disk": "virtio-blk"}, {"disk": "virtio-scsi"}, "pass"),
+    ],
+)
+def test_sides_whose_recordings_are_swapped_are_not_believed(
+    purpose: Purpose, before: dict[str, str], after: dict[str, str], status: str
+) -> None:
+    sides = [replace(SIDE, around=replace(SIDE.around, settings=settings)) for settings in (before, after)]
+    check = check_co_interventions(*sides, purpose=purpose)
+    assert check.status == status
+    swapped = "Before and after are swapped: VirtIO was taken away" in check.sentence
+    assert swapped == (status == "fail")

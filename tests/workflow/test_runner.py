@@ -10,7 +10,8 @@ import pytest
 from small import NOTEBOOKS, make_recording, write_notebook
 from virtio_study import recording
 from virtio_study.errors import DataError, PipelineError, StudyError
-from virtio_study.study import Study
+from virtio_study.study import Study, load_study
+from virtio_study.workflow.check import check_study
 from virtio_study.workflow.graph import plan
 from virtio_study.workflow.notebook import Job, Pool
 from virtio_study.workflow.reports import check_reports
@@ -39,6 +40,38 @@ def test_plan_puts_every_task_after_those_it_needs(small: Study) -> None:
 def test_unknown_server_names_the_nearest(small: Study) -> None:
     with pytest.raises(StudyError, match=r"unknown server 'alfa' \(did you mean 'alpha'\?\); known: alpha, beta"):
         go(small, servers=["alfa"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "{en: a, es: a}",
+            "{en: web (say what it does), es: web (diga qué hace)}",
+            r"servers\.alpha\.role is 'web \(say wh",
+        ),
+        (
+            "{en: a, es: a}",
+            "{en: the shop, es: web (diga qué hace)}",
+            r"servers\.alpha\.role is 'web \(diga qué hace\)'",
+        ),
+        (
+            "vmid: 101",
+            "vmid: 101, guest_os: null",
+            r"servers\.beta\.guest_os is null: write linux, windows or other, or",
+        ),
+    ],
+)
+def test_a_protocol_that_is_not_finished_is_neither_run_nor_as_it_should_be(
+    small: Study, old: str, new: str, message: str
+) -> None:
+    path = small.folder / "study.yaml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    study = load_study(small.folder)  # recording may begin
+    with pytest.raises(StudyError, match=rf"study\.yaml: {message}") as caught:
+        go(study)
+    assert "\n" not in str(caught.value)
+    assert str(check_study(study).problems[0]) == str(caught.value)
 
 
 @pytest.mark.slow

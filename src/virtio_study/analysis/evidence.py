@@ -61,11 +61,11 @@ class Surroundings:
 class Side:
     """What is known of one side of a comparison; None is "not known", never a guess.
 
-    `value`, `largest`, `allocated` and `quantum` are in `unit` ("cores" or "bytes"); `shown_unit` and `shown_scale`
-    (units in one shown unit) say how readers see them. `replicates` counts boots; `rows` and `seconds` are the fewest
-    that any of them has. `prefix_factor` is how much greater a number would be if its unit's prefix were read as binary
-    (1.0: no ambiguity). `drift` is second half less first half. `overwritten`: the displayed memory is not what
-    Proxmox VE makes of the balloon statistics in the same answers.
+    `value`, `largest`, `allocated`, `declared` (by the protocol) and `quantum` are in `unit` ("cores" or "bytes");
+    `shown_unit` and `shown_scale` (units in one shown unit) say how readers see them. `replicates` counts boots; `rows`
+    and `seconds` are the fewest that any of them has. `prefix_factor` is how much greater a number would be if its
+    unit's prefix were read as binary (1.0: no ambiguity). `drift` is second half less first half. `overwritten`: the
+    displayed memory is not what Proxmox VE makes of the balloon statistics in the same answers.
     """
 
     server: str
@@ -78,6 +78,7 @@ class Side:
     largest: float | None = None
     allocated: float | None = None
     allocation_constant: bool = True
+    declared: float | None = None
     replicates: int | None = None
     rows: int | None = None
     seconds: float | None = None
@@ -131,6 +132,7 @@ def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Sid
     rows = arm.steady[arm.steady[column].notna()]
     allocated = rows[ALLOCATION_COLUMNS.get(metric, "mem_allocated_bytes")].dropna().unique()
     bytes_shown = UNITS[metric] == "bytes"
+    given = study.server(arm.server)
     return Side(
         server=arm.server,
         driver_config=arm.driver_config,
@@ -142,6 +144,7 @@ def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Sid
         largest=float(rows[column].max()),
         allocated=float(allocated[0]) if len(allocated) else None,
         allocation_constant=len(allocated) <= 1,
+        declared=float(given.vcpus if metric == "cpu" else given.memory_bytes),
         replicates=len(levels),
         rows=min(level.rows for level in levels),
         seconds=min(total(boot.steady.loc[boot.steady[column].notna(), "step_s"]) for boot in boots),

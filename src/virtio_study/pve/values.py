@@ -45,6 +45,8 @@ def number(value: object) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(value)
+    if isinstance(value, str) and ("_" in value or not value.isascii()):  # what Python alone takes for digits
+        raise ValueError(value)
     try:
         found = float(value)
     except OverflowError:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
-from virtio_study.errors import DataError
+from virtio_study.errors import DataError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import manifest, verify_file
 from virtio_study.study import Study
 from virtio_study.workflow.reports import check_reports, listed
 
-__all__ = ["Checked", "check_study"]
+__all__ = ["Checked", "check_study", "unfinished"]
+
+LEFT_TO_SAY = ("say what it does", "diga qué hace")
+"""What a protocol made by `virtio-study new` leaves to its researcher."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,27 @@ class Checked:
 
     recorded: int
     made: int
-    problems: list[DataError]
+    problems: list[VirtioStudyError]
 
 
 def check_study(study: Study) -> Checked:
     """Compare every listed file with its checksum, read every recording, and see whether the report is up to date."""
-    problems = _recording_problems(study) + check_reports(study)
+    problems = [*unfinished(study), *_recording_problems(study), *check_reports(study)]
     return Checked(len(manifest(study.folder)), 0 if problems else len(listed(study)), problems)
+
+
+def unfinished(study: Study) -> list[StudyError]:
+    """What a protocol made by `virtio-study new` still leaves to be said; recording may begin without it."""
+    path, found = study.folder / "study.yaml", []
+    for name, server in study.servers.items():
+        texts = (text for text in (server.role.en, server.role.es) if any(words in text for words in LEFT_TO_SAY))
+        if text := next(texts, ""):
+            unsaid = N_("{path}: servers.{name}.role is {text!r}: write what the server does")
+            found.append(StudyError(unsaid, path=path, name=name, text=text))
+        if server.guest_os is None and "guest_os" in server.model_fields_set:
+            unset = N_("{path}: servers.{name}.guest_os is null: write linux, windows or other, or leave the key out")
+            found.append(StudyError(unset, path=path, name=name))
+    return found
 
 
 def _recording_problems(study: Study) -> list[DataError]:

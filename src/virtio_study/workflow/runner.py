@@ -15,11 +15,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from virtio_study.errors import DataError, PipelineError
+from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import locked, sha256, write_atomically
 from virtio_study.study import Study
+from virtio_study.workflow.check import unfinished
 from virtio_study.workflow.graph import NotebookRun, find_notebooks, plan
 from virtio_study.workflow.keys import Key, Keys
 from virtio_study.workflow.notebook import Job, Pool
@@ -68,12 +69,14 @@ def run(
     Raises
     ------
     StudyError
-        If the study is a published one, or a server is unknown.
+        If the study is a published one, its protocol is not finished, or a server is unknown.
     DataError
         If a recording is missing or changed; nothing has run then.
     PipelineError
         If another run of the same study is under way.
     """
+    if left := unfinished(study):
+        raise StudyError("{problems}", problems=left)
     keys = Keys(study)
     keys.verify_all(servers)
     tasks = plan(study, servers)

@@ -181,7 +181,11 @@ def check_co_interventions(
             "change idle CPU or memory as much as a driver."
         )
         return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
-    apart = [item for item in what_differs(first, second) if item.name not in ABOUT[purpose]]
+    differing = what_differs(first, second)
+    if back := _backwards([item for item in differing if item.name in ABOUT[purpose]]):
+        message = N_("Before and after are swapped: VirtIO was taken away ({changed}); swap them in study.yaml.")
+        return checked("co_interventions", "fail", message, {"changed": [_told(item) for item in back], "known": 0})
+    apart = [item for item in differing if item.name not in ABOUT[purpose]]
     changed = [item for item in apart if item.name not in with_change]
     mixed = [f"{name}: {value}" for side in (first, second) for name, value in side.items() if ", " in value]
     numbers: Numbers = {
@@ -208,6 +212,17 @@ def check_co_interventions(
         "Of {known} ingredients, settings and versions that are known, nothing else changed between the sides."
     )
     return checked("co_interventions", "pass", message, numbers)
+
+
+def _backwards(differing: Sequence[Differing]) -> list[Differing]:
+    """What a comparison is about, where all that has or had VirtIO lost it."""
+    lost = [item for item in differing if _has_virtio(item.before) and not _has_virtio(item.after)]
+    gained = [item for item in differing if _has_virtio(item.after) and not _has_virtio(item.before)]
+    return lost if lost and not gained else []
+
+
+def _has_virtio(value: str) -> bool:
+    return value.startswith("virtio") or value in ("loaded", "on")
 
 
 _NOT_ALONE = N_("Not VirtIO's disk or card alone: something else changed between the sides: {changed}.")

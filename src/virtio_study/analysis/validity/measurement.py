@@ -27,6 +27,7 @@ FEW_REPLICATES = 5
 """Below this number of boots a side an interval exists but is very wide."""
 ENOUGH_ROWS = 30
 FEWEST_ROWS = 10
+SAME_ALLOCATION = 0.01
 COARSE_QUANTA = 10
 """A reading of fewer quanta than this moves in steps of more than a tenth of itself."""
 
@@ -143,6 +144,10 @@ def check_same_allocation(before: Side, after: Side) -> Check:
         return checked("same_allocation", "not_assessable", message, numbers)
     if not (before.allocation_constant and after.allocation_constant):
         return checked("same_allocation", "fail", N_("The allocation changed inside a side."), numbers)
+    for recorded, declared in ((before.allocated, before.declared), (after.allocated, after.declared)):
+        if declared is not None and abs(recorded - declared) > SAME_ALLOCATION * declared:
+            message = N_("study.yaml says {declared:quantity}, the recordings {recorded:quantity}: correct study.yaml.")
+            return checked("same_allocation", "fail", message, numbers | {"declared": declared, "recorded": recorded})
     if before.allocated != after.allocated:
         message = N_("The allocation changed from {before:quantity} to {after:quantity}.")
         return checked("same_allocation", "fail", message, numbers)

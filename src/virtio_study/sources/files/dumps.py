@@ -97,6 +97,8 @@ def vmid_of(text: str, where: str) -> int:
 def number_of(value: str | float, where: str) -> float:
     """A number, which may be infinite or NaN; `DataError` says where there is none."""
     try:
+        if "_" in str(value) or not str(value).isascii():  # what Python alone takes for digits
+            raise ValueError(value)
         return float(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(N_("{where}: {value} is not a number"), where=where, value=short(str(value))) from error
