@@ -228,7 +228,7 @@ class Study(_Strict):
     """A validated protocol with the folder that holds it.
 
     `driver_configs` keeps the order of the file: before to after. `daily_cycle` says that the servers' work follows the
-    day, so that single recordings are compared over whole days, two or more a side.
+    day, so that single recordings are compared over whole days, three or more a side.
     """
 
     title: Text

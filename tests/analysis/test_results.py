@@ -133,7 +133,7 @@ def test_one_short_recording_a_side_of_a_server_with_days_is_refused(tmp_path):
     study = make_study(tmp_path, boots=1, daily_cycle=True)
     total = run(study).servers["versat"].comparisons["total"]
     assert total.effects["mem_host"].status == "not_estimable"
-    assert "at least 2 whole days a side are needed" in total.effects["mem_host"].sentence
+    assert "at least 3 whole days a side are needed" in total.effects["mem_host"].sentence
     assert total.verdicts["mem_host"].status == "not_believable"
 
 

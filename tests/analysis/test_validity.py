@@ -324,3 +324,12 @@ def test_sides_whose_recordings_are_swapped_are_not_believed(
     assert check.status == status
     swapped = "Before and after are swapped: VirtIO was taken away" in check.sentence
     assert swapped == (status == "fail")
+
+
+def test_the_hours_that_a_side_lacks_are_named():
+    week = frozenset(range(168))
+    backup = week - {2, 3, 26, 27}
+    found = check_same_hours(with_facts(hours=week), with_facts(driver_config="virtio", hours=backup))
+    assert found.status == "warn", "hours that both sides have can be compared"
+    assert "virtio: Monday, 2-4 h" in found.sentence
+    assert "virtio: Tuesday, 2-4 h" in found.sentence

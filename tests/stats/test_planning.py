@@ -49,9 +49,9 @@ def test_more_boots_buy_precision_and_the_least_that_is_enough_is_named():
 def test_more_days_of_one_before_and_after_do_not_narrow_it():
     rng = np.random.default_rng(3)
     pilot = Stretch(10 + rng.normal(size=8 * 48) + np.repeat(rng.normal(size=8), 48), 0.0, 1800.0)
-    two, four, twenty_eight = plan_days(pilot, [2, 4, 28], 0.3, 0.95)
+    three, four, twenty_eight = plan_days(pilot, [3, 4, 28], 0.3, 0.95)
     assert twenty_eight.half_width == pytest.approx(four.half_width * 7**0.2)
-    assert two.half_width > 0
+    assert three.half_width > 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from virtio_study.study import METRICS
 __all__ = ["Planned", "PlannedAmount", "planned"]
 
 BOOTS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
-DAYS = (2, 3, 5, 7, 10, 14, 21, 28)
+DAYS = (3, 5, 7, 10, 14, 21, 28)
 """Amounts a side that are looked at."""
 
 

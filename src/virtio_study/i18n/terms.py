@@ -127,6 +127,16 @@ CHECKS = {
 
 PERIODS = {"transient": N_("start-up"), "steady": N_("steady"), "excluded": N_("left out")}
 
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+
 REASONS = {
     # why rows are not analysed
     "": N_("steady"),
@@ -320,6 +330,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "class": {"emulated": N_("emulated"), "virtio": "VirtIO", "other": N_("other"), "unknown": N_("not known")},
     "truth": {"True": N_("yes"), "False": N_("no")},
     "power": POWER,
+    "weekday": dict(zip("0123456", WEEKDAYS, strict=True)),
     "os": {"linux": "Linux", "windows": "Windows", "other": N_("another operating system")},
     "view": {"guest": N_("guest"), "host": N_("host"), "unknown": N_("not known")},
     "recording": {"measured": N_("measured"), "emulated": N_("emulated"), "simulated": N_("simulated")},

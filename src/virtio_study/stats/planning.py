@@ -20,7 +20,7 @@ from virtio_study.stats.student import t_quantile
 
 __all__ = ["FEWEST_PILOT_DAYS", "Plan", "detectable", "enough", "plan_boots", "plan_days"]
 
-FEWEST_PILOT_DAYS = 4
+FEWEST_PILOT_DAYS = 2 * FEWEST_DAYS
 GROWTH = 0.2
 """Half-widths on 430 real servers: 0.28, 0.32, 0.41 and 0.47 of the CPU level at 1, 3.5, 7 and 14 days a side."""
 
@@ -131,9 +131,9 @@ def plan_days(pilot: Stretch, days: Sequence[int], drop: float, confidence: floa
     Parameters
     ----------
     pilot : Stretch
-        Rows of one server under one driver configuration, at least four whole days.
+        Rows of one server under one driver configuration, at least six whole days.
     days : sequence of int
-        Numbers of whole days a side to try, each at least 2.
+        Numbers of whole days a side to try, each at least 3.
     drop : float
         Relative fall of the level to be detected, between 0 and 1.
     confidence : float
@@ -142,7 +142,7 @@ def plan_days(pilot: Stretch, days: Sequence[int], drop: float, confidence: floa
     Raises
     ------
     DataError
-        "not enough data" with fewer than four whole days or many gaps, or a drop outside 0 to 1.
+        "not enough data" with fewer than six whole days or many gaps, or a drop outside 0 to 1.
 
     Notes
     -----

@@ -6,7 +6,7 @@ The rule, in six lines (`docs/calibration.md` shows what it covers, beside what 
 2. Batch means are the level plus first-order autoregressive noise, with one coefficient phi for both sides and a
    variance for each.
 3. phi is not estimated but averaged over: every phi from -0.9 to 0.995 counts with its likelihood, and persistent ones
-   a little more (prior (1 - phi^2)^(-1/8); flat on levels, 1/sigma on each sigma; closed form, no random numbers).
+   a little more (prior (1 - phi^2)^(-3/16); flat on levels, 1/sigma on each sigma; closed form, no random numbers).
 4. Under each phi the error of a side's mean is known up to Student's t with 11 degrees of freedom, and that of their
    difference is Welch's t.
 5. The interval is the difference of the plain means, plus and minus the quantile of the mixture of those t.
@@ -53,7 +53,7 @@ __all__ = [
 
 _PHI: Array = np.array([-0.9 + 1.895 / 79 * number for number in range(80)])
 # between a flat prior and the reference prior, whose exponent is -1/2; the measurements behind it: docs/calibration.md
-_LOG_PRIOR = -0.125 * log1p(-_PHI * _PHI)
+_LOG_PRIOR = -0.1875 * log1p(-_PHI * _PHI)
 # variance of the mean of 12 values of an AR(1) whose innovations have variance 1, for every phi
 _CORRELATED = np.array([total(row) for row in powers(_PHI, BATCHES - 1) * np.arange(BATCHES - 1, 0, -1)])
 _MEAN_VARIANCE = (BATCHES + 2 * _CORRELATED) / (1 - _PHI * _PHI) / (BATCHES * BATCHES)
@@ -83,13 +83,15 @@ class SeriesDifference:
 class Fitted:
     """One side: a value, the same of its two halves, and under every phi the variance of its error.
 
-    `likelihood` is the logarithm of every phi's; None where the side is constant in every batch.
+    `likelihood` is the logarithm of every phi's; None where the side is constant in every batch. `share` says how much
+    of what 12 batches tell these tell (see `Stretch`): it weighs in the likelihood and in the degrees of freedom.
     """
 
     value: float
     halves: Array
     variance: Array
     likelihood: Array | None
+    share: float = 1.0
 
     @property
     def constant(self) -> bool:
@@ -106,7 +108,9 @@ class Fitted:
 
     def half_width(self, weight: Array, confidence: float) -> float:
         """Half the interval of the value under given weights of every phi."""
-        return mixture_quantile(weight, np.sqrt(self.variance), np.full_like(_PHI, BATCHES - 1), confidence)
+        return mixture_quantile(
+            weight, np.sqrt(self.variance), np.full_like(_PHI, self.share * (BATCHES - 1)), confidence
+        )
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Fit:
         interval = Interval(
             estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, None, method, BATCHES, BATCHES
         )
-        bound = halves_difference(self.before.halves, self.after.halves, confidence)
+        bound = halves_difference(self.before.halves, self.after.halves, confidence, self.share)
         return SeriesDifference(interval, bound, self.before.value, self.after.value)
 
     def ratio(self, confidence: float) -> Interval | None:
@@ -163,13 +167,18 @@ class Fit:
         safe = np.where(error > 0, error, np.finfo(float).tiny)
         return mixture_cdf(self.weight, df, (ratio * self.before.value - self.after.value) / safe)
 
+    @property
+    def share(self) -> float:
+        """How much of what two sides of 12 batches tell these tell."""
+        return min(self.before.share, self.after.share)
+
     def _welch(self, ratio: float) -> tuple[Array, Array]:
         """Standard error and Satterthwaite's df of `after - ratio * before` under every phi."""
         before, after = ratio * ratio * self.before.variance, self.after.variance
         variance = before + after
         scale = variance.max()
         b, a = before / scale, after / scale
-        return np.sqrt(variance), (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
+        return np.sqrt(variance), self.share * (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
 
     def _fieller_limit(self, confidence: float, sign: float) -> float:
         """The ratio below (-1) or above (+1) the estimate at which half of `1 - confidence` lies outside."""
@@ -188,7 +197,7 @@ def fitted(side: Batched) -> Fitted:
     """
     batches = side.batches
     if np.ptp(batches) == 0:
-        return Fitted(side.value, side.halves, np.zeros_like(_PHI), None)
+        return Fitted(side.value, side.halves, np.zeros_like(_PHI), None, side.share)
     z, phi, square = batches - mean(batches), _PHI, _PHI * _PHI
     inner, ends = z[1:-1], float(z[0] + z[-1])
     # 1'R^-1 1, 1'R^-1 z and z'R^-1 z with the tridiagonal R^-1 of an AR(1) whose innovations have variance 1
@@ -197,7 +206,7 @@ def fitted(side: Batched) -> Fitted:
     zz = product_sum(z, z) + square * product_sum(inner, inner) - 2 * phi * product_sum(z[:-1], z[1:])
     rss = np.maximum(zz - xz * xz / xx, np.finfo(float).tiny)
     likelihood = 0.5 * (log1p(-square) - log(xx) - (BATCHES - 1) * log(rss))
-    return Fitted(side.value, side.halves, rss / (BATCHES - 1) * _MEAN_VARIANCE, likelihood)
+    return Fitted(side.value, side.halves, rss / (BATCHES - 1) * _MEAN_VARIANCE, side.share * likelihood, side.share)
 
 
 def fit(before: Stretch, after: Stretch, statistic: Statistic = "mean") -> Fit:
@@ -277,7 +286,7 @@ def level_of_series(side: Stretch, confidence: float, statistic: Statistic = "me
     Raises
     ------
     DataError
-        "not enough data" with fewer than 24 rows or more than 5 % of the rows missing.
+        "not enough data" with fewer than 24 rows or more than half of the rows missing.
     """
     return fitted(batched(side, said(N_("the series")), statistic)).level(confidence)
 
@@ -335,13 +344,15 @@ def _of_work(name: Said, spent: Stretch, work: Stretch) -> Fitted:
     return fitted(Batched(mean(paid) / mean(done), batch(paid) / batch(done), halves))
 
 
-def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float) -> Interval:
+def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float, share: float = 1.0) -> Interval:
     """The robust bound: Welch's t on the values of the two halves of each side.
 
     Parameters
     ----------
     before, after : array-like of float64, shape (2,)
         The statistic of the first and second half of a side.
+    share : float
+        How much of what four halves tell these tell; see `Stretch`.
 
     Raises
     ------
@@ -354,7 +365,7 @@ def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float) ->
     if both == 0:
         raise DataError(N_("the halves of each side are equal to the last digit: without spread there is no bound"))
     shares = of_before / both, of_after / both
-    df = 1 / (shares[0] * shares[0] + shares[1] * shares[1])
+    df = max(share / (shares[0] * shares[0] + shares[1] * shares[1]), 1.0)
     half = t_quantile(df, confidence) * math.sqrt(both)
     estimate = mean(second) - mean(first)
     return Interval(estimate, estimate - half, estimate + half, confidence, 4, df, "Welch t over half sides", 2, 2)

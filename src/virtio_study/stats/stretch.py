@@ -32,7 +32,9 @@ Statistic = Literal["mean", "median", "peak"]
 
 BATCHES = 12
 FEWEST_ROWS = 2 * BATCHES
-MOST_MISSING = 0.05
+MOST_MISSING = 0.5
+"""Up to this share of a side's rows may be missing; `docs/calibration.md` has what gaps do to the coverage."""
+
 PEAK_QUANTILE = 0.95
 """The peak is this quantile of the rows, not the maximum of unequal lengths."""
 
@@ -41,12 +43,14 @@ PEAK_QUANTILE = 0.95
 class Stretch:
     """Values on a regular grid of time; a gap is NaN.
 
-    `start_s` is the beginning of the first row's interval in Unix seconds (UTC); `step_s` the length of a row.
+    `start_s` is the beginning of the first row's interval in Unix seconds (UTC); `step_s` the length of a row; `share`
+    how much of its spread is its own: a cycle that was taken out of two sides alike leaves less than two sides.
     """
 
     values: Array
     start_s: float
     step_s: float
+    share: float = 1.0
 
     @property
     def end_s(self) -> float:
@@ -147,7 +151,7 @@ def present(side: Stretch, name: str | Said) -> Array:
         raise DataError(
             N_(
                 "not enough data: {share:percent} of the rows of {name} are missing, more than {most:percent}; "
-                "choose a stretch without gaps"
+                "choose another stretch, or record more days"
             ),
             share=side.missing,
             name=name,
@@ -158,11 +162,12 @@ def present(side: Stretch, name: str | Said) -> Array:
 
 @dataclass(frozen=True)
 class Batched:
-    """A statistic of all rows of a stretch, of its `BATCHES` batches and of its two halves."""
+    """A statistic of all rows of a stretch, of its `BATCHES` batches and of its halves; `share` is the stretch's."""
 
     value: float
     batches: Array
     halves: Array
+    share: float = 1.0
 
 
 def batched(side: Stretch, name: str | Said, statistic: Statistic = "mean") -> Batched:
@@ -174,7 +179,7 @@ def batched(side: Stretch, name: str | Said, statistic: Statistic = "mean") -> B
         As `present`.
     """
     values = present(side, name)
-    return Batched(statistic_of(values, statistic), batch(values, statistic), batch(values, statistic, 2))
+    return Batched(statistic_of(values, statistic), batch(values, statistic), batch(values, statistic, 2), side.share)
 
 
 def refuse_overlap(before: Stretch, after: Stretch) -> None:

@@ -21,7 +21,7 @@ from virtio_study.testing.truth import lives_of
 __all__ = ["HOURS", "make_study", "run_demo"]
 
 HOURS = (72, 72, 72)
-"""How long each configuration is in force: more than two whole days, which a server with a daily cycle needs."""
+"""How long each configuration is in force: three whole days, which a server with a daily cycle needs."""
 
 NAME = "simulated"
 LOAD = ("disk_read_bytes_per_s", "disk_write_bytes_per_s", "net_in_bytes_per_s")

@@ -24,6 +24,9 @@ MOST_BUSY_ROWS = 0.1
 MOST_NEIGHBOUR_CHANGE = 0.1
 """The rest of the host may differ between the sides by this share of the host's CPU."""
 
+SHARED_HOURS = 0.5
+"""Sides are compared over the hours of the day that both have; with less than this share in common they are not."""
+
 VHOST_COUNTED = (6, 4)
 """Since this kernel vhost's work is done by threads of the QEMU process (Linux commit 6e890c5d5021)."""
 
@@ -59,17 +62,42 @@ def check_same_hours(before: Side, after: Side) -> Check:
     if before.around.hours == after.around.hours:
         message = N_("Both sides cover the same hours of the week ({before} of 168).")
         return checked("same_hours", "pass", message, numbers)
-    if {hour % 24 for hour in before.around.hours} == {hour % 24 for hour in after.around.hours}:
+    numbers = {**numbers, "lacking": _lacking(before, after) + _lacking(after, before)}
+    days = [{hour % 24 for hour in side.around.hours or ()} for side in (before, after)]
+    if len(days[0] & days[1]) >= SHARED_HOURS * len(days[0] | days[1]):
         message = N_(
-            "Both sides cover the same hours of the day but not the same days of the week ({shared} hours of the week "
-            "in common)."
+            "The sides do not cover the same hours of the week ({shared} in common). Hours of the other side that are "
+            "lacking (UTC): {lacking}."
         )
         return checked("same_hours", "warn", message, numbers)
     message = N_(
         "The sides cover different hours: {before} hours of the week before, {after} after, {shared} in common. A "
-        "server's work follows the hour."
+        "server's work follows the hour. Hours of the other side that are lacking (UTC): {lacking}."
     )
     return checked("same_hours", "fail", message, numbers)
+
+
+def _lacking(side: Side, other: Side) -> list[Said]:
+    """Hours of the week that the other side has and this one lacks, by day."""
+    hours = sorted((other.around.hours or frozenset()) - (side.around.hours or frozenset()))
+    by_day: dict[int, list[int]] = {}
+    for hour in hours:
+        by_day.setdefault(hour // 24, []).append(hour % 24)
+    message = N_("{config}: {day:weekday}, {hours} h")
+    return [
+        said(message, config=side.driver_config, day=str(day), hours=_ranges(of_day)) for day, of_day in by_day.items()
+    ]
+
+
+def _ranges(hours: Sequence[int]) -> str:
+    """Hours as ranges from the first's beginning to the last's end, such as 0-3, 9-24."""
+    found: list[list[int]] = []
+    for hour in hours:
+        if found and found[-1][1] == hour:
+            found[-1][1] = hour + 1
+        else:
+            found.append([hour, hour + 1])
+    return ", ".join(f"{first}-{end}" for first, end in found)
 
 
 def check_contention(before: Side, after: Side) -> Check:
