@@ -59,3 +59,14 @@ def test_a_step_that_is_not_whole_seconds_keeps_up_over_a_day(step_s: float) -> 
 @pytest.mark.parametrize("times", [[], [T], [T, T]])
 def test_what_has_no_step_is_at_most_one_row(times: list[float]) -> None:
     assert len(grid_of(np.array(times)).kept) == min(1, len(times))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
+def test_two_programs_that_poll_by_turns_have_the_step_of_one(share: float) -> None:
+    whole = T + 10.0 * np.arange(120)
+    extra = whole[: int(share * 120)] + 6.4
+    times = np.sort([*whole, *extra])
+    grid = grid_of(times)
+    assert grid.step_s == 10
+    assert len(grid.kept) in {120, 121}
+    assert np.median(np.abs(grid.ends_s - times[grid.kept])) < 0.5

@@ -10,6 +10,7 @@ import pytest
 
 from answers import imported, level, study_in
 from paths import TESTS
+from virtio_study.cleaning.transients import label_periods
 from virtio_study.pve.instruments import memory_state
 from virtio_study.sources.api.importers import import_answers
 from virtio_study.sources.events import restarts_of_pvestatd
@@ -63,6 +64,14 @@ def test_many_first_answers_are_told_as_well() -> None:
     cpu = np.full(120, 0.2)
     cpu[::4] = 0
     assert cores(cpu).mean() == pytest.approx(0.4)
+
+
+def test_rows_without_cpu_are_named_where_they_are_many() -> None:
+    for lost, reasons in ((3, {""}), (12, {"", "not measured"})):
+        cpu = np.full(121, 0.09) + np.arange(121) % 2 * 0.001
+        cpu[10 : 10 * lost + 1 : 10] = 0
+        frame = polled_frame(polls(cpu), SERVER, "a", None)[0].assign(replicate="boot", uptime_s=90000.0)
+        assert set(label_periods(frame)["reason"]) == reasons
 
 
 # --- memory of 0 ------------------------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["blips", "edges", "irregular", "touched"]
+__all__ = ["blips", "edges", "irregular", "touched", "unmeasured"]
 
 FEW_BLIPS = 0.05
-"""Rows of another instrument are exceptions up to this share; beyond it the recording is mixed, and a check says so."""
+"""Rows of another instrument are exceptions up to this share; beyond it the recording is mixed, and a check says so.
+So are rows without a value, which are named beyond it.
+"""
 
 
 def touched(boot: pd.DataFrame, contaminated: Sequence[tuple[float, float, str]]) -> NDArray[np.object_]:
@@ -35,6 +37,14 @@ def blips(boot: pd.DataFrame, reasons: NDArray[np.object_]) -> NDArray[np.bool_]
     usual = names[steady].mode()
     other = steady & names.ne(usual.iloc[0] if len(usual) else "").to_numpy()
     return other if 0 < other.sum() <= FEW_BLIPS * steady.sum() else np.zeros(len(boot), dtype=bool)
+
+
+def unmeasured(boot: pd.DataFrame, column: str, reasons: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Steady rows without a value of a column, where they are no exceptions and where others have one."""
+    steady = reasons == ""
+    missing = steady & boot[column].isna().to_numpy()
+    named = FEW_BLIPS * steady.sum() < missing.sum() < steady.sum()
+    return missing if named else np.zeros(len(boot), dtype=bool)
 
 
 def irregular(boot: pd.DataFrame) -> NDArray[np.bool_]:

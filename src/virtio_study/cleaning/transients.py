@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from virtio_study.cleaning.left_out import blips, edges, irregular, touched
+from virtio_study.cleaning.left_out import blips, edges, irregular, touched, unmeasured
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import mean, total
@@ -35,6 +35,7 @@ REASONS = {
     "gap": "the interval of this row is not one step long",
     "outside the window": "outside the study's windows",
     "another instrument": "the displayed memory of this row was made otherwise than that of nearly all others",
+    "not measured": "the CPU of this row is missing, as of more than a twentieth of the others",
     "": "steady: may be analysed",
 }
 """Reason of a label -> what it means."""
@@ -191,6 +192,7 @@ def label_periods(
         reasons = _reasons(boot, column, windows, (load_started or {}).get(name), restarts, told != "")
         reasons = np.where(reasons == "", told, reasons)
         reasons[blips(boot, reasons)] = "another instrument"
+        reasons[unmeasured(boot, column, reasons)] = "not measured"
         labelled.loc[boot.index, "reason"] = reasons
     labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
     # the schema's columns first, then period and its reason

@@ -147,6 +147,7 @@ REASONS = {
     "gap": N_("gap"),
     "outside the window": N_("outside the window"),
     "another instrument": N_("another instrument"),
+    "not measured": N_("not measured"),
     # what went on meanwhile
     "backup": N_("backup"),
     "migration": N_("migration"),
