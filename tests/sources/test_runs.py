@@ -14,7 +14,7 @@ from virtio_study.i18n.sentences import english
 from virtio_study.pve.values import seconds
 from virtio_study.sources.events import CONTAMINATING, starts
 from virtio_study.sources.history import Disturbance, History, InForce, Node, NodeStatus, Poll, Task, Waiting
-from virtio_study.sources.runs import Run, match, runs_in
+from virtio_study.sources.runs import Run, match, of_present_server, runs_in
 from virtio_study.study import DriverConfiguration, load_study
 
 
@@ -230,3 +230,29 @@ def test_starts_are_told_by_tasks_that_succeeded_and_by_the_uptime() -> None:
     polls = [Poll.of(at, {"uptime": uptime}) for at, uptime in ((9000.0, 1500), (9010.2, "1510"), (9020.0, 0))]
     history = History(100, polls=polls, tasks=[Task.of(task) for task in tasks])
     assert [item.start_s for item in starts(history)] == [1000, 4000, 5000, 7500]
+
+
+OLDER = {"meta": "creation-qemu=10.0.13,ctime=1795438639", "smbios1": "uuid=81adfa02-746d-4ea9-b8f7-977be6015f48"}
+NEWER = {"meta": "creation-qemu=10.0.13,ctime=1795699496", "smbios1": "uuid=9af8b353-5a40-4440-8725-d7595348574b"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "same"),
+    [
+        (OLDER, False),
+        (NEWER, True),
+        (OLDER | {"smbios1": NEWER["smbios1"]}, True),  # restored
+        (OLDER | {"meta": NEWER["meta"]}, True),
+        ({"meta": "creation-qemu=10.0.13"}, True),  # nothing tells
+        ({}, True),
+    ],
+)
+def test_a_number_that_was_another_server_s_is_not_this_one_s_run(earlier: dict[str, str], same: bool) -> None:
+    runs = [
+        replace(runs_of([poll(t) for t in range(0, 300, 10)])[0], driver_config="emulated", config=config)
+        for config in (earlier, NEWER)
+    ]
+    first, second = of_present_server(runs)
+    assert (first.driver_config, second.driver_config) == ("emulated" if same else "", "emulated")
+    if not same:
+        assert english(first.why).startswith("another server had this number then")

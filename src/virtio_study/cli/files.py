@@ -22,6 +22,13 @@ NODE = click.option(
     "--node", help=N_("Node whose CPU is set beside the servers' (not needed where there is only one).")
 )
 
+MATCH = click.option(
+    "--match",
+    multiple=True,
+    metavar="LABEL=VALUE",
+    help=N_("Only series with this label or tag (may be repeated; of one label, any of its values)."),
+)
+
 
 @click.group(
     cls=Group,
@@ -108,14 +115,18 @@ def csv(study: str, server: str, table: Path, mapping: Path) -> None:
 @click.argument("study")
 @click.argument("dumps", type=FILE, nargs=-1, required=True)
 @NODE
+@MATCH
 @VERSION
-def influx(study: str, dumps: tuple[Path, ...], node: str | None, qemu_server: str | None) -> None:
+def influx(
+    study: str, dumps: tuple[Path, ...], node: str | None, match: tuple[str, ...], qemu_server: str | None
+) -> None:
     from virtio_study.sources.files.importers import import_dump
     from virtio_study.sources.files.influx import read_influx
     from virtio_study.study import load_study
 
     protocol = load_study(study)
-    _report(import_dump(protocol, read_influx(dumps), dumps, "influx", node, qemu_server))
+    wanted = {protocol.server(window.server).vmid for window in protocol.windows}
+    _report(import_dump(protocol, read_influx(dumps, _labels(match), wanted), dumps, "influx", node, qemu_server))
 
 
 @files.command(
@@ -128,26 +139,27 @@ def influx(study: str, dumps: tuple[Path, ...], node: str | None, qemu_server: s
 @click.argument("study")
 @click.argument("dumps", type=FILE, nargs=-1, required=True)
 @NODE
-@click.option(
-    "--match", multiple=True, metavar="LABEL=VALUE", help=N_("Only series with this label (may be repeated).")
-)
+@MATCH
 def prometheus(study: str, dumps: tuple[Path, ...], node: str | None, match: tuple[str, ...]) -> None:
     from virtio_study.sources.files.importers import import_dump
     from virtio_study.sources.files.prometheus import read_prometheus
     from virtio_study.study import load_study
 
-    labels = dict(_label(text) for text in match)
     protocol = load_study(study)
-    _report(import_dump(protocol, read_prometheus(dumps, labels), dumps, "prometheus", node))
+    _report(import_dump(protocol, read_prometheus(dumps, _labels(match)), dumps, "prometheus", node))
 
 
-def _label(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise click.BadParameter(
-            _("{text!r}: expected LABEL=VALUE, such as instance=pve1", text=text), param_hint="--match"
-        )
-    return name, value
+def _labels(match: tuple[str, ...]) -> dict[str, list[str]]:
+    """Label -> the values that were asked for."""
+    labels: dict[str, list[str]] = {}
+    for text in match:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise click.BadParameter(
+                _("{text!r}: expected LABEL=VALUE, such as instance=pve1", text=text), param_hint="--match"
+            )
+        labels.setdefault(name, []).append(value)
+    return labels
 
 
 def _report(outcomes: "list[Imported]") -> None:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_, plural
-from virtio_study.i18n.sentences import Said, said
+from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.instruments import INSTRUMENTS
+from virtio_study.recording import Provenance
 from virtio_study.sources.history import Disturbance
-from virtio_study.study import Host, Server
+from virtio_study.study import Host, Server, Study
 
-__all__ = ["Held", "held_against"]
+__all__ = ["Held", "held_against", "hold"]
 
 MIB = 2.0**20
 
@@ -99,6 +100,17 @@ def held_against(server: Server, host: Host, frame: pd.DataFrame) -> Held:
         [*_stretches(frame, wrong, "impossible value"), *_stretches(frame, other, "another allocation")],
         [*([said(out, count=count, examples=examples)] if count else []), *told],
     )
+
+
+def hold(study: Study, frame: pd.DataFrame, known: Provenance, told: Said) -> tuple[pd.DataFrame, Provenance, Said]:
+    """As `held_against`: rows, their provenance with what was left out, and what to say of them."""
+    held = held_against(study.servers[known.server], study.host, frame)
+    if not held.remarks:
+        return frame, known, told
+    stretches = [(item.start_s, item.end_s, item.reason) for item in held.disturbed]
+    notes = [*known.notes, *map(english, held.remarks)]
+    known = known.model_copy(update={"contaminated": [*known.contaminated, *stretches], "notes": notes})
+    return held.frame, known, said("{told} {remarks}.", told=told, remarks=held.remarks)
 
 
 def _bounds(server: Server, host: Host, frame: pd.DataFrame) -> Iterator[tuple[str, float, Numbers]]:

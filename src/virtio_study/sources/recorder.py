@@ -13,7 +13,7 @@ from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.devices import devices, models
 from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
-from virtio_study.sources.bounds import held_against
+from virtio_study.sources.bounds import hold
 from virtio_study.sources.events import counter_spikes, edits
 from virtio_study.sources.history import Disturbance, History, InForce
 from virtio_study.sources.spread_zeros import began_anew
@@ -166,15 +166,23 @@ def write_windows(
     StudyError
         If the study has no window for the server.
     DataError
-        If no row lies in a window, or a row breaks the schema.
+        If no row lies in any window, or a row of each breaks the schema.
     """
     windows = sorted((w for w in study.windows if w.server == server), key=lambda w: w.start)
     if not windows:
         raise no_window(study, said(N_("window for server {server!r}"), server=server))
-    return [
-        _write_window(study, window, f"{replicate}-{number:02d}", frames, origin, disturbances, history)
-        for number, window in enumerate(windows, 1)
-    ]
+    done: list[Imported] = []
+    failed: list[Said] = []
+    for number, window in enumerate(windows, 1):
+        try:
+            name = f"{replicate}-{number:02d}"
+            done.append(_write_window(study, window, name, frames, origin, disturbances, history))
+        except DataError as error:  # the other windows are recorded all the same
+            failed.append(said(error.message, **error.numbers))
+            done.append(NotRecorded(server, failed[-1]))
+    if len(failed) == len(windows):
+        raise DataError("{reasons}", reasons=failed)
+    return done
 
 
 def _write_window(
@@ -276,7 +284,7 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said, 
     place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
     path = study.folder / place
     try:
-        frame, provenance, told = _held(study, frame, provenance, told)
+        frame, provenance, told = hold(study, frame, provenance, told)
     except DataError as error:
         return NotRecorded(provenance.server, said(error.message, **error.numbers), place)
     if other := _recorded_meanwhile(study, provenance.server, frame, place):
@@ -300,17 +308,6 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said, 
         told = said(form, told=told, rows=len(old))
     write(Recording(frame, provenance, path), study.folder)
     return RecordedFile(place, told)
-
-
-def _held(study: Study, frame: pd.DataFrame, known: Provenance, told: Said) -> tuple[pd.DataFrame, Provenance, Said]:
-    """Rows, provenance and what to say of them, held against the protocol; `DataError` if most of them cannot be."""
-    held = held_against(study.servers[known.server], study.host, frame)
-    if not held.remarks:
-        return frame, known, told
-    stretches = [(item.start_s, item.end_s, item.reason) for item in held.disturbed]
-    notes = [*known.notes, *map(english, held.remarks)]
-    known = known.model_copy(update={"contaminated": [*known.contaminated, *stretches], "notes": notes})
-    return held.frame, known, said("{told} {remarks}.", told=told, remarks=held.remarks)
 
 
 def _recorded_meanwhile(study: Study, server: str, frame: pd.DataFrame, place: str) -> str:

@@ -14,7 +14,7 @@ from virtio_study.sources import events
 from virtio_study.sources.history import Disturbance, History, HostAt, InForce, Poll
 from virtio_study.study import DriverConfiguration
 
-__all__ = ["Run", "match", "runs_in"]
+__all__ = ["Run", "match", "of_present_server", "runs_in"]
 
 SAME_START_S = 10.0
 """Time less uptime moves by the seconds that an answer takes; a new start moves it by more."""
@@ -173,6 +173,28 @@ def _config(group: Sequence[Poll], configs: Sequence[InForce]) -> Config:
     since = [item.config for item in agreeing if item.time_s >= group[0].time_s]
     before = [item.config for item in agreeing if item.time_s < group[0].time_s]
     return next(iter([*since[:1], *before[-1:], *within[:1]]), {})
+
+
+def _parted(config: Config, key: str) -> dict[str, str]:
+    """A value of a configuration that is made of `name=value` pairs."""
+    return dict(item.partition("=")[::2] for item in str(config.get(key) or "").split(","))
+
+
+def of_present_server(runs: Sequence[Run]) -> list[Run]:
+    """Runs, those of an earlier server that had the same number without a name and with the reason.
+
+    A server is another one if it was created at another time and has another UUID: a clone or a restored backup keeps
+    one of them at least (qemu-server, `meta` and `smbios1`).
+    """
+    marks = [(_parted(run.config, "meta").get("ctime"), _parted(run.config, "smbios1").get("uuid")) for run in runs]
+    last = next((mark for mark in reversed(marks) if all(mark)), (None, None))
+    why = said(N_("another server had this number then, which was created at another time and has another UUID"))
+    return [
+        replace(run, driver_config="", why=why)
+        if all(a and b and a != b for a, b in zip(mark, last, strict=True))
+        else run
+        for run, mark in zip(runs, marks, strict=True)
+    ]
 
 
 def match(run: Run, known: Mapping[str, DriverConfiguration]) -> Run:

@@ -312,3 +312,37 @@ def test_a_mutated_answer_is_a_row_less_or_a_sentence(
     for found in folder.glob("recordings/**/*.parquet"):
         frame = recording.read(found, folder).frame
         assert (frame["mem_host_bytes"].dropna() <= 1e19).all()
+
+
+def polled(seconds: int, at: float, cpu: float = 0.2) -> str:
+    """Stored answers of a server that was started long before, each 10 s, with its configuration in force."""
+    known = {"status": "running", "pid": 7, "cpus": 1, "maxmem": 2**29, "mem": 3e8, "blockstat": {"ide0": {}}}
+    data = [(n, known | {"uptime": 9000 + n, "cpu": cpu if n != 100 else 114}) for n in range(0, seconds + 1, 10)]
+    base = "/nodes/pve1/qemu/100"
+    answers = [(n, f"{base}/status/current", body) for n, body in data]
+    answers.insert(1, (1, f"{base}/config?current=1", {"ide0": "local:a", "net0": "e1000=AA", "digest": "d"}))
+    lines = ({"t": at + n, "path": path, "status": 200, "body": {"data": body}} for n, path, body in answers)
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+def test_an_import_that_recorded_nothing_says_what_a_run_needs_and_what_each_was(small: Study, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(polled(40, 1795440000.0) + polled(90, 1795450000.0))
+    says = (
+        r"nothing was recorded \(a run is 120 s of one configuration at least\); "
+        r"alpha, 2026-11-23 13:20:00 to 2026-11-23 13:20:40 UTC: not recorded: it ran for 40 s, too short.*; "
+        r"alpha, 2026-11-23 16:06:40 to 2026-11-23 16:08:10 UTC: not recorded: it ran for 90 s, too short"
+    )
+    with pytest.raises(DataError, match=says):
+        import_answers(small, [tmp_path / "a.jsonl"])
+
+
+def test_an_impossible_answer_is_left_out_of_a_run(small: Study, tmp_path: Path) -> None:
+    path = small.folder / "study.yaml"
+    path.write_text(path.read_text().replace("{en: v, es: v}", "{en: v, es: v}, disk: virtio-scsi"))
+    (tmp_path / "a.jsonl").write_text(polled(600, 1795440000.0))
+    done, _ = import_answers(load_study(small.folder), [tmp_path / "a.jsonl"])
+    assert isinstance(done, RecordedFile)
+    assert "1 impossible row is left out (cpu_cores 114 at 2026-11-23 13:21:40 UTC, more than 2)" in english(done.told)
+    made = recording.read(small.folder / done.place, small.folder)
+    assert made.frame["cpu_cores"].max() == 0.2
+    assert [reason for *_, reason in made.provenance.contaminated] == ["impossible value"]

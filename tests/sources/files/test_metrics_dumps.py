@@ -242,7 +242,7 @@ def test_two_exporters_of_one_server_are_refused_until_one_is_chosen(tmp_path: P
         DataError, match=r"two series of pve_cpu_usage_ratio of qemu/100, instance .*; choose one with --match"
     ):
         read_prometheus([tmp_path / "a"])
-    dump = read_prometheus([tmp_path / "a"], {"instance": 'z "b"\\c'})
+    dump = read_prometheus([tmp_path / "a"], {"instance": ['z "b"\\c']})
     assert {sample["cpu"] for sample in dump.servers[100]} == {0.75}
 
 
@@ -264,7 +264,7 @@ SERIES = {"__name__": "pve_cpu_usage_ratio", "id": "qemu/100"}
         (answer({"metric": SERIES}), "result 0: expected metric and values"),
         (answer({"metric": SERIES | {"id": "qemu/x"}, "values": [[T, "1"]]}), "'x' is not the number of a server"),
         (json.dumps({"status": "error", "error": "query timed out"}), "data.result is missing.: query timed out"),
-        ("{", "not JSON"),
+        ("{", "JSON that cannot be read to its end"),
         ("up 1", "no metric of prometheus-pve-exporter"),
         ('pve_cpu_usage_ratio{id="qemu/100"} 0.5', "line 1: the sample has no time; a scrape alone is no series"),
         (f'pve_cpu_usage_ratio{{id=qemu/100}} 0.5 {T}', "line 1: labels cannot be read from 'id=qemu/100'"),
@@ -392,7 +392,9 @@ def test_a_prometheus_dump_becomes_a_recording_and_a_missing_server_is_named(tmp
     assert "expected LABEL=VALUE" in CliRunner().invoke(cli, [*line[:-1], "instance"]).output
     other = windowed(tmp_path / "other", ("beta", "virtio", "2026-11-23T13:00:00Z", "2026-11-23T15:00:00Z"))
     line[2] = str(other.folder)
-    with pytest.raises(DataError, match="beta: no server 101 in the dump; it has: 100"):
+    with pytest.raises(
+        DataError, match="beta: not recorded: 101 is a container in the dump; it has these servers: 100"
+    ):
         CliRunner().invoke(cli, line, catch_exceptions=False)
     line[2] = str(windowed(tmp_path / "none").folder)
     with pytest.raises(StudyError, match="no windows; files do not say"):

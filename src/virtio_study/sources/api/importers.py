@@ -19,9 +19,11 @@ from virtio_study.pve.values import Sample
 from virtio_study.recording import START_TAKES_S
 from virtio_study.sources import normalising
 from virtio_study.sources.api import response_log
+from virtio_study.sources.bounds import hold
 from virtio_study.sources.events import restarts_of_pvestatd, starts, stops, tasks_of, upgrades
 from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.history import Disturbance, History, history_of
+from virtio_study.sources.outcomes import of_run, some_recorded
 from virtio_study.sources.recorder import (
     Imported,
     NotRecorded,
@@ -33,7 +35,7 @@ from virtio_study.sources.recorder import (
 )
 from virtio_study.sources.replacing import ANSWERS, Recordable, answered_before, keep_all
 from virtio_study.sources.responses import Answer, lists, read_answers
-from virtio_study.sources.runs import Run, match, runs_in
+from virtio_study.sources.runs import Run, match, of_present_server, runs_in
 from virtio_study.sources.standstill import not_running
 from virtio_study.storage import write_json
 from virtio_study.study import Study
@@ -95,13 +97,7 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
         for name in names:
             done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
             outcomes += [item.outcome for item in done[name]] or [_never_seen(study, name)]
-    if not any(isinstance(outcome, RecordedFile) for outcome in outcomes):
-        reasons = [
-            said("{server}: {told}", server=item.server, told=item.told)
-            for item in outcomes
-            if isinstance(item, NotRecorded)
-        ]
-        raise DataError(N_("nothing was recorded; {reasons}"), reasons=reasons[:4])
+    some_recorded(outcomes, [of_run(name, item.run, item.outcome) for name, found in done.items() for item in found])
     write_json(study.folder / TIMELINE, {name: [item.as_dict() for item in found] for name, found in done.items()})
     return outcomes
 
@@ -138,7 +134,7 @@ def _import_runs(
     study: Study, name: str, history: History, qemu_server: str | None, inputs: dict[str, str]
 ) -> list[_Imported]:
     """Record every run of a server."""
-    runs = [match(run, study.driver_configs) for run in runs_in(history)]
+    runs = of_present_server([match(run, study.driver_configs) for run in runs_in(history)])
     made: list[Recordable | NotRecorded] = []
     for run in runs:
         replicate = f"{ANSWERS}{1 + sum(bool(run.driver_config) for run in runs[: len(made)]):02d}"
@@ -184,7 +180,7 @@ def _made(
     if run.polls[0].started_s - run.started_s > START_TAKES_S:  # a live migration; the uptime is the new process'
         of = of.model_copy(update={"events": {"started": run.started_s}})
     told = said(N_("{rows} rows from {first} to {last} UTC."), rows=len(frame), first=first, last=last)
-    return Recordable(frame, of, told)
+    return Recordable(*hold(study, frame, of, told))
 
 
 def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:

@@ -6,26 +6,43 @@ rates of them.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 
-__all__ = ["Dump", "RawSample", "dump_of", "lines", "number_of", "read_pairs", "short", "vmid_of"]
+__all__ = [
+    "Dump",
+    "RawSample",
+    "chosen",
+    "dump_of",
+    "lines",
+    "number_of",
+    "of_one_server",
+    "put",
+    "read_pairs",
+    "short",
+    "vmid_of",
+]
 
-RawSample = dict[str, object]
+CLOCK_S, FEW_BACK, SHARE_BACK = 120.0, 2, 0.005
+"""A start moves by so many seconds where a clock is set or an answer late, and that often, or of so many samples."""
+
+RawSample = dict[str, Any]
 """What was known of a server or node at a `time` (Unix seconds): the keys and units of `status/current`."""
 
 
 @dataclass(frozen=True)
 class Dump:
-    """Samples of a dump in order of time: of servers by vmid, of nodes by name."""
+    """Samples of a dump in order of time: of servers by vmid, of nodes by name; and the vmids of containers in it."""
 
     servers: dict[int, list[RawSample]] = field(default_factory=dict)
     nodes: dict[str, list[RawSample]] = field(default_factory=dict)
+    containers: frozenset[int] = frozenset()
 
 
 def dump_of(
@@ -34,6 +51,7 @@ def dump_of(
     servers: dict[int, dict[int, RawSample]],
     nodes: dict[str, dict[int, RawSample]],
     expected: str,
+    containers: Collection[int] = (),
 ) -> Dump:
     """The dump of samples by server or node and by moment, of which `scale` make a second.
 
@@ -51,7 +69,48 @@ def dump_of(
     return Dump(
         {vmid: ordered(rows) for vmid, rows in sorted(servers.items())},
         {name: ordered(rows) for name, rows in sorted(nodes.items())},
+        frozenset(containers),
     )
+
+
+def put(sample: RawSample, values: Mapping[str, object], where: str) -> None:
+    """Add values to a sample; `DataError` says where another value of the same moment is there already."""
+    for key, value in values.items():
+        if sample.setdefault(key, value) != value:
+            raise DataError(
+                N_("{where}: {key} is {value}, and was {known} at the same moment: these are two servers, or dumps"),
+                where=where,
+                key=key,
+                value=str(value),
+                known=str(sample[key]),
+            )
+
+
+def of_one_server(samples: Sequence[RawSample], source: str) -> None:
+    """Nothing if samples may be of one server: a start, once past, is never followed by an earlier one.
+
+    Raises
+    ------
+    DataError
+        If they are of two, that have the same number and names.
+    """
+    started = [
+        time - uptime for time, uptime in ((_number(s["time"]), _number(s.get("uptime"))) for s in samples) if uptime
+    ]
+    back = sum(later < earlier - CLOCK_S for earlier, later in pairwise(started))
+    if back > max(FEW_BACK, SHARE_BACK * len(started)):
+        raise DataError(
+            N_(
+                "{source} samples: the server's start goes back {count} times: they are of two servers of one number; "
+                "export those of one host or cluster"
+            ),
+            source=source,
+            count=back,
+        )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _open(path: Path) -> TextIO:
@@ -108,3 +167,8 @@ def short(text: str) -> str:
     """The start of a text for a message, on one line."""
     text = " ".join(text.split())
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def chosen(labels: Mapping[str, str], match: Mapping[str, Collection[str]]) -> bool:
+    """Whether labels are among those that were asked for: each of `match` has one of its values."""
+    return all(labels.get(name) in values for name, values in match.items())

@@ -3,7 +3,7 @@
 Files do not say which driver configuration was in force, so the study's `windows` do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,9 @@ from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
 from virtio_study.sources.files import csv_tables, rrd, rrddata
 from virtio_study.sources.files.csv_mapping import load_mapping
-from virtio_study.sources.files.dumps import Dump
-from virtio_study.sources.recorder import Imported, SourceFacts, keep_raw, no_window, write_windows
+from virtio_study.sources.files.dumps import Dump, of_one_server
+from virtio_study.sources.outcomes import some_recorded
+from virtio_study.sources.recorder import Imported, NotRecorded, SourceFacts, keep_raw, no_window, write_windows
 from virtio_study.sources.standstill import asleep
 from virtio_study.study import Study
 
@@ -41,20 +42,21 @@ def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server:
     Raises
     ------
     StudyError, DataError
-        If no server has a window, or a server's files are missing or cannot be read.
+        If no server has a window, or the files of none can be read; what is wrong with some costs no other.
     """
     nodes = {path.name.removesuffix(".old") for path in folder.glob("pve*-node*/*") if path.is_file()}
     chosen = node or (nodes.pop() if len(nodes) == 1 else None)
     beside = _rrd_frames(rrd.find_files(folder, "node", chosen), None) if chosen else {}
-    written: list[Imported] = []
-    for name in _with_windows(study):
+
+    def record(name: str) -> list[Imported]:
         paths = rrd.find_files(folder, "vm", str(study.servers[name].vmid))
         frames = _rrd_frames(paths, qemu_server, said("{server}: {path}", server=name, path=paths[0]))
         frames = {s: normalising.add_node_cpu(f, beside[s]) if s in beside else f for s, f in frames.items()}
         source = f"RRD files of Proxmox VE, {', '.join(f'{path.parent.name}/{path.name}' for path in paths)}, AVERAGE"
         origin = SourceFacts(source, keep_raw(study, paths), _versions(qemu_server))
-        written += write_windows(study, name, frames, "rrd", origin, stops(frames))
-    return written
+        return write_windows(study, name, frames, "rrd", origin, stops(frames))
+
+    return _each(study, record)
 
 
 def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server: str | None = None) -> list[Imported]:
@@ -66,7 +68,9 @@ def import_rrddata(study: Study, server: str, paths: Sequence[Path], qemu_server
     frames = {float(step): normalising.rrd_frame(found, step, "AVERAGE", where, qemu_server) for step, found in read}
     source = f"saved rrddata answers of Proxmox VE, {', '.join(path.name for path in paths)}"
     origin = SourceFacts(source, keep_raw(study, paths), _versions(qemu_server))
-    return write_windows(study, server, frames, "rrddata", origin, stops(frames))
+    done = write_windows(study, server, frames, "rrddata", origin, stops(frames))
+    some_recorded(done)
+    return done
 
 
 def import_csv(study: Study, server: str, path: Path, mapping: Path) -> list[Imported]:
@@ -75,7 +79,9 @@ def import_csv(study: Study, server: str, path: Path, mapping: Path) -> list[Imp
     how = load_mapping(mapping)
     frame = csv_tables.read_csv(path, how, allocation)
     origin = SourceFacts(f"CSV file {path.name}, mapping {mapping.name}", keep_raw(study, [path, mapping]))
-    return write_windows(study, server, {how.step_s: frame}, "csv", origin)
+    done = write_windows(study, server, {how.step_s: frame}, "csv", origin)
+    some_recorded(done)
+    return done
 
 
 def import_dump(
@@ -96,7 +102,7 @@ def import_dump(
     Raises
     ------
     StudyError, DataError
-        If no server has a window, or the dump does not have a server or the node.
+        If no server has a window, or the dump does not have the node or any of the servers.
     """
     if node is not None and node not in dump.nodes:
         raise DataError(
@@ -105,14 +111,15 @@ def import_dump(
             nodes=", ".join(dump.nodes) or said(N_("none")),
         )
     chosen = node or (next(iter(dump.nodes)) if len(dump.nodes) == 1 else None)
-    written: list[Imported] = []
-    for name in _with_windows(study):
+
+    def record(name: str) -> list[Imported]:
         server = study.servers[name]
         if server.vmid not in dump.servers:
+            container = N_("{vmid} is a container in the dump; it has these servers: {known}")
+            none = N_("no server {vmid} in the dump; it has: {known}")
             known = ", ".join(str(vmid) for vmid in dump.servers)
-            raise DataError(
-                N_("{name}: no server {vmid} in the dump; it has: {known}"), name=name, vmid=server.vmid, known=known
-            )
+            raise DataError(container if server.vmid in dump.containers else none, vmid=server.vmid, known=known)
+        of_one_server(dump.servers[server.vmid], source)
         where = said(N_("{source} samples of {name}"), source=source, name=name)
         frame = normalising.sample_frame(dump.servers[server.vmid], server, where, qemu_server)
         if chosen:
@@ -123,8 +130,9 @@ def import_dump(
             f"{source} dump {', '.join(path.name for path in paths)}", keep_raw(study, paths), _versions(qemu_server)
         )
         still = asleep(dump.servers[server.vmid])
-        written += write_windows(study, name, {float(frame["step_s"].median()): frame}, source, origin, still)
-    return written
+        return write_windows(study, name, {float(frame["step_s"].median()): frame}, source, origin, still)
+
+    return _each(study, record)
 
 
 def _rrd_frames(paths: list[Path], qemu_server: str | None, server: Said | None = None) -> dict[float, pd.DataFrame]:
@@ -138,12 +146,19 @@ def _rrd_frames(paths: list[Path], qemu_server: str | None, server: Said | None 
     }
 
 
-def _with_windows(study: Study) -> list[str]:
-    """Servers of the study that have a window; `StudyError` if there is none."""
+def _each(study: Study, record: Callable[[str], list[Imported]]) -> list[Imported]:
+    """Record every server of the study that has a window; what is wrong with one costs no other."""
     names = [name for name in study.servers if any(window.server == name for window in study.windows)]
     if not names:
         raise no_window(study, said(N_("windows")))
-    return names
+    done: list[Imported] = []
+    for name in names:
+        try:
+            done += record(name)
+        except DataError as error:
+            done.append(NotRecorded(name, said(error.message, **error.numbers)))
+    some_recorded(done)
+    return done
 
 
 def _versions(qemu_server: str | None) -> dict[str, str]:

@@ -2,13 +2,26 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.sources.files.dumps import Dump, RawSample, dump_of, lines, number_of, read_pairs, short, vmid_of
+from virtio_study.sources.files.dumps import (
+    Dump,
+    RawSample,
+    chosen,
+    dump_of,
+    lines,
+    number_of,
+    put,
+    read_pairs,
+    short,
+    vmid_of,
+)
 
 __all__ = ["read_influx"]
 
@@ -27,11 +40,24 @@ FIELDS = {
 }
 """Fields that are kept; a month of a server has a quarter of a million points with forty fields."""
 
+NODE = "nodename"
+OF_THE_POINT = {"object", "vmid", "instance"}
+"""Tags that do not tell one server from another of the same number."""
+
+MOVES_NS, FEW_MOVES = 300 * 10**9, 2
+"""No server is moved to another node and back within so long, more often than so."""
+
+Tags = tuple[tuple[str, str], ...]
+
 NANOSECONDS = (10**18, 41 * 10**17)
 """Unix times from 2001 to 2099 in nanoseconds, the precision in which Proxmox VE writes."""
 
 
-def read_influx(paths: Sequence[Path]) -> Dump:
+def read_influx(
+    paths: Sequence[Path],
+    match: Mapping[str, Collection[str]] | None = None,
+    wanted: Collection[int] | None = None,
+) -> Dump:
     """Read an InfluxDB line-protocol dump of what Proxmox VE's external metric server wrote.
 
     Parameters
@@ -39,6 +65,11 @@ def read_influx(paths: Sequence[Path]) -> Dump:
     paths : sequence of Path
         Lines as sent, or as `influx_inspect export -lponly` and `influxd inspect export-lp` give them back (one field a
         line). Times are in nanoseconds. Containers, storages and other measurements are passed over.
+    match : mapping, optional
+        Tag -> the values of which a server's points must have one, for buckets into which several hosts or clusters
+        write (`{"nodename": ["pve1"]}`).
+    wanted : collection of int, optional
+        Numbers of the servers that are asked for; of others points of two servers under one number do not matter.
 
     Returns
     -------
@@ -51,28 +82,29 @@ def read_influx(paths: Sequence[Path]) -> Dump:
     ------
     DataError
         If the file cannot be read, a line is not line protocol, its time is not in nanoseconds, or nothing in it is of
-        Proxmox VE. The message names the line.
+        Proxmox VE; the message names the line. If points of one number have other names, or come from two nodes by
+        turns: several hosts write into the bucket, or the number was given to another server. A server that moves from
+        node to node is one.
 
     References
     ----------
     pve-manager, `PVE/Status/InfluxDB.pm` and `PVE/Service/pvestatd.pm`: `system,object=qemu,vmid=...`; InfluxDB, line
     protocol reference (escapes).
     """
-    servers: dict[int, dict[int, RawSample]] = {}
-    balloons: dict[int, dict[int, RawSample]] = {}
+    series: dict[int, dict[Tags, dict[int, RawSample]]] = {}
     nodes: dict[str, dict[int, RawSample]] = {}
+    containers: set[int] = set()
     for where, line in (item for path in paths for item in lines(path)):
         if line.startswith(("#", "CREATE ")):  # what influx_inspect writes before the points
             continue
-        match = _LINE.fullmatch(line)
-        if match is None:
+        match_of = _LINE.fullmatch(line)
+        if match_of is None:
             raise DataError(N_("{where} is not InfluxDB line protocol: {line}"), where=where, line=short(line))
-        head, fields, time = match.groups()
-        measurement = head.partition(",")[0]
-        if measurement not in KEPT:
-            continue
-        tags = {_plain(key): _plain(value) for key, value in _TAG.findall(head)}
-        if tags.get("object") not in KEPT[measurement]:
+        head, fields, time = match_of.groups()
+        measurement, tags, named = _names(head)
+        if measurement == "system" and tags.get("object") == "lxc":
+            containers.add(vmid_of(tags.get("vmid", ""), where))
+        if tags.get("object") not in KEPT.get(measurement, ()):
             continue
         stamp = int(time or 0)
         if not NANOSECONDS[0] <= stamp < NANOSECONDS[1]:
@@ -81,16 +113,70 @@ def read_influx(paths: Sequence[Path]) -> Dump:
                 where=where,
                 time=time or said(N_("is missing")),
             )
+        values = _fields(fields, where)
         if tags["object"] == "nodes":
-            samples = nodes.setdefault(tags.get("host", ""), {})
-        else:
-            of_kind = balloons if measurement == "ballooninfo" else servers
-            samples = of_kind.setdefault(vmid_of(tags.get("vmid", ""), where), {})
-        samples.setdefault(stamp, {}).update(_fields(fields, where))
-    for vmid, found in balloons.items():
-        for stamp, info in found.items():
-            servers.setdefault(vmid, {}).setdefault(stamp, {})["ballooninfo"] = info
-    return dump_of(paths, 1e9, servers, nodes, "point of a Proxmox VE server (measurement system, tag object=qemu)")
+            put(nodes.setdefault(tags.get("host", ""), {}).setdefault(stamp, {}), values, where)
+        elif chosen(tags, match or {}):
+            of_names = series.setdefault(vmid_of(tags.get("vmid", ""), where), {})
+            sample = of_names.setdefault(named, {}).setdefault(stamp, {})
+            put(sample.setdefault("ballooninfo", {}) if measurement == "ballooninfo" else sample, values, where)
+    listed = {name for name, values in (match or {}).items() if len(values) > 1}
+    servers = {
+        vmid: _as_one(vmid, of_names, listed, wanted is None or vmid in wanted) for vmid, of_names in series.items()
+    }
+    expected = "point of a Proxmox VE server (measurement system, tag object=qemu)"
+    return dump_of(paths, 1e9, servers, nodes, expected, containers)
+
+
+@cache
+def _names(head: str) -> tuple[str, dict[str, str], Tags]:
+    """Measurement and tags of a point, and those that tell one server from another."""
+    measurement = head.partition(",")[0]
+    if measurement not in KEPT:
+        return measurement, {}, ()
+    tags = {_plain(key): _plain(value) for key, value in _TAG.findall(head)}
+    return measurement, tags, tuple(sorted((name, text) for name, text in tags.items() if name not in OF_THE_POINT))
+
+
+def _as_one(
+    vmid: int, of_names: Mapping[Tags, Mapping[int, RawSample]], listed: Collection[str], asked: bool
+) -> dict[int, RawSample]:
+    """Samples of one number under several names, put together if they may be of one server.
+
+    `listed` are tags of which several values were asked for.
+    """
+    found = [(dict(names), samples) for names, samples in of_names.items()]
+    for place, (names, samples) in enumerate(found if asked else []):
+        for others, earlier in found[:place]:
+            differing = sorted(name for name in {*names, *others} if names.get(name) != others.get(name))
+            apart = [name for name in differing if name not in {*listed, NODE}]
+            if apart or (NODE not in listed and _by_turns(earlier, samples)):
+                raise _two_servers(vmid, (apart or differing)[0], others, names)
+    joined: dict[int, RawSample] = {}
+    for samples in of_names.values():
+        joined |= samples
+    return joined
+
+
+def _by_turns(one: Collection[int], other: Collection[int]) -> bool:
+    """Whether moments of two are mixed as no server moves between nodes: there and back in minutes, again and again."""
+    moments = sorted([(stamp, False) for stamp in one] + [(stamp, True) for stamp in other])
+    turns = [stamp for (_, before), (stamp, after) in pairwise(moments) if before != after]
+    return sum(later - earlier < MOVES_NS for earlier, later in pairwise(turns)) > FEW_MOVES
+
+
+def _two_servers(vmid: int, tag: str, first: Mapping[str, str], second: Mapping[str, str]) -> DataError:
+    return DataError(
+        N_(
+            "points of two servers have the number {vmid}, {tag} {first!r} and {second!r}; choose one with --match "
+            "{tag}={value} (or list all names of a server that was renamed)"
+        ),
+        vmid=str(vmid),
+        tag=tag,
+        first=first.get(tag),
+        second=second.get(tag),
+        value=first.get(tag, ""),
+    )
 
 
 def _fields(text: str, where: str) -> RawSample:

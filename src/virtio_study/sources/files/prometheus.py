@@ -1,14 +1,25 @@
 """Samples of virtual servers from Prometheus dumps of metrics of prometheus-pve-exporter."""
 
-import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.sources.files.dumps import Dump, RawSample, dump_of, lines, number_of, read_pairs, short, vmid_of
+from virtio_study.sources.files.dumps import (
+    Dump,
+    RawSample,
+    chosen,
+    dump_of,
+    lines,
+    number_of,
+    put,
+    read_pairs,
+    short,
+    vmid_of,
+)
+from virtio_study.sources.files.saved_json import documents
 
 __all__ = ["read_prometheus"]
 
@@ -35,7 +46,7 @@ _LABEL = re.compile(r'\s*([A-Za-z_][\w.]*)\s*=\s*"((?:\\.|[^"\\])*)"\s*(?:,|$)')
 _ESCAPE = re.compile(r"\\(.)")
 
 
-def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = None) -> Dump:
+def read_prometheus(paths: Sequence[Path], match: Mapping[str, Collection[str]] | None = None) -> Dump:
     """Read a Prometheus dump of metrics of prometheus-pve-exporter.
 
     Parameters
@@ -43,8 +54,9 @@ def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = Non
     paths : sequence of Path
         Each the JSON answer of `query_range`, or better of a `query` for a range (`{id="qemu/100"}[30d]`: the samples
         themselves); or text with times, as `promtool tsdb dump` and `dump-openmetrics` write it.
-    match : dict, optional
-        Labels that a series must have, for dumps in which several exporters say the same (`{"instance": "pve1"}`).
+    match : mapping, optional
+        Label -> the values of which a series must have one, for dumps in which several exporters say the same
+        (`{"instance": ["pve1"]}`).
 
     Returns
     -------
@@ -64,14 +76,16 @@ def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = Non
     """
     servers: dict[int, dict[int, RawSample]] = {}
     nodes: dict[str, dict[int, RawSample]] = {}
+    containers: set[int] = set()
     origin: dict[tuple[str, str], dict[str, str]] = {}
     for where, labels, seconds, value in (item for path in paths for item in _series(path)):
         key, thing = EXPORTED.get(labels.get("__name__", "")), labels.get("id", "")
-        if key is None or any(labels.get(name) != text for name, text in (match or {}).items()):
+        if key is None or not chosen(labels, match or {}):
             continue
-        first = origin.setdefault((labels["__name__"], thing), labels)
-        if first != labels:
-            raise _two_series(where, first, labels)
+        named = {name: text for name, text in labels.items() if len((match or {}).get(name, ())) < 2}
+        first = origin.setdefault((labels["__name__"], thing), named)
+        if first != named:
+            raise _two_series(where, first, named)
         kind, _, name = thing.partition("/")
         stamp = round(seconds * 1000)
         if kind == "qemu":
@@ -79,11 +93,15 @@ def read_prometheus(paths: Sequence[Path], match: Mapping[str, str] | None = Non
         elif kind == "node":
             found = nodes.setdefault(name, {})
         else:
+            if kind == "lxc":
+                containers.add(vmid_of(name, where))
             continue
         sample = found.setdefault(stamp, {})
         if math.isfinite(value):
-            sample[key] = value
-    return dump_of(paths, 1e3, servers, nodes, "metric of prometheus-pve-exporter (such as pve_cpu_usage_ratio)")
+            put(sample, {key: value}, where)
+    return dump_of(
+        paths, 1e3, servers, nodes, "metric of prometheus-pve-exporter (such as pve_cpu_usage_ratio)", containers
+    )
 
 
 def _two_series(where: str, first: Mapping[str, str], second: Mapping[str, str]) -> DataError:
@@ -106,7 +124,7 @@ def _two_series(where: str, first: Mapping[str, str], second: Mapping[str, str])
 def _series(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
     """Where it stands, labels with the name among them, Unix seconds and value of every sample of a dump."""
     first = next((line for _, line in lines(path)), "")
-    if re.match(r"""\[|\{\s*("|$)""", first):
+    if re.match(r"""\[|\{\s*("|$)|HTTP/""", first):
         yield from _of_json(path)
         return
     for where, line in lines(path):
@@ -130,13 +148,14 @@ def _series(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
 
 
 def _of_json(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
-    try:
-        answer = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(N_("{path}: not JSON: {error}"), path=path, error=short(str(error))) from error
+    for answer in documents(path):
+        yield from _of_answer(path, answer)
+
+
+def _of_answer(path: Path, answer: object) -> Iterator[tuple[str, dict[str, str], float, float]]:
     data = answer.get("data") if isinstance(answer, dict) else None
     result = data.get("result") if isinstance(data, dict) else None
-    if not isinstance(result, list) or data is None:
+    if not isinstance(result, list) or not isinstance(data, dict):
         said = answer.get("error", "") if isinstance(answer, dict) else ""
         raise DataError(
             N_("{path}: no answer of Prometheus' query API (data.result is missing){error}"),
