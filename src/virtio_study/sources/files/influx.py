@@ -91,41 +91,59 @@ def read_influx(
     pve-manager, `PVE/Status/InfluxDB.pm` and `PVE/Service/pvestatd.pm`: `system,object=qemu,vmid=...`; InfluxDB, line
     protocol reference (escapes).
     """
-    series: dict[int, dict[Tags, dict[int, RawSample]]] = {}
-    nodes: dict[str, dict[int, RawSample]] = {}
-    containers: set[int] = set()
-    for where, line in (item for path in paths for item in lines(path)):
-        if line.startswith(("#", "CREATE ")):  # what influx_inspect writes before the points
-            continue
-        match_of = _LINE.fullmatch(line)
-        if match_of is None:
-            raise DataError(N_("{where} is not InfluxDB line protocol: {line}"), where=where, line=short(line))
-        head, fields, time = match_of.groups()
-        measurement, tags, named = _names(head)
-        if measurement == "system" and tags.get("object") == "lxc":
-            containers.add(vmid_of(tags.get("vmid", ""), where))
-        if tags.get("object") not in KEPT.get(measurement, ()):
-            continue
-        stamp = int(time or 0)
-        if not NANOSECONDS[0] <= stamp < NANOSECONDS[1]:
-            raise DataError(
-                N_("{where}: time {time}; expected nanoseconds since 1970, as Proxmox VE writes"),
-                where=where,
-                time=time or said(N_("is missing")),
-            )
-        values = _fields(fields, where)
-        if tags["object"] == "nodes":
-            put(nodes.setdefault(tags.get("host", ""), {}).setdefault(stamp, {}), values, where)
-        elif chosen(tags, match or {}):
-            of_names = series.setdefault(vmid_of(tags.get("vmid", ""), where), {})
-            sample = of_names.setdefault(named, {}).setdefault(stamp, {})
-            put(sample.setdefault("ballooninfo", {}) if measurement == "ballooninfo" else sample, values, where)
+    series, nodes, containers = _read(paths, match or {})
     listed = {name for name, values in (match or {}).items() if len(values) > 1}
     servers = {
         vmid: _as_one(vmid, of_names, listed, wanted is None or vmid in wanted) for vmid, of_names in series.items()
     }
     expected = "point of a Proxmox VE server (measurement system, tag object=qemu)"
     return dump_of(paths, 1e9, servers, nodes, expected, containers)
+
+
+def _read(
+    paths: Sequence[Path], match: Mapping[str, Collection[str]]
+) -> tuple[dict[int, dict[Tags, dict[int, RawSample]]], dict[str, dict[int, RawSample]], set[int]]:
+    """Samples of servers by number, names and moment; of nodes by name and moment; and the numbers of containers."""
+    series: dict[int, dict[Tags, dict[int, RawSample]]] = {}
+    nodes: dict[str, dict[int, RawSample]] = {}
+    containers: set[int] = set()
+    for where, line in (item for path in paths for item in lines(path)):
+        if line.startswith(("#", "CREATE ")):  # what influx_inspect writes before the points
+            continue
+        head, fields, time = _parts(line, where)
+        measurement, tags, named = _names(head)
+        if measurement == "system" and tags.get("object") == "lxc":
+            containers.add(vmid_of(tags.get("vmid", ""), where))
+        if tags.get("object") not in KEPT.get(measurement, ()):
+            continue
+        stamp = _stamp(time, where)
+        values = _fields(fields, where)
+        if tags["object"] == "nodes":
+            put(nodes.setdefault(tags.get("host", ""), {}).setdefault(stamp, {}), values, where)
+        elif chosen(tags, match):
+            of_names = series.setdefault(vmid_of(tags.get("vmid", ""), where), {})
+            sample = of_names.setdefault(named, {}).setdefault(stamp, {})
+            put(sample.setdefault("ballooninfo", {}) if measurement == "ballooninfo" else sample, values, where)
+    return series, nodes, containers
+
+
+def _parts(line: str, where: str) -> tuple[str, str, str | None]:
+    """Measurement with tags, fields and time of a line, as texts."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise DataError(N_("{where} is not InfluxDB line protocol: {line}"), where=where, line=short(line))
+    return match[1], match[2], match[3]
+
+
+def _stamp(time: str | None, where: str) -> int:
+    stamp = int(time or 0)
+    if not NANOSECONDS[0] <= stamp < NANOSECONDS[1]:
+        raise DataError(
+            N_("{where}: time {time}; expected nanoseconds since 1970, as Proxmox VE writes"),
+            where=where,
+            time=time or said(N_("is missing")),
+        )
+    return stamp
 
 
 @cache
