@@ -98,7 +98,7 @@ class Provenance(BaseModel):
 
     `contaminated` are stretches (Unix seconds) in which something else went on, each with a reason. `events` are
     `load_started` (the uptime at which the protocol's load began) and `started` (Unix seconds at which the server was
-    started, where its rows do not tell it: a start before a live migration, and rows without an uptime).
+    started, where its rows do not tell it: before a live migration or a sleep, and of rows without an uptime).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -144,6 +144,10 @@ def test_a_disk_that_is_swapped_while_qemu_does_not_answer_cuts_the_run() -> Non
         {"ide0": "local:a,size=2G"},
         {"scsi3": "local:cloudinit,media=cdrom"},
         {"agent": "0,fstrim_cloned_disks=1"},
+        {"sockets": 1, "memory": "512", "kvm": 1, "numa": "0", "bios": "seabios"},
+        {"scsihw": "virtio-scsi-pci"},
+        {"net0": "bridge=vmbr0,e1000=BC:24:11:00:00:01"},
+        {"lock": "backup", "runningmachine": "pc", "vmstate": "local:x"},
     ],
 )
 def test_what_changes_nothing_of_devices_or_allocation_does_not_cut(change: dict[str, object]) -> None:
@@ -191,6 +195,14 @@ def test_a_live_migration_leaves_the_guest_running_and_a_restart_does_not() -> N
     for other in ({"type": "qmstart"}, {"type": "qmigrate", "id": "101"}, {"type": "qmigrate", "status": "aborted"}):
         assert [run.started_s for run in moved(other)] == [0, 850]
     assert [run.started_s for run in moved({"type": "qmigrate", "starttime": 100, "endtime": 160})] == [0, 850]
+
+
+def test_a_server_that_slept_on_its_disk_goes_on_and_one_that_was_off_does_not() -> None:
+    for lock, started in (("suspended", 0), ("", 850)):
+        off = [Poll.of(float(t), {"status": "stopped", "lock": lock}) for t in range(600, 850, 10)]
+        polls = [poll(t) for t in range(10, 600, 10)] + off
+        polls += [poll(t, uptime=t - 850, pid=2) for t in range(860, 1810, 10)]
+        assert [run.started_s for run in runs_of(polls)] == [0, started]
 
 
 def test_a_server_that_was_migrated_is_one_boot(tmp_path: Path) -> None:

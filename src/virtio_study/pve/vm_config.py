@@ -49,6 +49,10 @@ Whatever else is edited, such as cloud-init, texts, weights that count only whil
 `shares`), disks of the firmware, or keys that are not known yet, leaves the process that is measured as it was.
 """
 
+DEFAULTS = {"acpi": "1", "agent": "0", "bios": "seabios", "cores": "1", "kvm": "1", "memory": "512", "numa": "0"}
+DEFAULTS |= {"scsihw": "lsi", "sockets": "1"}
+"""What an absent key means, so that writing it down is no change (qemu-server, `confdesc`)."""
+
 OF_NO_DISK = {"backup", "replicate", "serial", "shared", "size", "wwn"}
 """Options of a disk that say nothing of how it is read and written."""
 NIC_OPTIONS = ("queues",)
@@ -86,16 +90,19 @@ def in_question(config: Config) -> dict[str, str]:
     ----------
     qemu-server, `PVE/QemuServer.pm` (`confdesc`, `vmconfig_hotplug_pending`) and `PVE/QemuServer/Drive.pm`.
     """
-    found = {key: str(value) for key, value in config.items() if IN_QUESTION.fullmatch(key)}
-    for key, value in [*found.items()]:
-        if NUMBERED_DISK.fullmatch(key):
-            kept = [part for part in value.split(",") if part.partition("=")[0] not in OF_NO_DISK]
-            found[key] = ",".join(sorted(kept))
-    drives = {key for key in found if NUMBERED_DISK.fullmatch(key)}
-    found = {key: value for key, value in found.items() if key not in drives or CDROM not in value}
-    if "agent" in found:
-        found["agent"] = f"{agent_enabled(config)}, {'type=isa' in found['agent']}"
+    found = dict(DEFAULTS)
+    for key, value in config.items():
+        if not IN_QUESTION.fullmatch(key) or (NUMBERED_DISK.fullmatch(key) and CDROM in str(value)):
+            continue
+        found[key] = _kept(str(value)) if NUMBERED_DISK.fullmatch(key) or key.startswith("net") else str(value)
+    found["agent"] = f"{agent_enabled(config)}, {'type=isa' in found['agent']}"
+    found["scsihw"] = found["scsihw"] if any(re.fullmatch(r"scsi\d+", key) for key in found) else ""
     return found
+
+
+def _kept(options: str) -> str:
+    """Options of a disk or card that matter, in one order."""
+    return ",".join(sorted(part for part in options.split(",") if part.partition("=")[0] not in OF_NO_DISK))
 
 
 def allocation(config: Config) -> tuple[int, int]:

@@ -28,11 +28,11 @@ SHORTEST_S = 120.0
 class Run:
     """A stretch of a boot under one configuration in force: from its first to its last poll, in Unix seconds.
 
-    `started_s` is when the guest was started, which a live migration leaves as it was. `polls` are all within,
-    `config` is what was in force. `balloon_driver` says whether the guest sent balloon statistics; `instruments` what
-    made the displayed memory, poll by poll, as `(first second, guest, host or unknown)`; `waiting` which keys of the
-    configuration were changed and not in force; `host` what ran on its host at its end. `driver_config` is the study's
-    name for it, empty if it has none; `why` says then what was found.
+    `started_s` is when the guest was started, which a live migration or a sleep leaves as it was. `polls` are all
+    within, `config` is what was in force. `balloon_driver` says whether the guest sent balloon statistics;
+    `instruments` what made the displayed memory, poll by poll, as `(first second, guest, host or unknown)`; `waiting`
+    which keys of the configuration were changed and not in force; `host` what ran on its host at its end.
+    `driver_config` is the study's name for it, empty if it has none; `why` says then what was found.
     """
 
     vmid: int
@@ -83,7 +83,7 @@ def runs_in(history: History) -> list[Run]:
     found: list[Run] = []
     for boot in _split([poll for poll in history.polls if poll.running and poll.uptime_s], _restarted):
         started_s = min(poll.started_s for poll in boot)
-        if found and _moved(history, found[-1].end_s, started_s):
+        if found and (_moved(history, found[-1].end_s, started_s) or _woke(history, found[-1].end_s, boot[0].time_s)):
             started_s = found[-1].started_s
         for piece in _split(boot, _changed):
             begun = events.beginnings(piece, history)
@@ -148,6 +148,12 @@ def _moved(history: History, seen_s: float, started_s: float) -> bool:
         and task.start_s - seen_s <= MOVE_S
         for task in moves
     )
+
+
+def _woke(history: History, seen_s: float, again_s: float) -> bool:
+    """Whether a server was on its disk between two moments (`qm suspend --todisk`), and goes on where it was."""
+    between = (poll for poll in history.polls if seen_s < poll.time_s < again_s)
+    return any(poll.lock == "suspended" and not poll.running for poll in between)
 
 
 def _changed(group: Sequence[Poll], new: Poll) -> bool:

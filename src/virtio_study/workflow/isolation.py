@@ -34,22 +34,21 @@ def isolate(scratch: Path) -> None:
         JUPYTER_RUNTIME_DIR=str(own / "runtime"),
         PYTHONHASHSEED="0",
     )
-    if not _writable(_matplotlib_cache()):
+    if not _fonts_are_kept():
         os.environ["MPLCONFIGDIR"] = str(own / "matplotlib")
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(threads, "1")  # several notebooks run at a time; who says otherwise is heard
 
 
-def _matplotlib_cache() -> Path:
-    """Where matplotlib would keep its fonts; without a place it warns in the notebook (`matplotlib.get_cachedir`)."""
-    if named := os.environ.get("MPLCONFIGDIR"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "matplotlib"
-
-
-def _writable(folder: Path) -> bool:
+def _fonts_are_kept() -> bool:
+    """Whether matplotlib has a place for its list of fonts; without one it warns in the notebook (`get_cachedir`)."""
+    home = os.path.expanduser("~/.cache")  # noqa: PTH111 - of a user without a home it is left as it is
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home) / "matplotlib"
+    named = Path(os.environ.get("MPLCONFIGDIR") or cache)
+    if not named.is_absolute():
+        return False
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        named.mkdir(parents=True, exist_ok=True)
     except OSError:
         return False
-    return os.access(folder, os.W_OK | os.X_OK)
+    return os.access(named, os.W_OK | os.X_OK)

@@ -177,7 +177,7 @@ def _made(
     )
     first, last = (f"{frame['time'].iloc[row]:%Y-%m-%d %H:%M:%S}" for row in (0, -1))
     of = provenance_of(study, name, run.driver_config, replicate, frame, origin, run.config, run.contaminated)
-    if run.polls[0].started_s - run.started_s > START_TAKES_S:  # a live migration; the uptime is the new process'
+    if run.polls[0].started_s - run.started_s > START_TAKES_S:  # moved or asleep; the uptime is the new process'
         of = of.model_copy(update={"events": {"started": run.started_s}})
     told = said(N_("{rows} rows from {first} to {last} UTC."), rows=len(frame), first=first, last=last)
     return Recordable(*hold(study, frame, of, told))
