@@ -69,11 +69,19 @@ def test_every_state_but_running_is_a_reason(state: str, reason: str) -> None:
 
 def poll(at: float, **more: Any) -> Poll:
     data = {"status": "running", "qmpstatus": "running", "uptime": 5000 + at, "pid": 1, "blockstat": {"ide0": {}}}
-    data |= {"cpu": 0.1, "netin": 100 * at, "diskread": 50 * at, "running-machine": "pc", "mem": 5, "memhost": 5}
+    data |= {
+        "cpu": 0.1,
+        "netin": 100 * at,
+        "netout": 9 * at,
+        "diskread": 50 * at,
+        "running-machine": "pc",
+        "mem": 5,
+        "memhost": 5,
+    }
     return Poll.of(T + at, {key: value for key, value in (data | more).items() if value is not None})
 
 
-HUNG: dict[str, Any] = {"blockstat": None, "running-machine": None, "diskread": None, "netin": 7, "cpu": 0}
+HUNG: dict[str, Any] = {"blockstat": None, "running-machine": None, "diskread": None, "netout": 7, "cpu": 0}
 
 
 def stretches(polls: list[Poll], workers: int = 3) -> list[tuple[float, float, str]]:
@@ -90,14 +98,14 @@ def test_a_state_is_out_from_the_poll_before_until_every_worker_has_answered_sin
 def test_a_qemu_that_hangs_is_out_and_one_that_missed_a_question_is_not() -> None:
     hung = [poll(t, **(HUNG if 100 <= t <= 150 else {})) for t in range(0, 300, 10)]
     assert stretches(hung, 0) == [(90, 160, "QEMU did not answer")], "also the first, whose counter had still moved"
-    busy = [poll(t, **(HUNG | {"netin": 100 * t, "cpu": 0.1} if t in (100, 110) else {})) for t in range(0, 300, 10)]
+    busy = [poll(t, **(HUNG | {"netout": 9 * t, "cpu": 0.1} if t in (100, 110) else {})) for t in range(0, 300, 10)]
     assert stretches(busy) == []
-    long = [poll(t, **(HUNG | {"netin": t, "cpu": 1.0} if 100 <= t <= 160 else {})) for t in range(0, 300, 10)]
+    long = [poll(t, **(HUNG | {"netout": t, "cpu": 1.0} if 100 <= t <= 160 else {})) for t in range(0, 300, 10)]
     assert stretches(long, 0) == [(90, 170, "QEMU did not answer")]
 
 
 def test_a_guest_whose_counters_and_cpu_stand_still_for_minutes_is_out() -> None:
-    still = {"cpu": 0, "netin": 9, "diskread": 9}
+    still = {"cpu": 0, "netout": 9, "diskread": 9}  # and what is sent to it still comes
     polls = [poll(t, **(still if 100 <= t <= 300 else {})) for t in range(0, 600, 10)]
     assert stretches(polls, 0) == [(100, 310, "stood still")]
     short = [poll(t, **(still if 100 <= t <= 180 else {})) for t in range(0, 600, 10)]
@@ -170,6 +178,8 @@ def test_rows_alone_name_minutes_in_which_everything_was_zero() -> None:
     (found,) = stood_still(frame)
     ends = frame["time"].map(pd.Timestamp.timestamp)
     assert (found.start_s, found.end_s, found.reason) == (ends[8], ends[13], "stood still")
+    frame.loc[10:12, "net_in_bytes_per_s"] = 4.0
+    assert stood_still(frame) == [found], "what is sent to a server that stands still is counted for a while"
     assert stood_still(rows(cpu_cores=0.0)) == []
     assert stood_still(rows(cpu_cores=0.0, disk_read_bytes_per_s=np.nan, disk_write_bytes_per_s=np.nan)) == []
 

@@ -66,6 +66,12 @@ def test_many_first_answers_are_told_as_well() -> None:
     assert cores(cpu).mean() == pytest.approx(0.4)
 
 
+def test_a_server_that_rests_between_its_work_has_readings_of_zero() -> None:
+    rests = np.where(np.arange(200) % 5 < 2, 0.0, 0.2)
+    still = [Poll.of(one.time_s, {**one.sample, "netin": 5}) for one in polls(rests)]
+    assert polled_frame(still, SERVER, "a", None)[0]["cpu_cores"].mean() == pytest.approx(2 * rests[1:].mean())
+
+
 def test_rows_without_cpu_are_named_where_they_are_many() -> None:
     for lost, reasons in ((3, {""}), (12, {"", "not measured"})):
         cpu = np.full(121, 0.09) + np.arange(121) % 2 * 0.001

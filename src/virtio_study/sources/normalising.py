@@ -32,6 +32,9 @@ CPU_NOTE = "CPU of a row covers the time since the same worker of the API answer
 AROUND, FEWEST_AROUND = 10, 7
 """Readings before and after one against which its CPU of 0 is held, and the fewest, itself among them, that tell."""
 
+RARE = 0.25
+"""Zeros up to this share of the readings around are none of the server's own rests."""
+
 TICK_S, MANY_TICKS = 0.01, 7
 """A process' CPU time advances in ticks; where seven are usual, none happens by chance once in a thousand times."""
 
@@ -166,11 +169,14 @@ def _first_answers(numbers: pd.DataFrame, step_s: float) -> "pd.Series[bool]":
 
     A worker of the API, or a pvestatd that was restarted, compares the process' CPU time with its own last look, and
     without one gives 0 (qemu-server, `vmstatus`). A server that is at work cannot use no tick of 10 ms by chance while
-    its readings around have many, so that only such a 0 is told; of an idle one it is as good as a measurement.
+    its readings around have many, so that only such a 0 is told; of an idle one it is as good as a measurement. Where
+    there are many and no counter moved with them, the server rests between its work.
     """
     cores = (numbers["cpu"] * numbers["maxcpu"]).where(numbers["runs"])
     around = cores.rolling(2 * AROUND + 1, center=True, min_periods=FEWEST_AROUND).median()
-    return cores.eq(0) & (around * step_s >= MANY_TICKS * TICK_S)
+    worked = numbers[list(COUNTERS)].diff().ne(0).where(numbers[list(COUNTERS)].notna(), False).any(axis=1)
+    rare = cores.eq(0).rolling(2 * AROUND + 1, center=True, min_periods=1).mean() <= RARE
+    return cores.eq(0) & (around * step_s >= MANY_TICKS * TICK_S) & (worked | rare)
 
 
 def polled_frame(

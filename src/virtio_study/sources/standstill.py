@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from virtio_study.pve.run_states import why_not_running
-from virtio_study.pve.values import COUNTED, COUNTERS, Sample, seconds
+from virtio_study.pve.values import RRD_COLUMNS, Sample, seconds
 from virtio_study.sources.history import Disturbance, Poll
 
 __all__ = ["asleep", "at_zero", "awake", "not_running", "stood_still"]
@@ -27,6 +27,9 @@ FAR_S = 300.0
 
 WORKERS = 3
 """Of the API (pve-manager, `PVE/Service/pvedaemon.pm`): for so many polls after a stretch the CPU is a mean over it."""
+
+BY_THE_GUEST = ("diskread", "diskwrite", "netout")
+"""Counters that only a server that executes moves; what is sent to it is counted until its queue is full."""
 
 FROM_QEMU = ("blockstat", "running-machine", "running-qemu")
 """Keys of `status/current` that QEMU's own answers fill, of every server that runs."""
@@ -115,15 +118,15 @@ def _unmoved(polls: Sequence[Poll]) -> list[bool]:
 
 
 def _still(before: Sample, after: Sample) -> bool:
-    known = [key for key in COUNTERS if before.get(key) is not None and after.get(key) is not None]
+    known = [key for key in BY_THE_GUEST if before.get(key) is not None and after.get(key) is not None]
     return bool(known) and str(after.get("cpu")) in {"0", "0.0"} and not _moved(before, after)
 
 
 def _moved(before: Sample, after: Sample) -> bool:
-    """Whether a counter that both have differs."""
+    """Whether a counter of the guest's own doing that both have differs."""
     return any(
         str(before[key]) != str(after[key])
-        for key in COUNTERS
+        for key in BY_THE_GUEST
         if before.get(key) is not None and after.get(key) is not None
     )
 
@@ -131,8 +134,8 @@ def _moved(before: Sample, after: Sample) -> bool:
 def stood_still(frame: pd.DataFrame) -> list[Disturbance]:
     """Stretches of rows in which CPU, disk and network were all at zero for minutes, and the rows on both sides.
 
-    Where rows alone tell, a server that was paused or that hung looks like this, and no server that executes does. The
-    rows around may hold a part of it.
+    Where rows alone tell, a server that was paused or that hung looks like this, and no server that executes does; of
+    the network only what it sends counts. The rows around may hold a part of it.
 
     Parameters
     ----------
@@ -153,9 +156,8 @@ def stood_still(frame: pd.DataFrame) -> list[Disturbance]:
 
 
 def at_zero(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows whose CPU is 0, and disk and network too; where the frame never has one of these, nothing tells."""
-    disk, network = (frame.reindex(columns=list(COUNTED[at : at + 2])).to_numpy(dtype=float) for at in (0, 2))
-    if np.isnan(disk).all() or np.isnan(network).all():
+    """Rows without CPU, disk and sent network; where the frame never has disk or network, nothing tells."""
+    own = frame.reindex(columns=[RRD_COLUMNS[key] for key in BY_THE_GUEST])
+    if own.iloc[:, :2].isna().all(axis=None) or own.iloc[:, 2].isna().all():
         return np.zeros(len(frame), dtype=bool)
-    idle = (np.nan_to_num(np.hstack([disk, network])) == 0).all(axis=1)
-    return np.asarray(idle & (frame["cpu_cores"] == 0), dtype=bool)
+    return np.asarray(own.fillna(0.0).eq(0).all(axis=1) & frame["cpu_cores"].eq(0), dtype=bool)

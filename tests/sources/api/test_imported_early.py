@@ -87,6 +87,19 @@ def test_parts_that_are_imported_one_after_another_are_the_whole(
     same(frames(parts), frames(whole))
 
 
+def test_polls_that_came_twice_cost_no_configuration(tmp_path: Path, lines: list[str]) -> None:
+    """They moved the last rows of a run into the time of the next one."""
+    study = study_in(tmp_path, RIG / "study.yaml")
+    polls = [json.loads(line) for line in lines if "status/current" in line]
+    again = [json.dumps(one | {"t": one["t"] + 3}) for one in polls[::6]]
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, *again]))
+    import_answers(study, [tmp_path / "a.jsonl"])
+    found = frames(study)
+    assert len(found) == 3
+    for place, frame in found.items():
+        pd.testing.assert_series_equal(frame["time"], recording.read(RIG / place, RIG).frame["time"])
+
+
 def test_what_is_learned_later_of_a_run_that_is_over_is_told(tmp_path: Path, lines: list[str]) -> None:
     """The tasks are asked for every five minutes, so that a backup may be known after the run's last poll."""
     study = study_in(tmp_path, RIG / "study.yaml")
