@@ -230,6 +230,10 @@ def test_a_stopped_pvedaemon_on_a_node_that_is_up_is_named_as_such(
     assert "595 Connection refused" in str(found)
     assert "systemctl restart pvedaemon pveproxy" in str(found)
     assert "does not answer" not in str(found)
+    table = inventory(client(host))
+    assert {*zip(table["status"], table["balloon"], table["error"], strict=True)} == {
+        ("running", "", "595 Connection refused")
+    }
 
 
 def test_a_dead_node_is_no_matter_of_permissions_and_is_asked_once(host: SimulatedHost, tmp_path: Path) -> None:
@@ -349,6 +353,7 @@ def test_a_hung_server_is_named_by_doctor_collect_watch_and_inventory(
     assert watched(study, host)[-1].endswith("; 101 hung (QEMU does not answer)")
     table = inventory(client(host))
     assert dict(zip(table["vmid"], table["status"], strict=True)) == {100: "running", 101: "hung"}
+    assert {*table[table["vmid"].eq(101)]["balloon"]} == {""}
     assert "hung (QEMU does not answer)" in commanded(host, monkeypatch, "inventory").output
 
 

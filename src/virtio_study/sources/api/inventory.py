@@ -28,8 +28,9 @@ def inventory(client: Client) -> pd.DataFrame:
     DataFrame
         `vmid`, `name`, `node`, `status` (as `health.state_of`, so also paused or hung), `template`, `kind` (of
         `devices.KINDS`), `key`, `model`, `device_class`, `balloon` ("off"; "device" while the server is off; or the
-        name of its state in `instruments.MEMORY_STATES`), `hidden` (keys that may hide a device), `error` (why a
-        server's configuration could not be read; then the device's columns are empty).
+        name of its state in `instruments.MEMORY_STATES`; empty where it does not answer), `hidden` (keys that may hide
+        a device), `error` (why its configuration or its status could not be read; without the configuration the
+        device's columns are empty).
 
     Raises
     ------
@@ -61,9 +62,11 @@ def _rows(item: Resource, reply: Reply | None, told: Reply | None) -> list[dict[
     about["name"] = item.name or str(config.get("name", ""))
     about["template"] = item.template or is_template(config)
     about["status"] = health.state_of(status) if status else item.status
-    running = status.get("status") == "running"
-    balloon = _balloon(config, status if running else {})
-    about |= {"balloon": balloon, "hidden": ", ".join(unclassifiable(config)), "error": ""}
+    unheard = told is not None and not told.good
+    silent = unheard or about["status"] == health.HUNG
+    balloon = "" if silent and balloon_device(config) else _balloon(config, status if status.get("uptime") else {})
+    why = f"{told.status or ''} {told.reason}".strip() if told and unheard else ""
+    about |= {"balloon": balloon, "hidden": ", ".join(unclassifiable(config)), "error": why}
     return [
         {**about, "kind": item.kind, "key": item.key, "model": item.model, "device_class": item.device_class}
         for item in devices(config)
