@@ -97,8 +97,9 @@ class Provenance(BaseModel):
     """Where a recording comes from; stored inside its Parquet file.
 
     `contaminated` are stretches (Unix seconds) in which something else went on, each with a reason. `events` are
-    uptimes of the lab, such as `load_started` (at which the protocol's load began), and `started` (Unix seconds at which the server was
-    started, where its rows do not tell it: before a live migration or a sleep, and of rows without an uptime).
+    uptimes of the lab, such as `load_started` (at which the protocol's load began), and `started` (Unix seconds at
+    which the server was started, where its rows do not tell it: before a live migration or a sleep, and of rows without
+    an uptime).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
