@@ -20,6 +20,7 @@ __all__ = [
     "CONTAMINATING",
     "beginnings",
     "counter_spikes",
+    "displays_another",
     "disturbances",
     "edits",
     "in_use",
@@ -87,6 +88,12 @@ def memory_seen(polls: Sequence[Poll]) -> list[tuple[float, MemoryState]]:
     polls = awake(polls)
     states = memory_states({**poll.sample, "time": poll.time_s} for poll in polls)
     return [(poll.time_s, state) for poll, state in zip(polls, states, strict=True)]
+
+
+def displays_another(polls: Sequence[Poll]) -> bool:
+    """Whether most polls with statistics display something else: then so do the host's rows, which do not tell it."""
+    sent = [state for _, state in memory_seen([poll for poll in polls if poll.running]) if state.sends]
+    return 2 * sum(state.view == "unknown" for state in sent) > len(sent)
 
 
 def statistics_changes(seen: Sequence[tuple[float, MemoryState]]) -> Iterator[Disturbance]:

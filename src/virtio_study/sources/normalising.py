@@ -21,7 +21,7 @@ from virtio_study.sources.history import NodeStatus, Poll
 from virtio_study.sources.spread_zeros import ONE_SAMPLE, holds_zero
 from virtio_study.study import Server
 
-__all__ = ["add_node_cpu", "node_frame", "polled_frame", "rrd_frame", "sample_frame"]
+__all__ = ["add_node_cpu", "node_frame", "of_unknown_instrument", "polled_frame", "rrd_frame", "sample_frame"]
 
 MINUTE_S = 60
 LEAST_WAY = 0.05
@@ -218,6 +218,11 @@ def add_node_cpu(frame: pd.DataFrame, node: pd.DataFrame) -> pd.DataFrame:
     control = node[["time", "cpu_cores"]].rename(columns={"cpu_cores": "node_cpu_cores"})
     half = pd.Timedelta(seconds=float(frame["step_s"].median()) / 2)
     return pd.merge_asof(frame, control, on="time", direction="nearest", tolerance=half)
+
+
+def of_unknown_instrument(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a host that displays another figure than Proxmox VE's own; what looks like the guest's is none."""
+    return frame.assign(mem_instrument="unknown", mem_guest_instrument="unknown", mem_guest_bytes=np.nan)
 
 
 def _common(numbers: pd.DataFrame, consolidation: str) -> pd.DataFrame:

@@ -183,6 +183,24 @@ def test_a_start_too_quick_for_the_rows_is_found_by_uptime_and_tasks(tmp_path: P
     assert found.provenance.versions["host_kernel"].startswith("6.18")
 
 
+def test_rows_of_a_host_whose_polls_display_another_figure_are_of_no_known_instrument(tmp_path: Path) -> None:
+    study = rig_study(tmp_path)
+    protocol = study.folder / "study.yaml"
+    window = "{server: versat, driver_config: virtio, start: 2026-11-23T14:20:00Z, end: 2026-11-23T14:34:00Z}"
+    protocol.write_text(f"{protocol.read_text()}windows:\n  - {window}\n")
+    (study.folder / "raw").mkdir()
+    lines = [json.loads(line) for line in until(2e9, tmp_path).read_text().splitlines()]
+    for line in lines:
+        if line["path"].endswith("/100/status/current"):
+            line["body"]["data"]["mem"] += 4096
+    raw = study.folder / "raw" / "api-20261123.jsonl"
+    raw.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    outcomes, failed = record_rrddata(load_study(protocol))
+    (place,) = by_place(outcomes)
+    assert not failed
+    assert set(recording.read(study.folder / place, study.folder).frame["mem_instrument"]) == {"unknown"}
+
+
 def test_a_recording_that_was_killed_between_two_files_is_made_anew(tmp_path: Path) -> None:
     study = rig_study(tmp_path)
     import_answers(study, [RAW])

@@ -20,7 +20,7 @@ from virtio_study.recording import START_TAKES_S
 from virtio_study.sources import normalising
 from virtio_study.sources.api import response_log
 from virtio_study.sources.bounds import hold
-from virtio_study.sources.events import restarts_of_pvestatd, starts, stops, tasks_of, upgrades
+from virtio_study.sources.events import displays_another, restarts_of_pvestatd, starts, stops, tasks_of, upgrades
 from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.history import Disturbance, History, history_of
 from virtio_study.sources.outcomes import of_run, some_recorded
@@ -250,6 +250,8 @@ def _frames(study: Study, name: str, history: History, answers: Sequence[Answer]
     if len(nodes) == 1:
         beside = merge_rrddata(_rows(answers, rf"/nodes/{re.escape(nodes.pop())}/rrddata\?.*cf=AVERAGE"))
 
+    overwritten = displays_another(history.polls)
+
     def qemu_server(moment: float) -> str | None:
         known = [version for at, version in history.versions if at <= moment] or [v for _, v in history.versions[:1]]
         return history.qemu_server_at(moment, known[-1] if known else "")
@@ -262,7 +264,7 @@ def _frames(study: Study, name: str, history: History, answers: Sequence[Answer]
         if step in beside:
             node = normalising.rrd_frame(beside[step], step, "AVERAGE", said(N_("rrddata of the node")))
             frame = normalising.add_node_cpu(frame, node)
-        frames[float(step)] = frame
+        frames[float(step)] = normalising.of_unknown_instrument(frame) if overwritten else frame
     return frames
 
 
