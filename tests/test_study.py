@@ -73,6 +73,18 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
         ("vcpus: 1", "vcpus: 1, vcpus: 4", r"study.yaml:5: key 'vcpus' is there twice \(first in line 5\)"),
         ("  beta:", "  alpha:", r"study.yaml:6: key 'alpha' is there twice \(first in line 5\)"),
         ("{en: e, es: e}", "{en: e, es: e, en: f}", r"study.yaml:8: key 'en' is there twice"),
+        (
+            "after: virtio",
+            "after: emulated",
+            "total: before and after are both emulated; an effect is between",
+        ),
+        (
+            "seed: 1",
+            "seed: 1\nwindows:\n"
+            "  - {server: alpha, driver_config: virtio, start: 2026-11-02T08:00:00Z, end: 2026-11-04T00:00:00Z}\n"
+            "  - {server: alpha, driver_config: emulated, start: 2026-11-01T00:00:00Z, end: 2026-11-02T09:00:00Z}",
+            r"windows: alpha has emulated until 2026-11-02T09:00:00\+00:00, and virtio from 2026-11-02T08:00:00\+00:00",
+        ),
         ("vmid: 101", "vmid: 100", "servers.beta: vmid 100 is that of alpha; a host or cluster gives a number to one"),
     ],
 )

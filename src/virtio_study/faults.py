@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,9 @@ def with_unit(value: object) -> object:
 
 
 def contradictions(
-    servers: Mapping[str, Any], configs: Mapping[str, Any], comparisons: Mapping[str, Any]
+    servers: Mapping[str, Any], configs: Mapping[str, Any], comparisons: Mapping[str, Any], windows: Sequence[Any]
 ) -> Iterator[Said]:
-    """What a protocol says against itself: a number of two servers, sides that are swapped."""
+    """What a protocol says against itself: a number of two servers, sides that are one or swapped, a time twice."""
     names: dict[int, str] = {}
     for name, server in servers.items():
         if server.vmid in names:
@@ -158,6 +159,9 @@ def contradictions(
             yield said(twice, name=name, vmid=str(server.vmid), other=names[server.vmid])
         names[server.vmid] = name
     for name, item in comparisons.items():
+        if item.before == item.after:
+            alike = N_("comparisons.{name}: before and after are both {config}; an effect is between two")
+            yield said(alike, name=name, config=item.before)
         before, after = configs[item.before], configs[item.after]
         pairs = ((before.disk, after.disk), (before.nic, after.nic))
         steps = [_is_virtio(new) - _is_virtio(old) for old, new in pairs if old is not None and new is not None]
@@ -168,6 +172,19 @@ def contradictions(
                 "comparisons.{name}: before and after are swapped: {before} has the VirtIO drivers and {after} has not"
             )
             yield said(swapped, name=name, before=item.before, after=item.after)
+
+    ordered = sorted(windows, key=lambda window: (window.server, window.start))
+    for first, second in pairwise(ordered):
+        if first.server == second.server and second.start < first.end:
+            twice = N_("windows: {server} has {first} until {end}, and {second} from {start} on; a time has one")
+            yield said(
+                twice,
+                server=first.server,
+                first=first.driver_config,
+                end=first.end.isoformat(),
+                second=second.driver_config,
+                start=second.start.isoformat(),
+            )
 
 
 def _is_virtio(model: str) -> bool:

@@ -25,6 +25,7 @@ from virtio_study.i18n.marks import N_
 
 __all__ = [
     "METRICS",
+    "SAME_ALLOCATION",
     "Comparison",
     "DriverConfiguration",
     "Endpoint",
@@ -50,6 +51,9 @@ METRICS: dict[str, str] = {
     "mem_guest": "mem_guest_bytes",
 }
 """Metric of a study -> column of a recording. RAM is three estimands, never one."""
+
+SAME_ALLOCATION = 0.08
+"""Two sizes within this share may be the same, one in GB and the other in GiB."""
 
 Line = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
 """One line of free text, from a person or a host: without controls and marks of direction."""
@@ -255,7 +259,7 @@ class Study(_Strict):
             for side in (comparison.before, comparison.after):
                 if side not in self.driver_configs:
                     raise FaultError(f"comparisons.{name}: {{error}}", error=unknown_config(side, self.driver_configs))
-        for problem in contradictions(self.servers, self.driver_configs, self.comparisons):
+        for problem in contradictions(self.servers, self.driver_configs, self.comparisons, self.windows):
             raise FaultError("{problem}", problem=problem)
         named = [("load", server) for server in self.load] + [
             ("log", entry.server) for entry in self.log if entry.server

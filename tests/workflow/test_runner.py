@@ -209,3 +209,13 @@ def test_a_damaged_run_manifest_costs_a_run_only(small: Study) -> None:
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{")
     assert go(small, servers=["alpha"]).ok
+
+
+def test_a_protocol_that_recordings_contradict_is_named(small: Study) -> None:
+    (made, *_) = sorted(small.folder.glob("recordings/alpha/*/*.parquet"))
+    assert check_study(small).recorded == 8
+    path = small.folder / "study.yaml"
+    path.write_text(path.read_text().replace("vcpus: 1, memory_bytes: 512 MiB", "vcpus: 2, memory_bytes: 1 GiB", 1))
+    found = [str(problem) for problem in check_study(load_study(small.folder)).problems]
+    assert found[0] == f"{made}: its rows have vcpus 1, study.yaml says 2: correct study.yaml"
+    assert "its rows have memory_bytes 512000000, study.yaml says 1073741824" in found[1]

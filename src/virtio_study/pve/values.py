@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-__all__ = ["COUNTED", "COUNTERS", "RRD_COLUMNS", "Config", "Sample", "number", "part", "seconds"]
+__all__ = ["COUNTED", "COUNTERS", "RRD_COLUMNS", "Config", "Sample", "measured", "number", "part", "seconds"]
 
 Config = Mapping[str, object]
 """A server's configuration: key -> text or number."""
@@ -41,6 +41,14 @@ def number(value: object) -> float:
     ValueError
         If it is anything else, or larger than any counter.
     """
+    found = measured(value)
+    if abs(found) >= LARGEST:
+        raise ValueError(value)
+    return found
+
+
+def measured(value: object) -> float:
+    """As `number`; what is larger than any counter becomes the largest, which no bound of a measurement lets pass."""
     if value is None or value == "":
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -50,10 +58,8 @@ def number(value: object) -> float:
     try:
         found = float(value)
     except OverflowError:
-        raise ValueError(value) from None
-    if math.isfinite(found) and abs(found) > LARGEST:
-        raise ValueError(value)
-    return found if math.isfinite(found) else math.nan
+        found = math.copysign(LARGEST, int(value))
+    return max(-LARGEST, min(LARGEST, found)) if math.isfinite(found) else math.nan
 
 
 def seconds(value: object) -> float | None:

@@ -1,5 +1,6 @@
 """What rows say against the protocol: another allocation, and values that no server of it can have."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,11 +13,11 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.instruments import INSTRUMENTS
-from virtio_study.recording import Provenance
+from virtio_study.recording import SCHEMA, Provenance
 from virtio_study.sources.history import Disturbance
-from virtio_study.study import Host, Server, Study
+from virtio_study.study import SAME_ALLOCATION, Host, Server, Study
 
-__all__ = ["Held", "held_against", "hold"]
+__all__ = ["Held", "held_against", "hold", "measured_rows"]
 
 MIB = 2.0**20
 
@@ -32,14 +33,16 @@ LEAST_MEMORY_BYTES = 4 * MIB
 FASTEST_BYTES_PER_S = 1e11
 """More than any disk or network card moves."""
 
-SAME = 0.01
 MOST_PERCENT = 100.5
+LONGEST_UPTIME_S = 1e9
 MOST_TIMES = 1e4
 """What rows say that a server has is taken for true up to so many times what study.yaml says."""
 
 
 MOST = 0.5
 """Where a larger share of a column is impossible, its unit or the server is another one."""
+
+MEASURED = re.compile(r"cpu_.*|mem_(displayed|host|guest)_.*|(disk|net|requests)_.*")
 
 Numbers = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -113,6 +116,12 @@ def hold(study: Study, frame: pd.DataFrame, known: Provenance, told: Said) -> tu
     return held.frame, known, said("{told} {remarks}.", told=told, remarks=held.remarks)
 
 
+def measured_rows(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Rows with a measured value; of a server that is off there is an allocation, and nothing else."""
+    names = [name for name in map(str, frame) if MEASURED.fullmatch(name) and "allocated" not in name]
+    return frame[[name for name in names if SCHEMA[name].kind == "number"]].notna().any(axis=1)
+
+
 def _bounds(server: Server, host: Host, frame: pd.DataFrame) -> Iterator[tuple[str, float, Numbers]]:
     """Column, and the least and (row by row) the most that it can be."""
     every_row = np.ones(len(frame))
@@ -125,12 +134,14 @@ def _bounds(server: Server, host: Host, frame: pd.DataFrame) -> Iterator[tuple[s
     for name, instrument in {"mem_displayed_bytes": "mem_instrument", **made_by}.items():
         if name in frame and instrument in frame:
             guests = frame[instrument].map(lambda made: INSTRUMENTS[made].view == "guest").to_numpy(dtype=bool)
-            yield name, LEAST_MEMORY_BYTES, np.where(guests, (1 + SAME) * given, beyond)
+            yield name, LEAST_MEMORY_BYTES, np.where(guests, (1 + SAME_ALLOCATION) * given, beyond)
     for name in map(str, frame):
         if name.endswith("_bytes_per_s"):
             yield name, 0.0, FASTEST_BYTES_PER_S * every_row
         elif name.startswith("pressure_"):
             yield name, 0.0, MOST_PERCENT * every_row
+        elif name == "uptime_s":
+            yield name, 0.0, LONGEST_UPTIME_S * every_row
 
 
 def _given(allocated: pd.Series, protocol: int) -> Numbers:
@@ -160,7 +171,7 @@ def _other_allocation(server: Server, frame: pd.DataFrame) -> tuple[Rows, list[S
         ("mem_allocated_bytes", "memory_bytes", int(server.memory_bytes), MIB),
     ):
         values = frame[name].to_numpy(dtype=float)
-        differs = np.abs(values - protocol) > SAME * protocol
+        differs = np.abs(values - protocol) > SAME_ALLOCATION * protocol
         if differs.any():
             shown = {"key": key, "protocol": protocol / scale, "found": float(values[differs][0]) / scale}
             shown |= {"unit": " MiB" if key == "memory_bytes" else "", "count": int(differs.sum())}

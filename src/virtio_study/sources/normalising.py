@@ -14,7 +14,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
 from virtio_study.pve.instruments import host_instrument, memory_states, statistics
 from virtio_study.pve.run_states import why_not_running
-from virtio_study.pve.values import COUNTERS, RRD_COLUMNS, Sample, number
+from virtio_study.pve.values import COUNTERS, RRD_COLUMNS, Sample, measured, number
 from virtio_study.recording import SCHEMA
 from virtio_study.sources.grid import grid_of
 from virtio_study.sources.history import NodeStatus, Poll
@@ -265,7 +265,7 @@ def _numbers(rows: Sequence[Sample], keys: list[str], where: str | Said) -> pd.D
     for place, row in enumerate(rows):
         for key in keys:
             try:
-                table[key].append(number(row.get(key)))
+                table[key].append((number if key == "time" else measured)(row.get(key)))
             except ValueError:
                 raise DataError(
                     N_("{where}: row {row}, {key} is {value!r}; expected a number"),

@@ -13,7 +13,7 @@ from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.devices import devices, models
 from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
-from virtio_study.sources.bounds import hold
+from virtio_study.sources.bounds import hold, measured_rows
 from virtio_study.sources.events import counter_spikes, edits
 from virtio_study.sources.history import Disturbance, History, InForce
 from virtio_study.sources.spread_zeros import began_anew
@@ -36,9 +36,6 @@ __all__ = [
 ]
 
 ANEW = N_("to record all anew, import into a new folder")
-MEASURED = ["cpu_cores", "mem_displayed_bytes"]
-"""Columns of which a row has at least one, or it covers nothing: a server that is off has an allocation alone."""
-
 ENOUGH = 0.95
 """A finer step is taken if it covers this share of what the best one covers."""
 
@@ -337,7 +334,7 @@ def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.Dat
     for _, frame in sorted(frames.items()):
         begins = frame["time"] - pd.to_timedelta(frame["step_s"], unit="s")
         inside.append(frame[(begins >= start) & (frame["time"] <= end)])
-    covered = [float(part.loc[part[MEASURED].notna().any(axis=1), "step_s"].sum()) for part in inside]
+    covered = [float(part.loc[measured_rows(part), "step_s"].sum()) for part in inside]
     if not any(covered):
         times = pd.concat([frame["time"] for frame in frames.values()])
         outside = N_("{server}, {driver_config}: no row from {start} to {end}; the rows are from {first} to {last}")

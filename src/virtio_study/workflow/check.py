@@ -1,12 +1,16 @@
 """Whether everything of a study is as it was made: its recordings, and the report made from them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from virtio_study.errors import DataError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import manifest, verify_file
-from virtio_study.study import Study
+from virtio_study.study import SAME_ALLOCATION, Study
 from virtio_study.workflow.reports import check_reports, listed
+
+if TYPE_CHECKING:
+    from virtio_study.recording import Recording
 
 __all__ = ["Checked", "check_study", "unfinished"]
 
@@ -43,15 +47,32 @@ def unfinished(study: Study) -> list[StudyError]:
     return found
 
 
+def _other_allocation(study: Study, made: "Recording") -> list[DataError]:
+    """What a recording's rows say against the allocation of the protocol."""
+    server = study.servers.get(made.provenance.server)
+    if server is None:
+        return []
+    found = []
+    for column, key, protocol in (
+        ("cpu_allocated_cores", "vcpus", server.vcpus),
+        ("mem_allocated_bytes", "memory_bytes", int(server.memory_bytes)),
+    ):
+        recorded = float(made.frame[column].median())
+        if abs(recorded - protocol) > SAME_ALLOCATION * protocol:
+            other = N_("{path}: its rows have {key} {recorded:.0f}, study.yaml says {protocol}: correct study.yaml")
+            found.append(DataError(other, path=made.path, key=key, recorded=recorded, protocol=str(protocol)))
+    return found
+
+
 def _recording_problems(study: Study) -> list[DataError]:
     from virtio_study import recording
 
     names = manifest(study.folder)
-    problems = []
+    problems: list[DataError] = []
     for path in (study.folder / name for name in sorted(names)):
         try:
             if path.suffix == ".parquet":
-                recording.read(path, study.folder)
+                problems += _other_allocation(study, recording.read(path, study.folder))
             else:
                 verify_file(path, study.folder, names)
         except DataError as error:

@@ -293,7 +293,7 @@ def test_a_csv_file_becomes_recordings_by_the_study_s_windows(tmp_path: Path) ->
         tmp_path,
         ("alpha", "emulated", "2025-12-09T08:00:00-05:00", "2025-12-09T08:05:00-05:00"),
         ("alpha", "virtio", "2025-12-09T08:05:00-05:00", "2025-12-09T09:00:00-05:00"),
-        alpha="vcpus: 4, memory_bytes: 8 GiB",
+        given="vcpus: 4, memory_bytes: 8 GiB",
     )
     mapped(tmp_path)
     line = ["files", "csv", str(study.folder), "alpha", str(tmp_path / "t.csv"), "--mapping", str(tmp_path / "m.yaml")]
@@ -313,7 +313,7 @@ def test_a_csv_file_becomes_recordings_by_the_study_s_windows(tmp_path: Path) ->
 
 def test_rrddata_of_one_hour_becomes_a_recording_and_what_is_missing_is_said(tmp_path: Path) -> None:
     window = ("alpha", "virtio", "2026-11-23T14:00:00Z", "2026-11-23T14:30:00Z")
-    study = windowed(tmp_path, window, alpha="vcpus: 2, memory_bytes: 512 MiB")
+    study = windowed(tmp_path, window, given="vcpus: 2, memory_bytes: 512 MiB")
     line = ["files", "rrddata", str(study.folder), "alpha", str(HOUR), "--qemu-server", "9.2.6"]
     done = CliRunner().invoke(cli, line, catch_exceptions=False)
     assert done.output.endswith("30 rows of 60 s cover 0.5 of the 0.5 hours of the window.\n")

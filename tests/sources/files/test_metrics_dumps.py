@@ -368,7 +368,7 @@ def test_an_influx_dump_becomes_recordings_of_every_server_with_a_window(tmp_pat
         for server in ("alpha", "beta")
         for config, (start, end) in {"emulated": hours["emulated"], "virtio": hours["balloon"]}.items()
     ]
-    study = windowed(tmp_path, *windows)
+    study = windowed(tmp_path, *windows, given="vcpus: 2, memory_bytes: 512 MiB")
     line = ["files", "influx", str(study.folder), str(LINES), "--qemu-server", "9.2.6"]
     done = CliRunner().invoke(cli, line, catch_exceptions=False)
     assert len(done.output.splitlines()) == 4

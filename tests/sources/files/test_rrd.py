@@ -270,7 +270,7 @@ def test_a_host_s_folder_becomes_recordings_each_of_the_finest_step_that_covers_
     day = "2025-12-29T"
     windows = [("emulated", "01:00", "04:00"), ("virtio", "12:00", "13:00")]
     named = [("alpha", name, f"{day}{a}:00Z", f"{day}{b}:00Z") for name, a, b in windows]
-    study = windowed(tmp_path, *named, alpha="vcpus: 4, memory_bytes: 8 GiB")
+    study = windowed(tmp_path, *named, given="vcpus: 4, memory_bytes: 8 GiB")
     done = CliRunner().invoke(cli, ["files", "rrd", str(study.folder), str(host)], catch_exceptions=False)
     assert done.output == (
         "recordings/alpha/emulated/rrd-01.parquet: 6 rows of 1800 s cover 3 of the 3 hours of the window.\n"

@@ -212,3 +212,38 @@ def test_a_server_that_was_off_first_began_with_its_first_values() -> None:
     rows = [row(T + 60), row(T + 120, cpu=0.1, mem=4e8), *minutes(20)[2:]]
     (found,) = stops({60.0: rrd_frame(rows, 60, "AVERAGE", "a")})
     assert (found.start_s, found.end_s) == (T, T + 120)
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["an array", "lines"])
+def test_rows_of_two_servers_in_one_answer_are_refused(tmp_path: Path, lines: bool) -> None:
+    both = [*minutes(20), *minutes(20, cpu=0.6)]
+    (tmp_path / "a").write_text("\n".join(map(of, both)) if lines else of(both))
+    with pytest.raises(DataError, match="20 of 20 rows are there twice with other values: they are of two servers"):
+        read_rrddata([tmp_path / "a"])
+
+
+def test_files_of_two_servers_on_two_days_are_refused(tmp_path: Path) -> None:
+    later = [{**item, "time": item["time"] + 86400, "maxmem": 4e9} for item in minutes(30)]
+    paths = [save(tmp_path / "1.json", minutes(30)), save(tmp_path / "2.json", later)]
+    with pytest.raises(
+        DataError, match=r"2\.json: maxmem is 4000000000, but in .*1\.json 500000000: they are of two serv"
+    ):
+        read_rrddata(paths)
+
+
+def test_one_figure_beyond_every_counter_costs_its_row_alone(tmp_path: Path) -> None:
+    study = windowed(tmp_path, ("alpha", "emulated", "2026-11-23T13:40:00Z", "2026-11-23T14:40:00Z"))
+    rows = [{**item, "maxcpu": 1, "maxmem": 512 * 2**20} for item in minutes(30)]
+    rows[4] |= {"cpu": 1e308}
+    rows[9] |= {"mem": 97 * 2**30}
+    rows[14] |= {"diskread": 1e300}
+    (done,) = import_rrddata(study, "alpha", [save(tmp_path / "a.json", rows)])
+    assert isinstance(done, RecordedFile)
+    made = recording.read(study.folder / done.place, study.folder)
+    assert made.frame["cpu_cores"].isna().tolist() == [n == 4 for n in range(30)]
+    assert made.frame["mem_displayed_bytes"].isna().tolist() == [n == 9 for n in range(30)]
+    assert sorted((start - T) / 60 for start, _, reason in made.provenance.contaminated if "imp" in reason) == [
+        4,
+        9,
+        14,
+    ]

@@ -39,7 +39,7 @@ def save(path: Path, *lines: str) -> Path:
 
 
 def study_of(tmp_path: Path) -> Study:
-    return windowed(tmp_path, ("alpha", "virtio", *WINDOW), alpha="vcpus: 2, memory_bytes: 4 GiB")
+    return windowed(tmp_path, ("alpha", "virtio", *WINDOW), given="vcpus: 2, memory_bytes: 4 GiB")
 
 
 def command(study: Study, dump: Path, *match: str) -> list[str]:

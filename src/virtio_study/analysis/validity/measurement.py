@@ -9,6 +9,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Filling
 from virtio_study.pve.instruments import comparable, instrument
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS
+from virtio_study.study import SAME_ALLOCATION
 
 __all__ = [
     "check_accelerator",
@@ -27,7 +28,6 @@ FEW_REPLICATES = 5
 """Below this number of boots a side an interval exists but is very wide."""
 ENOUGH_ROWS = 30
 FEWEST_ROWS = 10
-SAME_ALLOCATION = 0.01
 COARSE_QUANTA = 10
 """A reading of fewer quanta than this moves in steps of more than a tenth of itself."""
 

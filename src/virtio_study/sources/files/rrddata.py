@@ -23,6 +23,9 @@ SAME = 1e-6
 MEAN_OF_FINER = 0.02
 """A row of a coarser step is the mean of the finer ones within this share."""
 
+FEW_SHARED = 2
+"""So many minutes of both generations of files an upgrade may leave different."""
+
 OF_A_NODE = {"memtotal", "memused", "loadavg", "iowait", "rootused", "roottotal"}
 Rows = Mapping[int, Sequence[Sample]]
 """Step in seconds -> rows in order of time."""
@@ -59,6 +62,8 @@ def read_rrddata(paths: Sequence[Path]) -> dict[int, list[Sample]]:
     pve-cluster, `src/PVE/RRD.pm`: the old rows come first, then the new ones (commit e43b29e).
     """
     answers = [item for path in paths for item in _answers(path)]
+    for where, body in answers:
+        _not_two(where, body)
     read = [(where, merge_rrddata([(where, body)])) for where, body in answers]
     for place, (second, rows) in enumerate(read):
         for first, others in read[:place]:
@@ -126,6 +131,20 @@ def _agree(first: str, others: Rows, second: str, rows: Rows) -> None:
             for key, value in known.get(row["time"], {}).items():
                 if _differ(_number(value), _number(row.get(key)), SAME):
                     raise _two_things(first, second, (key, row["time"], value, row.get(key)))
+    for key in ("maxcpu", "maxmem", "maxdisk"):
+        was, now = _known(others, key), _known(rows, key)
+        if was and now and not was & now:
+            raise DataError(
+                N_(
+                    "{second}: {key} is {now}, but in {first} {was}: they are of two servers; of one that was given "
+                    "more, import each by itself"
+                ),
+                first=first,
+                second=second,
+                key=key,
+                now=f"{max(now):.0f}",
+                was=f"{max(was):.0f}",
+            )
     for name, coarse, other, fine in ((first, others, second, rows), (second, rows, first, others)):
         for step, size in ((step, size) for step in coarse for size in fine if size < step and not step % size):
             for key in ("maxmem", "mem", "cpu"):
@@ -133,6 +152,30 @@ def _agree(first: str, others: Rows, second: str, rows: Rows) -> None:
                 wrong = [item for item in held if _differ(item[2], item[3], MEAN_OF_FINER)]
                 if 2 * len(wrong) > len(held):
                     raise _two_things(other, name, wrong[0])
+
+
+def _known(rows: Rows, key: str) -> set[float]:
+    values = (_number(row.get(key)) for listed in rows.values() for row in listed)
+    return {value for value in values if not math.isnan(value)}
+
+
+def _not_two(where: str, body: object) -> None:
+    """Nothing if the rows of one answer that have the same step and time, as an upgraded host gives them, agree."""
+    rows = _rows(where, body)
+    first: dict[tuple[int, int], Sample] = {}
+    shared, other = 0, 0
+    for (time, row), step in zip(rows, _steps(where, [time for time, _ in rows]), strict=True):
+        known = first.setdefault((step, time), row)
+        values = [(_number(known.get(key)), _number(row.get(key))) for key in ("maxmem", "mem", "cpu")]
+        shared += known is not row
+        other += any(_differ(one, two, MEAN_OF_FINER) for one, two in values)
+    if other > max(FEW_SHARED, shared / 2):
+        raise DataError(
+            N_("{where}: {other} of {shared} rows are there twice with other values: they are of two servers"),
+            where=where,
+            other=other,
+            shared=shared,
+        )
 
 
 def _held_against_mean(
