@@ -104,6 +104,16 @@ def test_a_qemu_that_hangs_is_out_and_one_that_missed_a_question_is_not() -> Non
     assert stretches(long, 0) == [(90, 170, "QEMU did not answer")]
 
 
+def test_a_qemu_that_hangs_until_the_end_leaves_its_version_known() -> None:
+    polls = [poll(t, **{"running-qemu": "10.0.13"}, **(HUNG if t > 200 else {})) for t in range(0, 300, 10)]
+    ended = [
+        Poll.of(one.time_s, {k: v for k, v in one.sample.items() if "blockstat" in one.sample or k != "running-qemu"})
+        for one in polls
+    ]
+    (run,) = runs_of(ended)
+    assert (run.qemu, run.machine) == ("10.0.13", "pc")
+
+
 def test_a_guest_whose_counters_and_cpu_stand_still_for_minutes_is_out() -> None:
     still = {"cpu": 0, "netout": 9, "diskread": 9}  # and what is sent to it still comes
     polls = [poll(t, **(still if 100 <= t <= 300 else {})) for t in range(0, 600, 10)]

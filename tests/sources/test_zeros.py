@@ -206,6 +206,14 @@ def test_a_server_s_own_minutes_are_no_restart(noise: float) -> None:
         assert began_anew(frame) == []
 
 
+def test_a_level_that_changes_is_no_restart() -> None:
+    for seed in range(5):
+        frame = busy(seed)
+        frame.loc[102:, "cpu_cores"] *= 3
+        frame.loc[100, "cpu_cores"] *= 3  # a start, and one row before the level
+        assert began_anew(frame) == []
+
+
 def test_tasks_of_the_node_tell_a_restart() -> None:
     def task(kind: str, at: float, service: str = "pvestatd") -> Task:
         return Task.of({"upid": f"{kind}{at}", "type": kind, "id": service, "starttime": T + at, "endtime": T + at + 2})

@@ -35,8 +35,8 @@ AROUND, FEWEST_AROUND = 10, 7
 RARE = 0.25
 """Zeros up to this share of the readings around are none of the server's own rests."""
 
-TICK_S, MANY_TICKS = 0.01, 7
-"""A process' CPU time advances in ticks; where seven are usual, none happens by chance once in a thousand times."""
+TICK_S, MANY_TICKS = 0.01, 4
+"""A process' CPU time advances in ticks; where four are usual, none happens by chance once in fifty times."""
 
 GAP = 2.5
 """A sample that comes later than so many usual steps after the one before it begins anew."""

@@ -1,7 +1,7 @@
 """What a server was at every moment, from its history alone: runs, each with its devices, instrument, disturbances."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -109,13 +109,18 @@ def _run(group: Sequence[Poll], started_s: float, begun: Sequence[Disturbance], 
         config=config,
         polls=history.polls[begin:end],
         host=history.host_at(last),
-        qemu=group[-1].qemu,
-        machine=group[-1].machine,
+        qemu=_last(poll.qemu for poll in group),
+        machine=_last(poll.machine for poll in group),
         instruments=tuple((next(polls)[0], view) for view, polls in groupby(seen, key=lambda item: item[1].view)),
         contaminated=tuple(events.disturbances(group, begun, history)),
         waiting=pending[-1].keys if pending else (),
         hidden=unclassifiable(config),
     )
+
+
+def _last(told: Iterable[str]) -> str:
+    """The last that was told; a QEMU that hangs tells nothing."""
+    return next((text for text in reversed([*told]) if text), "")
 
 
 def _split(polls: Sequence[Poll], begins: Callable[[Sequence[Poll], Poll], bool]) -> Iterator[list[Poll]]:

@@ -84,7 +84,7 @@ def began_anew(frame: pd.DataFrame) -> list[Disturbance]:
     far = cpu < 1 - DEVIATIONS * spread
     if "node_cpu_cores" in frame:
         far |= _of_usual(frame["node_cpu_cores"]) < LOW_NODE
-    low = (cpu < LOW) & far & (work - 1).abs().lt(SAME_WORK)
+    low = (cpu < LOW) & _below_both_sides(frame["cpu_cores"]) & far & (work - 1).abs().lt(SAME_WORK)
     if low.sum() > max(LONGEST, RAREST * len(frame)):
         return []
     ends = frame["time"].map(pd.Timestamp.timestamp)
@@ -95,6 +95,13 @@ def began_anew(frame: pd.DataFrame) -> list[Disturbance]:
             start_s = ends.iloc[numbers[0]] - frame["step_s"].iloc[numbers[0]]
             found.append(Disturbance(float(start_s), float(ends.iloc[numbers[-1]]), RESTARTED))
     return found
+
+
+def _below_both_sides(values: "pd.Series[float]") -> "pd.Series[bool]":
+    """Rows far below the rows before and below those after, so that a level that changes is none."""
+    before = values.rolling(AROUND, min_periods=1).median().shift()
+    after = values[::-1].rolling(AROUND, min_periods=1).median().shift()[::-1]
+    return values < LOW * np.fmin(before, after)
 
 
 def _of_usual(values: "pd.Series[float]") -> "pd.Series[float]":
