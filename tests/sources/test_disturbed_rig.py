@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import disturbing
 from disturbing import METRICS, Levels, Poll, levels, polls_of, with_polls
+from virtio_study import recording
 
 Disturb = Callable[[Sequence[Poll], int], list[Poll]]
 SERVERS = ("versat", "dominio")
@@ -56,6 +57,20 @@ def moved(found: Levels, genuine: Levels) -> dict[str, float]:
         known = steady[name].notna().to_numpy() & same[name].notna().to_numpy()
         shares[name] = float(steady[name][known].mean() / same[name][known].mean() - 1) if known.any() else 0.0
     return shares
+
+
+def test_the_control_of_the_bundled_rig_stands_beside_the_rows_of_its_own_moment() -> None:
+    """It stood up to 70 s away."""
+    _, answers = disturbing.rig()
+    told = [(item.time_s, item.data) for item in answers if item.path == "/nodes/pve1/status"]
+    cores = {round(2 * float(data["cpu"]), 9): at for at, data in told}  # type: ignore[index]
+    beside = 0
+    for path in (disturbing.RIG / "recordings").glob("**/*.parquet"):
+        rows = recording.read(path, disturbing.RIG).frame.dropna(subset="node_cpu_cores")
+        for at, value in zip(rows["time"], rows["node_cpu_cores"], strict=True):
+            assert abs(cores[round(value, 9)] - at.timestamp()) < 1
+        beside += len(rows)
+    assert beside == 120
 
 
 @pytest.mark.parametrize("place", PLACES)
