@@ -109,8 +109,6 @@ NOT_THE_SAME_EVERYWHERE = re.compile(
 METHODS = {"var", "std", "mean", "dot", "argsort", "cov", "corr"}
 """Functions whose last bit, or whose order of equals, depends on the processor, BLAS, libm or the order of a sum."""
 LEFT_TO_LIBRARIES = {
-    "stats/hierarchical.py": {"OLS"},  # a crossover's least squares; no result of a report is made of it
-    "stats/methods.py": {"StationaryBootstrap", "optimal_block_length"},  # rows drawn, and how many at a time
     "stats/planning.py": {"nctdtr"},  # the power of a plan, shown with two digits
     "stats/synthesis.py": {"multipletests"},  # p values held against multiples of the rate: truths come of it
 }

@@ -21,6 +21,7 @@ from virtio_study.analysis.validity import (
     check_enough_rows,
     check_guest_memory,
     check_interruptions,
+    check_order,
     check_plausible_floor,
     check_possible_values,
     check_quantum,
@@ -59,6 +60,7 @@ SIDE = Side(
     quantum=0.005,
     shown_unit="cores",
     drift=Interval(0.001, -0.01, 0.012, 0.95, 8, 7.0, "m"),
+    boots=((0.0, 0.3), (200.0, 0.31), (400.0, 0.29)),
     around=Surroundings(
         hours=frozenset({9, 10}),
         host_busy=0.4,
@@ -110,7 +112,7 @@ def test_a_good_pair_is_believable():
     assert {c.status for c in done} == {"pass"}
     assert [c.name for c in done] == [
         *("same_instrument", "possible_values", "same_statistic", "same_allocation", "same_load", "same_hours"),
-        *("enough_replicates", "enough_rows", "drift", "contention", "interruptions", "co_interventions"),
+        *("enough_replicates", "enough_rows", "drift", "order", "contention", "interruptions", "co_interventions"),
         *("quantum", "vhost", "accelerator"),
     ]
     assert verdict(done).status == "believable"
@@ -233,6 +235,15 @@ class TestLoad:
     def test_too_noisy_to_tell(self):
         assert check_same_load(loads({"disk_reads_per_s": (10.0, 30.0, 20.0)}), 0.95).status == "warn"
 
+    def test_a_ratio_outside_the_margin_is_no_difference_while_its_interval_is_not(self):
+        (noisy,) = loads({"disk_reads_per_s": (22.0, 23.0, 19.0)})
+        assert noisy.ratio is not None
+        assert noisy.ratio > 1.05
+        assert noisy.answer == "not_shown"
+        assert check_same_load((noisy,), 0.95).status == "warn"
+        assert [item.answer for item in loads({"disk_reads_per_s": [2 * x for x in LOAD]})] == ["different"]
+        assert [item.answer for item in loads({"disk_reads_per_s": LOAD})] == ["same"]
+
     @pytest.mark.parametrize("load", [{}, {"disk_reads_per_s": None}])
     def test_not_recorded(self, load):
         found = check_same_load(loads(load), 0.95)
@@ -333,3 +344,20 @@ def test_the_hours_that_a_side_lacks_are_named():
     assert found.status == "warn", "hours that both sides have can be compared"
     assert "virtio: Monday, 2-4 h" in found.sentence
     assert "virtio: Tuesday, 2-4 h" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("order", "slope", "status"),
+    [("ABABABAB", 1.0, "pass"), ("AAAABBBB", 1.0, "fail"), ("AAAABBBB", 0.0, "warn"), ("AABB", 0.0, "warn")],
+)
+def test_boots_that_did_not_take_turns_are_looked_at_for_a_drift(order: str, slope: float, status: str):
+    noise = np.random.default_rng(1).normal(0, 0.05, len(order))
+    levels = {name: [] for name in "AB"}
+    for place, name in enumerate(order):
+        levels[name].append((100.0 * place, 0.5 + 0.1 * slope * place + 0.1 * noise[place]))
+    sides = [replace(SIDE, boots=tuple(levels[name]), replicates=len(levels[name])) for name in "AB"]
+    found = check_order(*sides, 0.95)
+    assert found.status == status
+    assert check_order(replace(SIDE, boots=None), SIDE, 0.95).status == "not_assessable"
+    if status == "fail":
+        assert abs(found.numbers["effect"]) < 0.05, "all of the difference is the drift"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from virtio_study.errors import DataError
+from virtio_study.stats.blocks import Blocks, crossover
 from virtio_study.stats.effects import difference
 from virtio_study.stats.hierarchical import (
-    crossover_difference,
     mixed_model_difference,
     optimal_repetitions,
     restart_interval,
@@ -59,12 +59,58 @@ def test_a_crossover_holds_under_slow_drift(pairs: int):
         rng = np.random.default_rng([pairs, seed])
         after = [False, True] * pairs
         levels = 10 + 0.3 * np.arange(2 * pairs) + 2.0 * np.array(after) + rng.normal(0, 0.7, 2 * pairs)
-        inside.append(not crossover_difference(levels, after, 0.95).excludes(2.0))
+        inside.append(not crossover(levels, after, 0.95).effect.excludes(2.0))
         rows = [level + rng.normal(0, 1, 60) for level in levels]
         before_rows, after_rows = np.concatenate(rows[::2]), np.concatenate(rows[1::2])
         pooled.append(not difference(before_rows, after_rows, 0.95).excludes(2.0))
     assert 0.93 - 0.03 < np.mean(inside) < 0.98
     assert np.mean(pooled) < 0.5  # rows taken for replicates
+
+
+def test_a_crossover_is_least_squares():
+    from statsmodels.regression.linear_model import OLS
+
+    rng, after = np.random.default_rng(1), [False, False, True, False, True, True, True]
+    levels = 10 + rng.normal(0, 1, 7)
+    fitted = OLS(levels, np.column_stack([np.ones(7), np.array(after, float), np.arange(7)])).fit()
+    found = crossover(levels, after, 0.9)
+    for interval, column in ((found.effect, 1), (found.drift, 2)):
+        assert interval.estimate == pytest.approx(fitted.params[column])
+        assert (interval.low, interval.high) == pytest.approx(tuple(fitted.conf_int(alpha=0.1)[column]))
+
+
+def test_blocks_take_out_what_their_boots_share_and_never_contradict_themselves():
+    rng = np.random.default_rng(3)
+    inside, shorter, contradictions = [], [], 0
+    for _ in range(400):
+        shared = 2.0 * np.cumsum(rng.normal(0, 1, 8))
+        before, after = 50 + shared + rng.normal(0, 0.5, 8), 49 + shared + rng.normal(0, 0.5, 8)
+        found = Blocks.of(before, after)
+        interval, ratio = found.difference(0.95), found.ratio(0.95)
+        assert ratio is not None
+        inside.append(not interval.excludes(-1.0))
+        welch = difference(before, after, 0.95)
+        shorter.append((interval.high - interval.low) / (welch.high - welch.low))
+        contradictions += interval.excludes(0.0) != ratio.excludes(0.0)
+        assert found.share_below(1 + ratio.low) == pytest.approx(0.025, abs=1e-9)
+        assert found.share_below(1 + ratio.high) == pytest.approx(0.975, abs=1e-9)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.03)
+    assert np.median(shorter) < 0.35
+    assert contradictions == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ([1.0, 2.0], [2.0, 3.0], "three at least"),
+        ([1.0, 2.0, 3.0], [2.0, 3.0], "as many before as after"),
+        ([1.0, 2.0, np.nan], [2.0, 3.0, 4.0], "no finite level"),
+        ([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], "the same difference"),
+    ],
+)
+def test_what_is_no_block_is_refused(before: list[float], after: list[float], sentence: str):
+    with pytest.raises(DataError, match=sentence):
+        Blocks.of(before, after)
 
 
 def test_the_mixed_model_agrees_or_says_why_not():
@@ -106,4 +152,4 @@ def test_restarts_widen_and_never_narrow():
 
 def test_too_few_boots_for_a_crossover():
     with pytest.raises(DataError, match="five in all"):
-        crossover_difference([1.0, 2.0, 3.0, 4.0], [False, True, False, True], 0.95)
+        crossover([1.0, 2.0, 3.0, 4.0], [False, True, False, True], 0.95)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said
 from virtio_study.recording import Provenance
+from virtio_study.stats.blocks import FEWEST_BLOCKS
 from virtio_study.stats.levels import Level, level
 from virtio_study.stats.stretch import Array, Stretch, stretch
 
@@ -37,6 +39,11 @@ class Boot:
     def ends_s(self) -> Array:
         """End of the interval of each of `rows`, Unix seconds."""
         return np.asarray((self.rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+
+    @property
+    def start_s(self) -> float:
+        """Beginning of the first row, Unix seconds."""
+        return float(self.ends_s[0] - self.rows["step_s"].iloc[0])
 
     @cached_property
     def _levels(self) -> dict[str, Level]:
@@ -128,3 +135,25 @@ def not_steady(arm: Arm) -> DataError:
         driver_config=arm.driver_config,
         hours=LONGEST_START_UP_S / 3600,
     )
+
+
+def blocks_of(before: Arm, after: Arm, column: str) -> tuple[tuple[Boot, Boot], ...]:
+    """Pairs of steady boots, one a side, that ran next to each other, block after block; empty if they did not.
+
+    Blocks are boots of the same name, as a lab gives them, or else boots that took turns.
+    """
+    first, second = ({boot.replicate: boot for boot in arm.steady_boots(column)} for arm in (before, after))
+    named = [(first[name], second[name]) for name in first if name in second]
+    ran = sorted([*first.values(), *second.values()], key=lambda boot: boot.start_s)
+    own = set(map(id, first.values()))
+    turns = [pair if id(pair[0]) in own else pair[::-1] for pair in zip(ran[::2], ran[1::2], strict=False)]
+    if len(named) >= FEWEST_BLOCKS and _one_after_another(named):
+        return tuple(sorted(named, key=lambda pair: pair[0].start_s))
+    mixed = all((id(one) in own) != (id(other) in own) for one, other in turns)
+    return tuple(turns) if len(ran) % 2 == 0 and len(turns) >= FEWEST_BLOCKS and mixed else ()
+
+
+def _one_after_another(pairs: Sequence[tuple[Boot, Boot]]) -> bool:
+    """Whether no block begins before the one before it has ended."""
+    spans = sorted((min(b.start_s for b in pair), max(float(b.ends_s[-1]) for b in pair)) for pair in pairs)
+    return all(later[0] >= earlier[1] for earlier, later in pairwise(spans))

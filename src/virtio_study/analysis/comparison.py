@@ -9,7 +9,7 @@ from virtio_study.analysis.decomposition import Decomposition
 from virtio_study.analysis.effects import Effect, effect_of, not_estimable
 from virtio_study.analysis.evidence import Side, Surroundings, side_of, surroundings_of
 from virtio_study.analysis.ingredients import Differing, what_differs
-from virtio_study.analysis.load import LoadComparison, compare_load
+from virtio_study.analysis.load import EqualLoad, LoadComparison, compare_load, equal_load
 from virtio_study.analysis.records import Bilingual, Recorded
 from virtio_study.analysis.validity import Check, Verdict, checks, verdict
 from virtio_study.analysis.variance import PerWork, per_work
@@ -33,6 +33,7 @@ class ServerComparison(Recorded):
     differs: tuple[Differing, ...]
     effects: dict[str, Effect]
     load: tuple[LoadComparison, ...]
+    equal_load: tuple[EqualLoad, ...]
     per_work: tuple[PerWork, ...]
     checks: dict[str, tuple[Check, ...]]
     verdicts: dict[str, Verdict]
@@ -80,6 +81,7 @@ def compare(
         differs=what_differs(*(side.settings or {} for side in around)),
         effects=effects,
         load=load if judged else (),
+        equal_load=equal_load(before, after, load, study.confidence, study.daily_cycle) if "cpu" in judged else (),
         per_work=per_work(before, after, list(margins), study.confidence) if "cpu" in judged else (),
         checks=judged,
         verdicts={metric: verdict(made) for metric, made in judged.items()},

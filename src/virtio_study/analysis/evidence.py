@@ -64,8 +64,9 @@ class Side:
     `value`, `largest`, `allocated`, `declared` (by the protocol) and `quantum` are in `unit` ("cores" or "bytes");
     `shown_unit` and `shown_scale` (units in one shown unit) say how readers see them. `replicates` counts boots; `rows`
     and `seconds` are the fewest that any of them has. `prefix_factor` is how much greater a number would be if its
-    unit's prefix were read as binary (1.0: no ambiguity). `drift` is second half less first half. `overwritten`: the
-    displayed memory is not what Proxmox VE makes of the balloon statistics in the same answers.
+    unit's prefix were read as binary (1.0: no ambiguity). `drift` is second half less first half; `boots`
+    are the start, Unix seconds, and the level of each boot. `overwritten`: the displayed memory is not what Proxmox VE
+    makes of the balloon statistics in the same answers.
     """
 
     server: str
@@ -88,6 +89,7 @@ class Side:
     shown_scale: float = 1.0
     prefix_factor: float = 1.0
     drift: Interval | None = None
+    boots: tuple[tuple[float, float], ...] | None = None
     overwritten: bool = False
     around: Surroundings = field(default_factory=Surroundings)
 
@@ -153,6 +155,7 @@ def side_of(arm: Arm, study: Study, metric: Metric, around: Surroundings) -> Sid
         shown_unit="MiB" if bytes_shown else "cores",
         shown_scale=2.0**20 if bytes_shown else 1.0,
         drift=_drift(arm, column, study.confidence),
+        boots=tuple((boot.start_s, boot.level(column).mean) for boot in boots),
         overwritten=metric == "mem_displayed" and _overwritten(rows),
         around=around,
     )

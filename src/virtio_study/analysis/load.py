@@ -1,28 +1,35 @@
 """Whether both sides had the same work to do: their load, compared once, column by column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from virtio_study.analysis.arms import Arm
-from virtio_study.analysis.records import Number, Recorded
+from virtio_study.analysis.records import Estimate, Number, Recorded
 from virtio_study.errors import DataError
 from virtio_study.i18n.sentences import said
+from virtio_study.stats.equal_load import difference_at_equal_load
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
 from virtio_study.stats.hours import same_hours
 
-__all__ = ["LoadComparison", "compare_load", "no_load"]
+__all__ = ["EqualLoad", "LoadComparison", "compare_load", "equal_load", "no_load"]
+
+
+Answer = Literal["same", "different", "not_shown"]
 
 
 class LoadComparison(Recorded):
-    """One load column on both sides, and whether it is shown to be the same within its margin.
+    """One load column on both sides, and whether it is shown to be the same within its margin, or to differ by more.
 
     `measured`: both sides have values of it. `recorded`: enough of them for a test, whose answers follow (two one-sided
-    tests, `stats.equivalence`); else they are None.
+    tests, `stats.equivalence`); else they are None. `answer`: "same" if the ratio's interval lies within the margin,
+    "different" if it lies outside, else "not_shown", whatever the ratio itself.
     """
 
     column: str
     margin: Number
     measured: bool = False
     recorded: bool = False
+    answer: Answer | None = None
     equivalent: bool | None = None
     p: Number | None = None
     before: Number | None = None
@@ -34,6 +41,50 @@ class LoadComparison(Recorded):
     n_before: int | None = None
     n_after: int | None = None
     method: str | None = None
+
+
+class EqualLoad(Recorded):
+    """The change of the CPU had both sides had the same load by one column; see `stats.equal_load`.
+
+    `of_twice` is what twice the load adds to the CPU.
+    """
+
+    column: str
+    difference: Estimate
+    bound: Estimate
+    of_twice: Number
+
+
+def equal_load(
+    before: Arm, after: Arm, load: Sequence[LoadComparison], confidence: float, daily_cycle: bool
+) -> tuple[EqualLoad, ...]:
+    """The change of the CPU at equal load, for every column that is not shown to be the same, of one recording a side.
+
+    Parameters
+    ----------
+    load : sequence of LoadComparison
+        The load of both sides.
+    daily_cycle : bool
+        Whether the work follows the day.
+    """
+    found = []
+    for column in (item.column for item in load if item.recorded and item.answer != "same"):
+        boots = [arm.steady_boots("cpu_cores") for arm in (before, after)]
+        if [len(side) for side in boots] != [1, 1]:
+            break
+        sides = [
+            tuple(side[0].stretch(name, said("{column:column}", column=name)) for name in ("cpu_cores", column))
+            for side in boots
+        ]
+        try:
+            answer = difference_at_equal_load(
+                (sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), confidence, daily_cycle
+            )
+        except DataError:
+            continue
+        difference, bound = (Estimate.of(interval, "cores") for interval in (answer.interval, answer.bound))
+        found.append(EqualLoad(column=column, difference=difference, bound=bound, of_twice=answer.of_twice))
+    return tuple(found)
 
 
 def compare_load(
@@ -63,7 +114,16 @@ def _column(
     answer = _equivalence(before, after, column, margin, confidence, daily_cycle) if measured else None
     if answer is None:
         return LoadComparison(column=column, margin=margin, measured=measured)
-    return LoadComparison(column=column, measured=True, recorded=True, **vars(answer))
+    return LoadComparison(column=column, measured=True, recorded=True, answer=_answer(answer), **vars(answer))
+
+
+def _answer(found: Equivalence) -> Answer:
+    if found.equivalent:
+        return "same"
+    if found.low is None or found.high is None:
+        # without an interval only sides that never vary can be told apart
+        return "different" if found.ratio is not None and "directly" in found.method else "not_shown"
+    return "different" if found.low > 1 + found.margin or found.high < 1 - found.margin else "not_shown"
 
 
 def _equivalence(

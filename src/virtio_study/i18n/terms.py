@@ -111,6 +111,7 @@ CHECKS = {
     "enough_replicates": N_("enough boots"),
     "enough_rows": N_("enough readings"),
     "drift": N_("drift"),
+    "order": N_("order of boots"),
     "contention": N_("contention"),
     "interruptions": N_("interruptions"),
     "co_interventions": N_("other changes"),

@@ -212,14 +212,14 @@ def parts(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> p
 def load(compared: Mapping[str, ServerComparison], words: Words = ENGLISH) -> pd.DataFrame:
     """Load of every comparison: ratio of both sides and whether they are the same within the margin."""
     headings = [N_("comparison"), N_("load"), N_("ratio"), N_("margin"), N_("same load")]
-    answers = {None: N_("not assessable"), True: N_("yes"), False: N_("not shown")}
+    answers = {None: N_("not assessable"), "same": N_("yes"), "different": N_("no"), "not_shown": N_("not shown")}
     rows = [
         (
             words.own(found.question),
             words.term("column", entry.column),
             _number(entry.ratio, words),
             words.number(entry.margin),
-            words.gettext(answers[entry.equivalent]),
+            words.gettext(answers[entry.answer]),
         )
         for found in compared.values()
         for entry in found.load

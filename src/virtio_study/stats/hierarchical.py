@@ -1,11 +1,11 @@
-"""Where the variance lies: between boots, inside boots, between restarts; and crossovers of boots on one host."""
+"""Where the variance lies: between boots, inside boots, between restarts."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
@@ -17,7 +17,6 @@ from virtio_study.stats.student import t_quantile
 __all__ = [
     "MixedDifference",
     "TwoLevels",
-    "crossover_difference",
     "mixed_model_difference",
     "optimal_repetitions",
     "restart_interval",
@@ -160,66 +159,6 @@ def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
         f"{effect.method}; not narrower than {len(seen)} restarts alone",
         effect.n_before,
         effect.n_after,
-    )
-
-
-def _design(levels: ArrayLike, after: Sequence[bool]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values, treated = np.asarray(levels, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    if values.shape != treated.shape or values.ndim != 1:
-        raise DataError(
-            N_("{levels} levels and {labels} labels; expected one of each a boot"),
-            levels=values.shape,
-            labels=treated.shape,
-        )
-    if min(int(treated.sum()), int((1 - treated).sum())) < 2 or len(values) < 5:
-        raise DataError(
-            N_("{boots} boots, {after} of them after; two a side and five in all are needed"),
-            boots=len(values),
-            after=int(treated.sum()),
-        )
-    if not np.isfinite(values).all():
-        raise DataError(N_("a boot has no finite level; leave it out, and say why"))
-    return values, treated
-
-
-def crossover_difference(levels: ArrayLike, after: Sequence[bool], confidence: float) -> Interval:
-    """Effect of switching back and forth on one host: least squares with a linear drift over the order of boots.
-
-    Parameters
-    ----------
-    levels : array-like of float64, shape (boots,)
-        One level a boot, in the order in which the boots ran.
-    after : sequence of bool, shape (boots,)
-        Whether the boot ran under the driver configuration after.
-    confidence : float
-        Such as 0.95.
-
-    Raises
-    ------
-    DataError
-        With fewer than two boots a side or five in all, or a level that is not finite.
-
-    References
-    ----------
-    Jones, B. & Kenward, M. G. (2014). Design and analysis of cross-over trials, 3rd ed.; statsmodels `OLS`.
-    """
-    from statsmodels.regression.linear_model import OLS
-
-    values, treated = _design(levels, after)
-    order = np.arange(len(values)) - (len(values) - 1) / 2
-    fit = OLS(values, np.column_stack([np.ones_like(values), treated, order])).fit()
-    low, high = fit.conf_int(alpha=1 - confidence)[1]
-    count = int(treated.sum())
-    return Interval(
-        float(fit.params[1]),
-        float(low),
-        float(high),
-        confidence,
-        len(values),
-        float(fit.df_resid),
-        "least squares over boots with a linear drift",
-        len(values) - count,
-        count,
     )
 
 

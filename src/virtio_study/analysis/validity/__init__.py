@@ -32,6 +32,7 @@ from virtio_study.analysis.validity.measurement import (
     check_same_statistic,
     emulator_only,
 )
+from virtio_study.analysis.validity.order import check_order
 from virtio_study.study import Purpose
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "check_enough_rows",
     "check_guest_memory",
     "check_interruptions",
+    "check_order",
     "check_plausible_floor",
     "check_possible_values",
     "check_quantum",
@@ -100,6 +102,8 @@ def checks(
     done.append(check_same_hours(before, after))
     done += [check_enough_replicates(before, after), check_enough_rows(before, after)]
     done.append(check_drift(before, after, practical_margin))
+    if min(before.replicates or 0, after.replicates or 0) > 1:
+        done.append(check_order(before, after, confidence))
     done += [check_contention(before, after), check_interruptions(before, after)]
     done.append(check_co_interventions(before, after, purpose, with_change))
     if before.metric == "cpu":

@@ -155,7 +155,7 @@ def check_same_allocation(before: Side, after: Side) -> Check:
 
 
 def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
-    """The load was recorded and was the same within its margin, column by column (two one-sided tests)."""
+    """The load was recorded and was the same within its margin, column by column: the same, different, or not shown."""
     numbers: dict[str, Filling] = {"columns": tuple(item.column for item in load), "recorded": 0}
     known = [item for item in load if item.recorded]
     if not known:
@@ -166,27 +166,29 @@ def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
     for item in load:
         for key in ("before", "after", "ratio", "low", "high", "margin", "p"):
             numbers[f"{item.column}_{key}"] = getattr(item, key) if item.recorded else None
-    different = [item for item in known if not item.equivalent]
+    different = [item.column for item in known if item.answer == "different"]
+    doubtful = [item.column for item in known if item.answer == "not_shown"]
     numbers |= {
         "recorded": len(known),
-        "outside": tuple(item.column for item in different),
+        "outside": tuple(different),
+        "doubtful": tuple(doubtful),
         "missing": tuple(item.column for item in load if not item.recorded),
         "margin": max(item.margin for item in known),
         "confidence": confidence,
     }
     if different:
-        message = N_("The load is not shown to be the same within its margin: {outside:column}.")
-        return checked("same_load", "fail" if any(map(_outside, different)) else "warn", message, numbers)
+        message = N_("The load differs by more than its margin: {outside:column}.")
+        return checked("same_load", "fail", message, numbers)
+    if doubtful:
+        message = N_(
+            "The load is neither shown to be the same within its margin nor to differ by more: {doubtful:column}."
+        )
+        return checked("same_load", "warn", message, numbers)
     if len(known) < len(load):
         message = N_("The load that was recorded was the same, but it was not recorded whole: {missing:column}.")
         return checked("same_load", "warn", message, numbers)
     message = N_("The load was the same within {margin:percent} ({columns:column}).")
     return checked("same_load", "pass", message, numbers)
-
-
-def _outside(item: LoadComparison) -> bool:
-    """Whether the observed ratio itself lies outside the margin, not only its interval."""
-    return item.ratio is None or abs(item.ratio - 1) > item.margin
 
 
 def check_enough_replicates(before: Side, after: Side) -> Check:
