@@ -76,16 +76,16 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
         (
             "after: virtio",
             "after: emulated",
-            "total: before and after are both emulated; an effect is between",
+            r"study.yaml:11: comparisons.total: before and after are both emulated; an effect is between",
         ),
         (
             "seed: 1",
             "seed: 1\nwindows:\n"
             "  - {server: alpha, driver_config: virtio, start: 2026-11-02T08:00:00Z, end: 2026-11-04T00:00:00Z}\n"
             "  - {server: alpha, driver_config: emulated, start: 2026-11-01T00:00:00Z, end: 2026-11-02T09:00:00Z}",
-            r"windows: alpha has emulated until 2026-11-02T09:00:00\+00:00, and virtio from 2026-11-02T08:00:00\+00:00",
+            r"study.yaml:14: windows: alpha has emulated until 2026-11-02T09:00:00\+00:00, and virtio from",
         ),
-        ("vmid: 101", "vmid: 100", "servers.beta: vmid 100 is that of alpha; a host or cluster gives a number to one"),
+        ("vmid: 101", "vmid: 100", r"study.yaml:6: servers.beta: vmid 100 is that of alpha; a host or cluster gives"),
     ],
 )
 def test_what_is_wrong_is_named(small: Study, old: str, new: str, expected: str) -> None:
@@ -117,7 +117,7 @@ def test_sides_that_are_swapped_are_named(small: Study, first: str, second: str)
     )
     path.write_text(configs)
     with pytest.raises(
-        StudyError, match=r"comparisons\.total: before and after are swapped: emulated has the VirtIO dr"
+        StudyError, match=r"study.yaml:11: comparisons\.total: before and after are swapped: emulated has the VirtIO dr"
     ):
         load_study(small.folder)
     path.write_text(configs.replace("before: emulated, after: virtio", "before: virtio, after: emulated"))

@@ -70,7 +70,13 @@ class FaultError(ValueError):
     def __init__(self, message: str, /, **numbers: object) -> None:
         self.message = message
         self.numbers: Numbers = {key: sayable(value) for key, value in numbers.items()}
+        self.place: tuple[str, ...] = ()
         super().__init__(render(message, self.numbers))
+
+    def at(self, *place: str) -> "FaultError":
+        """The same, of a place in the file."""
+        self.place = place
+        return self
 
 
 def read_yaml(path: Path) -> tuple[yaml.Node | None, object]:
@@ -150,18 +156,20 @@ def with_unit(value: object) -> object:
 
 def contradictions(
     servers: Mapping[str, Any], configs: Mapping[str, Any], comparisons: Mapping[str, Any], windows: Sequence[Any]
-) -> Iterator[Said]:
+) -> Iterator[FaultError]:
     """What a protocol says against itself: a number of two servers, sides that are one or swapped, a time twice."""
     names: dict[int, str] = {}
     for name, server in servers.items():
         if server.vmid in names:
             twice = N_("servers.{name}: vmid {vmid} is that of {other}; a host or cluster gives a number to one server")
-            yield said(twice, name=name, vmid=str(server.vmid), other=names[server.vmid])
+            yield FaultError(twice, name=name, vmid=str(server.vmid), other=names[server.vmid]).at(
+                "servers", name, "vmid"
+            )
         names[server.vmid] = name
     for name, item in comparisons.items():
         if item.before == item.after:
             alike = N_("comparisons.{name}: before and after are both {config}; an effect is between two")
-            yield said(alike, name=name, config=item.before)
+            yield FaultError(alike, name=name, config=item.before).at("comparisons", name)
         before, after = configs[item.before], configs[item.after]
         pairs = ((before.disk, after.disk), (before.nic, after.nic))
         steps = [_is_virtio(new) - _is_virtio(old) for old, new in pairs if old is not None and new is not None]
@@ -171,20 +179,20 @@ def contradictions(
             swapped = N_(
                 "comparisons.{name}: before and after are swapped: {before} has the VirtIO drivers and {after} has not"
             )
-            yield said(swapped, name=name, before=item.before, after=item.after)
+            yield FaultError(swapped, name=name, before=item.before, after=item.after).at("comparisons", name)
 
     ordered = sorted(windows, key=lambda window: (window.server, window.start))
     for first, second in pairwise(ordered):
         if first.server == second.server and second.start < first.end:
             twice = N_("windows: {server} has {first} until {end}, and {second} from {start} on; a time has one")
-            yield said(
+            yield FaultError(
                 twice,
                 server=first.server,
                 first=first.driver_config,
                 end=first.end.isoformat(),
                 second=second.driver_config,
                 start=second.start.isoformat(),
-            )
+            ).at("windows")
 
 
 def _is_virtio(model: str) -> bool:
@@ -240,7 +248,8 @@ def fault(path: Path, node: yaml.Node | None, item: Any, fields: Callable[[Seque
         Valid keys at a location of the file.
     """
     location = [part for part in item["loc"] if part != "[key]"]
-    where = f"{path}:{_line(node, location)}"
+    place = getattr(item.get("ctx", {}).get("error"), "place", ())
+    where = f"{path}:{_line(node, location or list(place))}"
     key = ".".join(str(part) for part in location) or "study"
     if item["type"] == "extra_forbidden":
         siblings = fields(location[:-1])

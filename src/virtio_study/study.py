@@ -260,7 +260,7 @@ class Study(_Strict):
                 if side not in self.driver_configs:
                     raise FaultError(f"comparisons.{name}: {{error}}", error=unknown_config(side, self.driver_configs))
         for problem in contradictions(self.servers, self.driver_configs, self.comparisons, self.windows):
-            raise FaultError("{problem}", problem=problem)
+            raise problem
         named = [("load", server) for server in self.load] + [
             ("log", entry.server) for entry in self.log if entry.server
         ]

@@ -62,6 +62,11 @@ def test_what_is_possible_stays_as_it_is() -> None:
     pd.testing.assert_frame_equal(held.frame, rows)
 
 
+def test_a_full_host_may_read_a_little_more() -> None:
+    two = SERVER.model_copy(update={"vcpus": 2})
+    assert held_against(two, HOST, frame(cpu_cores=at(5, 2.1, 1.9), cpu_allocated_cores=2.0)).disturbed == []
+
+
 def test_neighbouring_rows_are_one_stretch() -> None:
     cpu = [9.0 if n in (4, 5, 6, 12) else 0.5 for n in range(20)]
     held = held_against(SERVER, HOST, frame(cpu_cores=cpu))

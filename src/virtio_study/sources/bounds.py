@@ -24,6 +24,9 @@ MIB = 2.0**20
 OVER_VCPUS = 2.0
 """QEMU's own threads (disks, network cards) work beside the virtual CPUs, but not as much as these together."""
 
+OVER_HOST = 1.1
+"""Ticks and the time between two looks do not agree to the last, so that a full host may read a little more."""
+
 OVER_MEMORY, OVER_MEMORY_BYTES = 1.5, 2.0**30
 """A host's figure has QEMU's own memory in it: share of the allocation, and bytes beyond."""
 
@@ -127,7 +130,7 @@ def _bounds(server: Server, host: Host, frame: pd.DataFrame) -> Iterator[tuple[s
     every_row = np.ones(len(frame))
     # a host that gives a server more than study.yaml says that it has is larger than that
     cores = _given(frame["cpu_allocated_cores"], server.vcpus)
-    yield "cpu_cores", 0.0, np.minimum(OVER_VCPUS * cores, np.maximum(host.logical_cpus, cores))
+    yield "cpu_cores", 0.0, np.minimum(OVER_VCPUS * cores, OVER_HOST * np.maximum(host.logical_cpus, cores))
     given = _given(frame["mem_allocated_bytes"], int(server.memory_bytes))
     beyond = np.minimum(OVER_MEMORY * given + OVER_MEMORY_BYTES, np.maximum(int(host.memory_bytes), given))
     made_by = {f"mem_{view}_bytes": f"mem_{view}_instrument" for view in ("host", "guest")}

@@ -145,6 +145,8 @@ def labelled(name: str, *labels: str) -> str:
         ("vmid", "100 100 100 101"),
         ("host", "pve1 pve1 pve1 pve2 pve2"),  # one after the other
         ("metric", "cpu mem cpu mem"),
+        ("host.name", "7 8 7 8"),
+        ("Friendly Name", "7 8 7 8"),
         ("Who", "web db web db web db"),  # texts that all come again, by themselves
     ],
 )
@@ -161,6 +163,7 @@ def test_rows_of_several_things_are_asked_for(tmp_path: Path, name: str, labels:
     [
         ("id", "1 2 3 4 5"),  # the rows' own numbers
         ("vmid", "100 100 100"),
+        ("CPU host", "7 8 7 8"),
         ("note", "begin - - lunch end"),
         ("day", "23/11 23/11 24/11 24/11"),
     ],

@@ -158,6 +158,7 @@ NODE = {"cpu": 0.05, "maxcpu": 16, "memtotal": 6e10, "memused": 3e10, "loadavg":
             r"alpha: rows of a node \(iowait, loadavg, memtotal, memused\), not of a server; ask /nodes/NODE/qemu/",
         ),
         ([{"cpu": 0.05, "maxcpu": 16, "rootused": 1.0}], "rows of a node"),
+        ([{"time": T, "total": 1e11, "used": 1e10}], r"rows of a storage \(total, used\), not of a server"),
         ([row(T, cpu=0.1, mem=1e8) | {"disk": 1.2e9}], "rows of a container"),
         ([row(T), row(T, mem=1e8) | {"disk": "734003200"}], "rows of a container"),
         ([row(T), row(T + 60)], r"the server was off all the time \(2 rows with its allocation and nothing measured\)"),

@@ -27,11 +27,22 @@ NUMBER = {
 }
 """Mark of decimals -> a number without any grouping of thousands."""
 
-OF_MANY = re.compile(
-    r"(vm|vmid|id|name|host|hostname|node|nodename|instance|entity|entityid|server|series|metric|object|guest|device|sensor"
-    r"|domain|servidor|nombre|equipo|nodo|maquina|máquina|serie|entidad)"
-)
-"""Names, without case and signs, of columns that say whose a row is."""
+OF_MANY = {"vm", "vmid", "id", "uuid", "name", "host", "hostname", "node", "nodename", "instance", "entity", "server"}
+OF_MANY |= {
+    "series",
+    "metric",
+    "legend",
+    "object",
+    "guest",
+    "device",
+    "sensor",
+    "domain",
+    "machine",
+    "friendly",
+    "target",
+}
+OF_MANY |= {"servidor", "nombre", "equipo", "nodo", "máquina", "maquina", "serie", "entidad"}
+"""Words of which alone the name of a column is made that says whose a row is."""
 
 MOST_LABELS = 50
 """A column with more texts than these is prose."""
@@ -158,14 +169,15 @@ def _check_names(path: Path, mapping: CsvMapping, names: Sequence[str]) -> None:
 def _of_one(path: Path, names: Sequence[str], rows: Sequence[Row], mapping: CsvMapping) -> None:
     """Nothing if no column says that rows are of several things.
 
-    It does if its name is one of `OF_MANY` and a value of it comes again, or if it has a few texts that all come again.
+    It does if its name is of `OF_MANY` and a value of it comes again, or if it has a few texts that all come again.
     """
     mapped = {mapping.time.column, *(source.column for source in mapping.columns.values()), *mapping.only}
     for place, name in enumerate(names):
         values = Counter(cells[place] for _, cells in rows if cells[place] not in mapping.missing)
         if name in mapped or len(values) < 2:
             continue
-        named = OF_MANY.fullmatch(re.sub(r"[\W_]", "", name.lower())) and len(values) < values.total()
+        words = re.findall(r"[^\W\d_]+", name.lower())
+        named = words and OF_MANY.issuperset(words) and len(values) < values.total()
         texts = all(re.search(r"[^\W\d_]", text) for text in values)
         labels = texts and len(values) <= MOST_LABELS and min(values.values()) > 1
         if named or labels:

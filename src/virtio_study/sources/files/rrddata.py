@@ -27,6 +27,7 @@ FEW_SHARED = 2
 """So many minutes of both generations of files an upgrade may leave different."""
 
 OF_A_NODE = {"memtotal", "memused", "loadavg", "iowait", "rootused", "roottotal"}
+OF_A_STORAGE = {"total", "used"}
 Rows = Mapping[int, Sequence[Sample]]
 """Step in seconds -> rows in order of time."""
 
@@ -102,11 +103,14 @@ def of_a_server(rows: Iterable[Sample], where: str | Said) -> None:
         known = {key for key, value in row.items() if value not in (None, "")}
         keys, count, used = keys | known, count + 1, used or str(row.get("disk") or 0) not in ("0", "0.0")
     asked = N_("ask /nodes/NODE/qemu/VMID/rrddata")
-    if keys & OF_A_NODE and "maxmem" not in keys:
+    other = keys & (OF_A_NODE | OF_A_STORAGE)
+    if other and "maxmem" not in keys:
+        node = N_("{where}: rows of a node ({keys}), not of a server; {asked}")
+        storage = N_("{where}: rows of a storage ({keys}), not of a server; {asked}")
         raise DataError(
-            N_("{where}: rows of a node ({keys}), not of a server; {asked}"),
+            node if other & OF_A_NODE else storage,
             where=where,
-            keys=", ".join(sorted(keys & OF_A_NODE)),
+            keys=", ".join(sorted(other)),
             asked=said(asked),
         )
     if used:
