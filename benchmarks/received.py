@@ -32,6 +32,7 @@ from virtio_study.workflow.steps import compare
 CONFIDENCE = 0.95
 ROWS_A_DAY = 288
 DAYS = (1.0, 3.5, 7.0, 14.0)
+EVERY = 3
 FALLS = (0.2, 0.3, 0.5, 0.88)
 UP_BEFORE_S = 200 * 86_400
 """The servers had been up for long when the month began."""
@@ -240,7 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--draws", type=int, default=1)
-    parser.add_argument("--every", type=int, default=3, help="every so manieth server")
+    parser.add_argument("--every", type=int, default=EVERY, help="every so manieth server")
     parser.add_argument("--days", type=float, nargs="+", default=DAYS)
     parser.add_argument("--month", nargs="*")
     parser.add_argument("--rows", type=Path, help="write every answer to this Parquet file")

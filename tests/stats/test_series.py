@@ -392,6 +392,25 @@ def test_the_calibration_on_untouched_servers_keeps_the_promise(calibration):
         assert row["alarms"]["welch"] > 0.25
 
 
+def test_what_a_user_receives_keeps_the_promise(calibration):
+    """Through recordings, cleaning and comparison: both months together, by metric and length."""
+    for metric, most in (("cpu", 0.07), ("mem_displayed", 0.10)):
+        for days in (3.5, 7.0, 14.0):
+            rows = [r for r in calibration["received"] if (r["metric"], r["days"]) == (metric, days)]
+            answered = [r["pairs"] * (1 - r["refused"]) for r in rows]
+            alarms = {
+                name: np.average([r["alarms"][name] for r in rows], weights=answered) for name in rows[0]["alarms"]
+            }
+            assert len(rows) == 2
+            assert 1 - sum(answered) / sum(r["pairs"] for r in rows) <= 0.05
+            assert alarms["received"] <= most
+            assert alarms["bound"] <= 0.06
+            assert alarms["robust"] <= 0.03
+            shown = [np.average([r["power"]["0.88"][name] for r in rows]) for name in ("received", "estimator")]
+            assert shown[0] >= shown[1] - 0.05
+    assert {r["refused"] for r in calibration["received"] if r["days"] < 3} == {1.0}
+
+
 def test_the_page_of_the_calibration_is_that_of_its_numbers(calibration):
     page = (CALIBRATION.parents[3] / "docs/calibration.md").read_text()
     row = next(c for c in calibration["cells"] if (c["kind"], c["rows"], c["phi"]) == ("grid", 336, 0.9))

@@ -44,6 +44,36 @@ class Placebo(Recorded):
     widening: Number | None
 
 
+class Shown(Recorded):
+    """Share of pairs in which a fall is shown: received, robust, by the estimator alone, and by a rival.
+
+    The rival is HAC's interval, stretched until it has as many false alarms in the same pairs.
+    """
+
+    received: Number | None
+    robust: Number | None
+    estimator: Number | None
+    rival: Number | None
+
+
+class Received(Recorded):
+    """What a user receives on recordings of real servers that nobody touched, and with falls put into them.
+
+    `alarms`: share of answered pairs whose interval, bound, or both exclude zero. `power` is by the share that the
+    level was made to fall by, over `fallen` pairs; a refused pair shows nothing.
+    """
+
+    month: str
+    metric: str
+    days: Number
+    pairs: int
+    refused: Number
+    alarms: dict[str, Number | None]
+    estimator_alarms: Number | None
+    fallen: int
+    power: dict[str, Shown]
+
+
 class Calibration(Recorded):
     """The benchmark's tables."""
 
@@ -51,6 +81,7 @@ class Calibration(Recorded):
     cells: tuple[Cell, ...]
     other: tuple[Other, ...]
     placebo: tuple[Placebo, ...]
+    received: tuple[Received, ...] = ()
 
 
 def calibration() -> Calibration:
