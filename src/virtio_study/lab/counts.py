@@ -49,7 +49,7 @@ class Operation:
 OPERATIONS: tuple[Operation, ...] = (
     *(
         Operation(disk, f"{verb}_4k", disk, None, f"{verb} 200 4k", 200)
-        for disk in ("ide", "ahci", "lsi", "virtio-scsi", "virtio-blk")
+        for disk in ("ide", "ahci", "lsi", "virtio-scsi", "virtio-scsi-single", "virtio-blk")
         for verb in ("read", "write")
     ),
     *(

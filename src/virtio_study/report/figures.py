@@ -328,7 +328,7 @@ def _wrapped(label: str) -> str:
 def accesses(counts: Counts, words: Words = ENGLISH) -> "Figure":
     """Device-register accesses per operation, device by device, on a logarithmic axis; mean over boots."""
     rows = [row for row in counts.rows if row.operation != "write_4k"]
-    paravirtual = {"virtio-blk", "virtio-scsi", "virtio-net"}
+    paravirtual = {"virtio-blk", "virtio-scsi", "virtio-scsi-single", "virtio-net"}
     with style():
         figure, (axes,) = blank(height_in=3.2)
         for place, row in enumerate(rows):
