@@ -28,7 +28,10 @@ def mib(estimate: dict[str, Any], sign: bool = False) -> str:
 
 def cells(metric: str) -> str:
     """The six cells of the laboratory study: sustained level of a metric, server by server."""
-    lines = ["| server | devices | no balloon driver | driver, no reporting | driver, reporting |", "|---|---|---|---|---|"]
+    lines = [
+        "| server | devices | no balloon driver | driver, no reporting | driver, reporting |",
+        "|---|---|---|---|---|",
+    ]
     for name, server in results("lab-qemu")["servers"].items():
         for devices, row in zip(("IDE, e1000", "VirtIO disk and card"), CELLS, strict=True):
             levels = [mib(server["configurations"][config]["levels"][metric]["sustained"]) for config in row]
@@ -47,14 +50,19 @@ def parts(metric: str) -> str:
                     change = mib(step["change"], sign=True)
                     lines.append(f"| {study}, {name} | {named} | {step['before']} → {step['after']} | {change} |")
                 if part["interaction"]:
-                    lines.append(f"| {study}, {name} | {named} | mean of these | **{mib(part['change'], sign=True)}** |")
+                    lines.append(
+                        f"| {study}, {name} | {named} | mean of these | **{mib(part['change'], sign=True)}** |"
+                    )
                     lines.append(f"| {study}, {name} | {named} | interaction | {mib(part['interaction'], sign=True)} |")
     return "\n".join(lines)
 
 
 def forecast() -> str:
     """Predicted and come back, boot by boot, in the laboratory study."""
-    lines = ["| server | devices | at most | predicted | came back | worst boot is off by |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| server | devices | at most | predicted | came back | worst boot is off by |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, server in results("lab-qemu")["servers"].items():
         for made in server["forecasts"]:
             numbers = [made["numbers"].get(key) for key in ("bound", "predicted", "realised", "worst")]
@@ -65,7 +73,10 @@ def forecast() -> str:
 
 def situations() -> str:
     """What loading the balloon driver does, by version of Proxmox VE and kind of guest."""
-    lines = ["| Proxmox VE | guest | displayed before | displayed after | host RAM | guest RAM |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| Proxmox VE | guest | displayed before | displayed after | host RAM | guest RAM |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in SITUATIONS:
         cell = (row.versions, TERMS["os"][row.guest_os], row.displayed_before, row.displayed_after, row.host, row.guest)
         lines.append(f"| {' | '.join(cell)} |")

@@ -1,4 +1,4 @@
-"""Before the driver is loaded: what can the host get back by free page reporting? Held against what came."""
+"""Before there is free page reporting: what can the host get back by it? Held against what came."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -11,7 +11,7 @@ from virtio_study.study import Study
 
 __all__ = ["BootForecast", "Forecast", "forecasts"]
 
-HOST, GUEST = "mem_host", "mem_guest"
+HOST = "mem_host"
 
 
 class BootForecast(Recorded):
@@ -24,9 +24,9 @@ class BootForecast(Recorded):
 
 
 class Forecast(Statement):
-    """RAM that the host of a server can get back: by boot of `before`, without the balloon driver.
+    """RAM that the host of a server can get back: by boot of `before`, without free page reporting.
 
-    `after` is the configuration with the driver and free page reporting and nothing else changed, if the study has one.
+    `after` is the configuration with the balloon driver and reporting and nothing else changed, if the study has one.
     """
 
     before: Line
@@ -35,7 +35,7 @@ class Forecast(Statement):
 
 
 def forecasts(study: Study, described: Mapping[str, Mapping[str, Description]]) -> dict[str, tuple[Forecast, ...]]:
-    """Forecasts of every server from its configurations without the balloon driver and with the guest's use known.
+    """Forecasts of every server from its configurations without reporting and with the guest's use known.
 
     Parameters
     ----------
@@ -54,19 +54,19 @@ def forecasts(study: Study, described: Mapping[str, Mapping[str, Description]]) 
         overheads = [overhead for of_other in others for overhead in of_other]
         made = [
             _forecast(config, _twin(study, config), of_server, mean(overheads) if overheads else None)
-            for config in _without_driver(study)
+            for config in _without_reporting(study)
             if config in of_server
         ]
         found[server] = tuple(forecast for forecast in made if forecast is not None)
     return found
 
 
-def _without_driver(study: Study) -> Iterator[str]:
-    """Configurations without the driver; of several with the same settings (A/A) the first."""
+def _without_reporting(study: Study) -> Iterator[str]:
+    """Configurations without free page reporting; of several with the same settings (A/A) the first."""
     seen = []
     for name, config in study.driver_configs.items():
         settings = config.model_dump(exclude={"label"})
-        if config.balloon_driver is False and settings not in seen:
+        if False in (config.balloon_driver, config.free_page_reporting) and settings not in seen:
             seen.append(settings)
             yield name
 
@@ -89,8 +89,14 @@ def _overheads(study: Study, configurations: Mapping[str, Description]) -> Itera
     """Host memory less guest memory of every boot with free page reporting: what QEMU itself needs, and fragments."""
     for name, described in configurations.items():
         if study.driver_config(name).free_page_reporting:
-            hosts, guests = (_means(described, metric) for metric in (HOST, GUEST))
+            hosts, guests = (_means(described, metric) for metric in (HOST, _guest(described)))
             yield from (hosts[boot] - guests[boot] for boot in hosts if boot in guests)
+
+
+def _guest(described: Description) -> str:
+    """The metric that is the guest's own figure: what it says by itself, else what its balloon driver reports."""
+    own = any("mem_guest" in boot.levels for boot in described.boots)
+    return "mem_displayed" if not own and described.instruments.get("mem_displayed") == "guest_stats" else "mem_guest"
 
 
 def _means(described: Description, metric: str) -> dict[str, float]:
@@ -106,9 +112,9 @@ def _forecast(
 ) -> Forecast | None:
     hosts = _means(described[before], HOST)
     came = _means(described[after], HOST) if after in described and after is not None else {}
-    boots = []
+    boots, guest = [], _guest(described[before])
     for boot in described[before].boots:
-        peak = boot.levels[GUEST].peak if GUEST in boot.levels else None
+        peak = boot.levels[guest].peak if guest in boot.levels else None
         if peak is None or boot.replicate not in hosts:
             continue
         bound = max(0.0, hosts[boot.replicate] - peak)
@@ -141,11 +147,11 @@ def _told(before: str, after: str | None, boots: list[BootForecast]) -> Forecast
 
 
 _BOUND = N_(
-    "Without the balloon driver, the host could get back at most {bound:quantity} of this server by free page "
-    "reporting: what it spends less what the guest really uses at its peak."
+    "The host could get back at most {bound:quantity} of this server by free page reporting: what it spends less what "
+    "the guest really uses at its peak."
 )
 _CAME = N_(
     "Less what QEMU itself needs, as on the study's other servers, {predicted:quantity} were predicted; "
-    "{realised:quantity} came back when the driver was loaded ({boots} boots; the prediction for a boot is off by "
+    "{realised:quantity} came back with the driver and reporting ({boots} boots; the prediction for a boot is off by "
     "{worst:quantity} at most)."
 )
