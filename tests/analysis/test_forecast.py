@@ -1,4 +1,4 @@
-"""What the host can get back, predicted without free page reporting, against what came in the bundled laboratory study."""
+"""What the host can get back, predicted without free page reporting, against what came in the bundled lab study."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_no_more_comes_back_than_the_bound_and_the_prediction_is_near(server, fo
 
 
 def test_no_server_is_predicted_from_itself():
-    """QEMU's overhead is that of the others: bound less prediction is the same for all of a server's boots and its own."""
+    """QEMU's overhead is that of the others: bound less prediction is one number a server, and each its own."""
     overheads = {}
     for server, forecast in FORECASTS:
         overheads.setdefault(server, set()).update(
