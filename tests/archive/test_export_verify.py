@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -566,6 +567,29 @@ def test_code_in_an_archive_does_not_run_unless_asked(packed: Path, quick: None,
     with pytest.raises(PipelineError, match="archived program ended with exit code 7"):
         repeat(place, archived_code=True, say=lambda _: None)
     assert (tmp_path / "ran").exists()
+
+
+def test_archived_code_is_given_no_secret_no_home_and_no_network(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", "root@pam!x=canary")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.1)
+        trap = (
+            "import os, pathlib, socket\n"
+            f"seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
+            "seen.write_text(repr(dict(os.environ)))\n"
+            f"socket.create_connection(('127.0.0.1', {listening.getsockname()[1]}), 2)\n"
+            "seen.write_text(seen.read_text() + 'CONNECTED')\n"
+        ).encode()
+        place = changed(packed, tmp_path / "x.zip", **{"src/virtio_study/__init__.py": trap})
+        with pytest.raises(PipelineError, match="archived program ended"):
+            repeat(place, archived_code=True, say=lambda _: None)
+    seen = (tmp_path / "seen").read_text()
+    assert "canary" not in seen
+    assert str(Path.home()) not in seen.partition("HOME")[2][:40]
+    assert ("CONNECTED" in seen) == (not archive_verify._without_network())
 
 
 # --- the whole of it --------------------------------------------------------------------------------------------------

@@ -1,8 +1,12 @@
 """The pipeline with real kernels: failures are named, what needs them is skipped, only what changed runs."""
 
 import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -219,3 +223,81 @@ def test_a_protocol_that_recordings_contradict_is_named(small: Study) -> None:
     found = [str(problem) for problem in check_study(load_study(small.folder)).problems]
     assert found[0] == f"{made}: its rows have vcpus 1, study.yaml says 2: correct study.yaml"
     assert "its rows have memory_bytes 512000000, study.yaml says 1073741824" in found[1]
+
+
+def test_no_process_of_a_run_holds_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the notebook, not its kernel's parent, not the worker: their first environment is readable in /proc."""
+    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", "root@pam!x=canary-7c1f")
+    code = (
+        "import os\nfrom pathlib import Path\nfound = ['canary-7c1f' in str(os.environ)]\n"
+        "for path in Path('/proc').glob('[0-9]*/environ'):\n"
+        "    try:\n        found.append(b'canary-7c1f' in path.read_bytes())\n"
+        "    except OSError:\n        pass\n"
+        "assert len(found) > 3 and not any(found)\n"
+        "Path('product').write_text('1')"
+    )
+    with Pool(1, tmp_path, tmp_path / "log") as pool:
+        attempt(pool, tmp_path, code)
+    assert os.environ["VIRTIO_STUDY_PVE_TOKEN"].endswith("canary-7c1f")
+
+
+def test_a_notebook_leaves_nothing_in_the_next_one(pool: Pool, tmp_path: Path) -> None:
+    """Kernels are forked from one parent: what a notebook changes in modules, environment or folder ends with it."""
+    first, second = tmp_path / "1", tmp_path / "2"
+    first.mkdir()
+    second.mkdir()
+    spoil = (
+        "import os, pandas, numpy, random, matplotlib, virtio_study.study\n"
+        "pandas.DataFrame = numpy.sum = None\nvirtio_study.study.METRICS.clear()\n"
+        "os.environ['LEFT'] = '1'\nmatplotlib.rcParams['font.size'] = 99\nrandom.seed(1)\n"
+        "open('product', 'w').write(str(random.random()))\nos.chdir('/')"
+    )
+    look = (
+        "import os, pandas, numpy, random, matplotlib, virtio_study.study\n"
+        "assert pandas.DataFrame and numpy.sum and virtio_study.study.METRICS\n"
+        "assert 'LEFT' not in os.environ and matplotlib.rcParams['font.size'] == 10.0\n"
+        "assert os.getcwd().endswith('2'), os.getcwd()\n"
+        "open('product', 'w').write(str(random.random()))"
+    )
+    attempt(pool, first, spoil)
+    attempt(pool, second, look)
+    assert (first / "product").read_text() != (second / "product").read_text()
+
+
+def test_nothing_outlives_a_killed_run(tmp_path: Path) -> None:
+    """Workers, the parents of their kernels and the kernels are gone 5 s after the program is."""
+    script = (
+        "import sys\nfrom pathlib import Path\nsys.path.insert(0, sys.argv[2])\n"
+        "from test_runner import attempt\nfrom virtio_study.workflow.notebook import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    here = Path(sys.argv[1])\n"
+        "    with Pool(1, here, here / 'log') as pool:\n"
+        "        attempt(pool, here, Path(sys.argv[3]).read_text())\n"
+    )
+    (tmp_path / "program.py").write_text(script)
+    code = "import os, time\nopen('started', 'w').write(str(os.getpid()))\ntime.sleep(600)"
+    (tmp_path / "code").write_text(code)
+    words = [sys.executable, tmp_path / "program.py", tmp_path, Path(__file__).parent, tmp_path / "code"]
+    program = subprocess.Popen(
+        words, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, start_new_session=True
+    )
+    try:
+        wait_for(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text())
+        kernel = int((tmp_path / "started").read_text())
+        family = [kernel, parent_of(kernel), parent_of(parent_of(kernel))]
+        assert parent_of(family[-1]) in (program.pid, 1) or family[-1] == program.pid
+    finally:
+        program.kill()
+        program.wait()
+    wait_for(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()], 5)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -5,7 +5,6 @@ default it is analysed by the program that is installed, and none of its code ru
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -28,6 +27,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import CHECKOUT, sha256
 from virtio_study.study import load_study
+from virtio_study.workflow.isolation import bare_environment
 from virtio_study.workflow.reports import ENVIRONMENT, files_present
 
 __all__ = ["FileDifference", "Repetition", "repeat", "unpack"]
@@ -262,6 +262,16 @@ def _other_code(digests: Mapping[str, str], notebooks: Path) -> tuple[str, ...]:
     return tuple(sorted(name for name in {*here, *archived} if here.get(name) != archived.get(name)))
 
 
+def _without_network() -> list[str]:
+    """Words before a command that cut it off from the network, where this system lets this user do that."""
+    cut = ["unshare", "--net", "--map-root-user"]
+    try:
+        works = subprocess.run([*cut, "true"], capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return cut if works else []
+
+
 def _run(
     folder: Path, notebooks: Path, source: Path | None, workers: int | None, say: Callable[[str | Said], None]
 ) -> None:
@@ -269,8 +279,10 @@ def _run(
         words = [sys.executable, "-m", "virtio_study", "run", str(folder)] + (
             ["--workers", str(workers)] if workers else []
         )
-        # The archived program finds its notebooks beside itself.
-        done = subprocess.run(words, cwd=folder.parents[1], env={**os.environ, "PYTHONPATH": str(source)}, check=False)
+        # The archived program finds its notebooks beside itself; it is foreign, and is given nothing of this user's.
+        with tempfile.TemporaryDirectory(prefix="vs-home-") as home:
+            given = bare_environment(Path(home), source)
+            done = subprocess.run([*_without_network(), *words], cwd=folder.parents[1], env=given, check=False)
         if done.returncode:
             message = N_("the archived program ended with exit code {code}; its own messages are above")
             raise PipelineError(message, code=done.returncode)

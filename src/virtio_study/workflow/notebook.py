@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from virtio_study.errors import PipelineError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically
-from virtio_study.workflow.isolation import KERNEL, isolate
+from virtio_study.workflow.isolation import KERNEL, isolate, without_secrets
 
 if TYPE_CHECKING:
     from virtio_study.workflow.kernels import KernelParent
@@ -70,12 +70,13 @@ class Pool:
 
     def submit(self, job: Job) -> Future[None]:
         """Run a job in a worker; the future raises what `execute` raises, or BrokenProcessPool."""
-        try:
-            return self._executor.submit(execute, job)
-        except BrokenProcessPool:
-            self._executor.shutdown(wait=True)
-            self._executor = self._start()
-            return self._executor.submit(execute, job)
+        with without_secrets():  # a worker may be started here
+            try:
+                return self._executor.submit(execute, job)
+            except BrokenProcessPool:
+                self._executor.shutdown(wait=True)
+                self._executor = self._start()
+                return self._executor.submit(execute, job)
 
     def __enter__(self) -> Self:
         return self
@@ -102,14 +103,15 @@ def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
         from virtio_study.workflow.kernels import KernelParent
 
         _parent = KernelParent()
-    threading.Thread(target=_leave_with_parent, args=(stop, os.getppid()), daemon=True).start()
+    threading.Thread(target=_leave_with_parent, args=(stop,), daemon=True).start()
 
 
-def _leave_with_parent(stop: Any, parent: int) -> None:
-    # The kernel sees its parent (this worker) go and ends itself within a second.
-    while not stop.wait(0.5):
-        if os.getppid() != parent:
-            break
+def _leave_with_parent(stop: Any) -> None:
+    # A pipe that closes with the parent, whose number says nothing if it was gone before anybody looked. What kernels
+    # are forked from goes with this worker, and the kernels with that within a second.
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive() and not stop.is_set():
+        parent.join(0.5)
     os._exit(1)
 
 
