@@ -10,7 +10,7 @@ from scipy.stats import ttest_ind
 
 from paths import ROOT
 from virtio_study.errors import DataError
-from virtio_study.stats.controls import controls, cuts, widened
+from virtio_study.stats.controls import controls, cuts, held
 from virtio_study.stats.hours import WEEK_S, same_hours, same_week, whole_days, without_cycle
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS, block_length, resampled_variance
@@ -349,9 +349,29 @@ def test_negative_controls_widen_and_never_narrow():
     assert (calm.alarms, calm.widening) == (0, 1.0)
     loud = controls([interval(0.5)] * 30 + [interval(3.0)] * 10)
     assert (loud.compared, loud.alarms, loud.share, loud.widening) == (40, 10, 0.25, 3.0)
-    assert widened(interval(5.0), calm) == interval(5.0)
-    assert (widened(interval(5.0), loud).low, widened(interval(5.0), loud).high) == (2.0, 8.0)
-    assert "widened 3 times" in widened(interval(5.0), loud).method
+    rng = np.random.default_rng(5)
+    both = fit(Stretch(rng.normal(5, 1, 96), 0.0, 60.0), Stretch(rng.normal(6, 1, 96), 1e6, 60.0))
+    plain, kept, wide = (
+        item.difference(0.95).interval for item in (both, *(held(both, c, [], 0.95) for c in (calm, loud)))
+    )
+    assert kept == plain
+    assert wide.estimate == plain.estimate
+    assert wide.high - wide.low == pytest.approx(3 * (plain.high - plain.low))
+    assert "widened 3 times" in wide.method
+
+
+def test_what_restarts_change_reaches_every_answer_about_a_difference():
+    rng = np.random.default_rng(6)
+    both = fit(Stretch(rng.normal(5, 0.1, 96), 0.0, 60.0), Stretch(rng.normal(5.3, 0.1, 96), 1e6, 60.0))
+    assert both.difference(0.95).interval.excludes(0.0)
+    assert both.ratio(0.95).excludes(0.0)
+    wide = held(both, None, [0.2, -0.3, 0.25], 0.95)
+    assert not wide.difference(0.95).interval.excludes(0.0)
+    assert not wide.ratio(0.95).excludes(0.0)
+    assert wide.share_below(1.0) > 0.025
+    assert wide.difference(0.95).interval.df == 3
+    same = held(both, None, [0.001, 0.001], 0.95)
+    assert same.difference(0.95).interval.high == both.difference(0.95).interval.high
 
 
 def test_cuts_of_one_side_share_no_row():

@@ -77,7 +77,8 @@ def test_coverage(servers: int, tau: float):
         assert found.tau >= 0
         assert np.isfinite([found.mean.low, found.mean.high]).all()
         inside.append(not found.mean.excludes(2.0))
-    assert 0.92 - 0.03 < np.mean(inside) <= 0.99
+    # two servers that agree by luck are held to their errors, which costs width and no promise
+    assert 0.92 - 0.03 < np.mean(inside) <= (1.0 if servers == 2 else 0.99)
 
 
 def test_two_servers_say_little_and_say_so():

@@ -1,6 +1,7 @@
 """One comparison of one server: load, effects, checks and verdicts, each a typed part of the results."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import RootModel
 
@@ -63,7 +64,7 @@ def compare(
     judged: dict[str, tuple[Check, ...]] = {}
     for metric in study.metrics:
         try:
-            sides = _sides(before, after, study, metric, around)
+            sides = _sides(before, after, study, metric, around, len(restarts.get(metric, ())))
         except DataError as error:
             effects[metric] = not_estimable(metric, error)
             continue
@@ -90,11 +91,12 @@ def compare(
 
 
 def _sides(
-    before: Arm, after: Arm, study: Study, metric: Metric, around: tuple[Surroundings, Surroundings]
+    before: Arm, after: Arm, study: Study, metric: Metric, around: tuple[Surroundings, Surroundings], restarts: int
 ) -> tuple[Side, Side]:
     if not (before.measured(METRICS[metric]) and after.measured(METRICS[metric])):
         raise DataError(_NOT_MEASURED)
-    return side_of(before, study, metric, around[0]), side_of(after, study, metric, around[1])
+    first, second = side_of(before, study, metric, around[0]), side_of(after, study, metric, around[1])
+    return replace(first, restarts=restarts), replace(second, restarts=restarts)
 
 
 _NOT_MEASURED = N_("Not measured on both sides.")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 
 from virtio_study.analysis.arms import Arm, not_steady
-from virtio_study.analysis.effects import level_of
 from virtio_study.analysis.evidence import INSTRUMENT_COLUMNS, UNITS
 from virtio_study.analysis.ingredients import settings_of
+from virtio_study.analysis.metric_level import level_of, stretch_of
 from virtio_study.analysis.records import Estimate, Line, Recorded, Statement
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
@@ -268,12 +268,12 @@ def _by_steps(study: Study, metric: Metric, lattice: _Lattice, arms: Mapping[str
 
 
 def _difference(before: Arm, after: Arm, metric: Metric, confidence: float) -> Interval:
-    column, named = METRICS[metric], said("{metric:metric}", metric=metric)
+    column = METRICS[metric]
     for arm in (before, after):
         if not arm.levels(column):
             raise not_steady(arm)
     if len(before.steady_boots(column)) == len(after.steady_boots(column)) == 1:
-        one, other = (arm.steady_boots(column)[0].stretch(column, named) for arm in (before, after))
+        one, other = (stretch_of(arm.steady_boots(column)[0], metric) for arm in (before, after))
         return difference_of_series(one, other, confidence).interval
     first, second = ([level.mean for level in arm.levels(column)] for arm in (before, after))
     return difference(first, second, confidence)

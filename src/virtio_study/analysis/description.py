@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from virtio_study.analysis.arms import Arm, Boot
-from virtio_study.analysis.effects import MetricLevel, level_of
 from virtio_study.analysis.evidence import INSTRUMENT_COLUMNS
+from virtio_study.analysis.metric_level import MetricLevel, level_of
 from virtio_study.analysis.records import Bilingual, Line, Number, Recorded
 from virtio_study.analysis.variance import Spread, spread
 from virtio_study.cleaning.transients import PeriodSummary, summarise

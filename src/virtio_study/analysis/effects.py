@@ -1,19 +1,21 @@
-"""The level of a metric on one side, and its change between two: over boots, or within one recording a side."""
+"""The change of a metric between two sides: over boots, or within one recording a side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import Any, Literal
 
-from virtio_study.analysis.arms import Arm
+from virtio_study.analysis.arms import Arm, Boot
 from virtio_study.analysis.evidence import UNITS, Side
+from virtio_study.analysis.metric_level import stretch_of
 from virtio_study.analysis.multiverse import Sensitivity, agreement, specifications, usual_answers
-from virtio_study.analysis.records import Estimate, Number, Phrase, Recorded, Statement
+from virtio_study.analysis.records import Estimate, Number, Recorded, Statement
 from virtio_study.analysis.validity import emulator_only
 from virtio_study.analysis.variance import MixedModel, cross_check
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Numbers, said
+from virtio_study.i18n.sentences import Numbers
 from virtio_study.pve.instruments import comparable
 from virtio_study.stats import controls as control
 from virtio_study.stats.effects import difference, relative_difference
@@ -23,33 +25,22 @@ from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours, whole_days
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.levels import Level, level_over_boots
 from virtio_study.stats.planning import detectable
-from virtio_study.stats.series import difference_of_series, fit, level_of_series
+from virtio_study.stats.series import Fit, difference_of_series, fit
 from virtio_study.stats.stretch import FEWEST_ROWS, Statistic, Stretch
 from virtio_study.study import METRICS, Metric, Study
 
 __all__ = [
     "Effect",
     "EffectStatus",
-    "MetricLevel",
     "NegativeControls",
     "Practical",
     "effect_of",
-    "level_of",
     "not_estimable",
+    "restarts_of",
 ]
 
 EffectStatus = Literal["estimated", "emulator_only", "instrument_switch", "not_estimable"]
 Replication = Literal["boots", "batches"]
-
-
-class MetricLevel(Recorded):
-    """Sustained level, median and peak of a metric, over boots or within one recording; `note`: why there is none."""
-
-    unit: str
-    sustained: Estimate | None = None
-    median: Estimate | None = None
-    peak: Estimate | None = None
-    note: Phrase | None = None
 
 
 class NegativeControls(Recorded):
@@ -72,12 +63,14 @@ class Practical(Recorded):
 class Effect(Statement):
     """The change of one metric, after minus before, in `unit`; what cannot be had is None.
 
-    `replication`: over boots, or within one recording a side (batches). `difference` is refused across two instruments.
+    `replication`: over boots, or within one recording a side (batches). `about`: such recordings tell of these two
+    stretches only, unless what a restart alone changes was measured. `difference` is refused across two instruments.
     """
 
     status: EffectStatus
     unit: str
     replication: Replication | None = None
+    about: Literal["change", "stretches"] | None = None
     method: str | None = None
     before: Estimate | None = None
     after: Estimate | None = None
@@ -94,29 +87,24 @@ class Effect(Statement):
     mixed_model: MixedModel | None = None
 
 
-def level_of(arm: Arm, metric: Metric, confidence: float) -> MetricLevel:
-    """Sustained level, median and peak of a metric: over boots where there are two or more, else in the recording."""
-    unit, levels = UNITS[metric], arm.levels(METRICS[metric])
-    if not levels:
-        return MetricLevel(unit=unit, note=Phrase.of(said(N_("not measured"))))
-    try:
-        if len(levels) == 1:
-            side = _stretch(arm, metric)
-            found = [level_of_series(side, confidence, name) for name in ("mean", "median", "peak")]
-        else:
-            found = [level_over_boots([getattr(item, name) for item in levels], confidence) for name in _STATISTICS]
-    except DataError as error:
-        return MetricLevel(unit=unit, note=Phrase.of(error))
-    sustained, median, peak = (Estimate.of(interval, unit) for interval in found)
-    return MetricLevel(unit=unit, sustained=sustained, median=median, peak=peak)
+def _nearest(before: Sequence[Boot], after: Sequence[Boot]) -> tuple[Boot, Boot]:
+    """The boots of both sides with the least time between them."""
+
+    def apart(pair: tuple[Boot, Boot]) -> float:
+        one, other = pair
+        return max(float(other.ends_s[0] - one.ends_s[-1]), float(one.ends_s[0] - other.ends_s[-1]))
+
+    return min(product(before, after), key=apart)
 
 
-_STATISTICS: tuple[Statistic, ...] = ("mean", "median", "peak")
-
-
-def _stretch(arm: Arm, metric: Metric) -> Stretch:
-    (boot,) = arm.steady_boots(METRICS[metric])
-    return boot.stretch(METRICS[metric], said("{metric:metric}", metric=metric))
+def restarts_of(arms: Iterable[Arm], metric: Metric) -> list[float]:
+    """What a restart alone changed in a server: differences between a configuration's boots that follow each other."""
+    found: list[float] = []
+    for arm in arms:
+        boots = sorted(arm.steady_boots(METRICS[metric]), key=lambda boot: float(boot.ends_s[0]))
+        levels = [boot.level(METRICS[metric]).mean for boot in boots]
+        found += [after - before for before, after in pairwise(levels)]
+    return found
 
 
 @dataclass(frozen=True)
@@ -171,13 +159,15 @@ def effect_of(
     """
     unit, column = UNITS[metric], METRICS[metric]
     (before, after), (first, second) = sides, (arm.levels(column) for arm in arms)
-    if len(first) == len(second) == 1:
-        answer = _within(study, _stretch(arms[0], metric), _stretch(arms[1], metric), restarts)
+    if min(len(first), len(second)) == 1:
+        one, other = _nearest(*(arm.steady_boots(column) for arm in arms))
+        answer = _within(study, stretch_of(one, metric), stretch_of(other, metric), restarts)
     else:
         answer = _over_boots(study, first, second)
     levels: dict[str, Any] = {
         "unit": unit,
         "replication": answer.replication,
+        "about": "stretches" if answer.replication == "batches" and not restarts else "change",
         "before": Estimate.of(answer.before, unit),
         "after": Estimate.of(answer.after, unit),
     }
@@ -202,7 +192,7 @@ def effect_of(
         sensitivity=agreement(ways, answer.difference, usual),
         mixed_model=cross_check(*arms, column),
         practical=Practical(margin=same.margin, equivalent=same.equivalent, p=same.p),
-        **_estimate(tcg, before, answer, study),
+        **_estimate(tcg, before, answer, study, restarts),
     )
 
 
@@ -230,19 +220,19 @@ def _within(study: Study, before: Stretch, after: Stretch, restarts: Sequence[fl
     # the cycle stays in for quantiles, which it belongs to; the hours are the same on both sides
     raw = whole_days(before, after) if study.daily_cycle else (before, after)
     before, after = same_hours(before, after, study.daily_cycle)
-    both = fit(before, after)
-    found, unchanged = both.difference(confidence), _controls(raw, study)
-    interval = control.widened(found.interval, unchanged)
+    unchanged = _controls(raw, study)
+    both = control.held(fit(before, after), unchanged, restarts, confidence)
+    found = both.difference(confidence)
     return _Answer(
         "batches",
         both.before.level(confidence),
         both.after.level(confidence),
-        restart_interval(interval, restarts) if restarts else interval,
+        found.interval,
         both.ratio(confidence),
-        _safe_series(*raw, "median", confidence),
-        _safe_series(*raw, "peak", confidence),
+        _safe_series(*raw, "median", both, confidence),
+        _safe_series(*raw, "peak", both, confidence),
         equivalent_fit(both, study.practical_margin, confidence),
-        found.bound,
+        restart_interval(found.bound, restarts) if restarts else found.bound,
         None,
         unchanged,
         (before, after),
@@ -272,12 +262,15 @@ def _safe_difference(
         return None
 
 
-def _safe_series(before: Stretch, after: Stretch, statistic: Statistic, confidence: float) -> Interval | None:
-    """As `_safe_difference`; None also for peaks of rows of different steps."""
+def _safe_series(
+    before: Stretch, after: Stretch, statistic: Statistic, mean_of: Fit, confidence: float
+) -> Interval | None:
+    """As `_safe_difference`, with errors as much greater as those of the mean; None also for peaks of other steps."""
     try:
-        return difference_of_series(before, after, confidence, statistic).interval
+        own = fit(before, after, statistic)
     except DataError:
         return None
+    return replace(own, factor=mean_of.factor, note=mean_of.note, df=mean_of.df).difference(confidence).interval
 
 
 def _switch(before: Side, after: Side) -> dict[str, Any]:
@@ -292,7 +285,7 @@ def _switch(before: Side, after: Side) -> dict[str, Any]:
     return Effect.said(_SWITCH, numbers)
 
 
-def _estimate(tcg: bool, before: Side, answer: _Answer, study: Study) -> dict[str, Any]:
+def _estimate(tcg: bool, before: Side, answer: _Answer, study: Study, restarts: Sequence[float]) -> dict[str, Any]:
     found, relative, bound = answer.difference, answer.relative, answer.bound
     numbers: Numbers = {
         "difference": found.estimate,
@@ -307,18 +300,23 @@ def _estimate(tcg: bool, before: Side, answer: _Answer, study: Study) -> dict[st
         "margin": study.practical_margin,
         "n_before": found.n_before,
         "n_after": found.n_after,
+        "restarts": len(restarts),
         "unit": before.shown_unit,
         "scale": before.shown_scale,
     }
     changed = found.excludes(0.0)
     if bound is None:
         parts = [_CHANGED if changed else _UNCHANGED]
-    else:
+    elif restarts:
         parts = [_SERIES_UNCHANGED if not changed else _SERIES_ROBUST if answer.robust else _SERIES_CHANGED]
+    else:
+        parts = [_STRETCHES_SAME if not changed else _STRETCHES_ROBUST if answer.robust else _STRETCHES_DIFFER]
     if relative is not None:
         parts.append(_RELATIVE)
     if answer.same.equivalent:
         parts.append(_SAME)
+    if bound is not None and not restarts:
+        parts.append(_NO_RESTART)
     return Effect.said([_EMULATOR, *parts] if tcg else parts, numbers)
 
 
@@ -333,17 +331,34 @@ _UNCHANGED = N_(
 )
 _SERIES_ROBUST = N_(
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side), and the robust bound excludes zero too ({bound_low:quantity} to "
-    "{bound_high:quantity})."
+    "{high:quantity}; one recording a side, {restarts} restarts alone counted), and the robust bound excludes zero too "
+    "({bound_low:quantity} to {bound_high:quantity})."
 )
 _SERIES_CHANGED = N_(
     "The sustained level differs by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side), but that is not robust: the bound that trusts no model includes zero "
-    "({bound_low:quantity} to {bound_high:quantity})."
+    "{high:quantity}; one recording a side, {restarts} restarts alone counted), but that is not robust: the bound that "
+    "trusts no model includes zero ({bound_low:quantity} to {bound_high:quantity})."
 )
 _SERIES_UNCHANGED = N_(
     "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side)."
+    "{high:quantity}; one recording a side, {restarts} restarts alone counted)."
+)
+_STRETCHES_ROBUST = N_(
+    "These two stretches differ by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
+    "{high:quantity}; one recording a side), and the bound that trusts no model excludes zero too "
+    "({bound_low:quantity} to {bound_high:quantity})."
+)
+_STRETCHES_DIFFER = N_(
+    "These two stretches differ by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
+    "{high:quantity}; one recording a side), but the bound that trusts no model includes zero ({bound_low:quantity} to "
+    "{bound_high:quantity})."
+)
+_STRETCHES_SAME = N_(
+    "No difference between these two stretches is shown: {difference:quantity} ({confidence:percent} interval "
+    "{low:quantity} to {high:quantity}; one recording a side)."
+)
+_NO_RESTART = N_(
+    "What a restart alone changes was not measured, so this is about these two stretches and not yet about the change."
 )
 _RELATIVE = N_("Relative to before that is {relative:percent} ({relative_low:percent} to {relative_high:percent}).")
 _SAME = N_("Both sides are the same within {margin:percent}.")

@@ -91,6 +91,7 @@ class Side:
     drift: Interval | None = None
     boots: tuple[tuple[float, float], ...] | None = None
     overwritten: bool = False
+    restarts: int = 0
     around: Surroundings = field(default_factory=Surroundings)
 
 

@@ -13,6 +13,9 @@ from virtio_study.stats.synthesis import false_discoveries, synthesise
 __all__ = ["FALSE_DISCOVERY_RATE", "Discoveries", "Pooled", "Synthesis", "pooled"]
 
 FALSE_DISCOVERY_RATE = 0.05
+BELIEVED = ("believable", "with_reservations")
+"""Verdicts of effects that are pooled and counted."""
+
 BATCH_DF = 22.0
 """Degrees of freedom at which a mixture's interval is turned back into a standard error: 2 x (12 - 1)."""
 
@@ -29,7 +32,7 @@ class Pooled(Statement):
 
 
 class Discoveries(Recorded):
-    """How many of all effects with an interval exclude zero one by one, and how many at a false discovery rate."""
+    """How many of all believed effects exclude zero one by one, and how many at a false discovery rate."""
 
     effects: int
     one_by_one: int
@@ -45,7 +48,7 @@ class Synthesis(Recorded):
 
 
 def pooled(servers: Sequence[Mapping[str, ServerComparison]], confidence: float) -> Synthesis | None:
-    """Relative effects over servers by comparison and metric, and the discoveries among all effects.
+    """Relative effects over servers by comparison and metric, and the discoveries among all effects that are believed.
 
     Parameters
     ----------
@@ -64,9 +67,8 @@ def pooled(servers: Sequence[Mapping[str, ServerComparison]], confidence: float)
     of_pair: dict[tuple[str, str], list[Estimate]] = {}
     everything = []
     for comparisons in servers:
+        everything += _distinct(comparisons)
         for name, metric, effect in _estimated(comparisons):
-            if effect.difference:
-                everything.append(effect.difference)
             if effect.relative:
                 of_pair.setdefault((name, metric), []).append(effect.relative)
     effects: dict[str, dict[str, Pooled]] = {}
@@ -78,10 +80,18 @@ def pooled(servers: Sequence[Mapping[str, ServerComparison]], confidence: float)
 
 
 def _estimated(comparisons: Mapping[str, ServerComparison]) -> Iterable[tuple[str, str, Effect]]:
+    """Effects that may be believed; what a restart alone changes is a control and none of them."""
     for name, comparison in comparisons.items():
         for metric, effect in comparison.effects.items():
-            if effect.status == "estimated":
+            believed = metric in comparison.verdicts and comparison.verdicts[metric].status in BELIEVED
+            if effect.status == "estimated" and believed and comparison.purpose != "restart":
                 yield name, metric, effect
+
+
+def _distinct(comparisons: Mapping[str, ServerComparison]) -> list[Estimate]:
+    """Differences of a server's effects; the same numbers under two names (displayed RAM that is the host's) once."""
+    found = {(effect.unit, effect.difference) for _, _, effect in _estimated(comparisons) if effect.difference}
+    return sorted((difference for _, difference in found), key=lambda item: (item.unit, item.estimate, item.low))
 
 
 def _error(interval: Estimate) -> float:

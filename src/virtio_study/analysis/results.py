@@ -11,7 +11,7 @@ from virtio_study.analysis.capacity import OVERCOMMIT, Capacity, MeasuredCapacit
 from virtio_study.analysis.comparison import ServerComparison, compare
 from virtio_study.analysis.decomposition import decompose
 from virtio_study.analysis.description import Description
-from virtio_study.analysis.effects import NegativeControls
+from virtio_study.analysis.effects import NegativeControls, restarts_of
 from virtio_study.analysis.forecast import Forecast, forecasts
 from virtio_study.analysis.meta_analysis import Synthesis, pooled
 from virtio_study.analysis.plausibility import Counts, Plausibility, plausibility
@@ -126,7 +126,7 @@ def compare_server(study: Study, arms: Mapping[str, Arm]) -> dict[str, ServerCom
         The boots of the server.
     """
     found: dict[str, ServerComparison] = {}
-    restarts: dict[str, list[float]] = {}
+    restarts: dict[str, list[float]] = {metric: restarts_of(arms.values(), metric) for metric in study.metrics}
     # restarts first: single recordings are judged by what a restart alone was seen to change
     for name, item in sorted(study.comparisons.items(), key=lambda pair: pair[1].purpose != "restart"):
         found[name] = compare(study, item, arms[item.before], arms[item.after], restarts)
@@ -134,7 +134,7 @@ def compare_server(study: Study, arms: Mapping[str, Arm]) -> dict[str, ServerCom
             found[name] = found[name].model_copy(update={"decomposition": decompose(study, item, arms)})
         for metric, effect in found[name].effects.items():
             if item.purpose == "restart" and effect.difference and effect.replication == "batches":
-                restarts.setdefault(metric, []).append(effect.difference.estimate)
+                restarts[metric].append(effect.difference.estimate)
     return {name: found[name] for name in study.comparisons}
 
 

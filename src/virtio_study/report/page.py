@@ -54,6 +54,7 @@ class Conclusion(NamedTuple):
     metric: str
     effect: Effect
     differs: tuple[Differing, ...]
+    verdict: Verdict | None
 
 
 def conclusions(results: Results) -> dict[str, list[Conclusion]]:
@@ -67,8 +68,9 @@ def conclusions(results: Results) -> dict[str, list[Conclusion]]:
         for comparison in server.comparisons.values():
             if comparison.purpose == "total":
                 for metric, effect in comparison.effects.items():
-                    kind = _sort(effect, comparison.verdicts.get(metric))
-                    sorted_out[kind].append(Conclusion(name, metric, effect, comparison.differs))
+                    verdict = comparison.verdicts.get(metric)
+                    said = Conclusion(name, metric, effect, comparison.differs, verdict)
+                    sorted_out[_sort(effect, verdict)].append(said)
     return sorted_out
 
 

@@ -1,16 +1,18 @@
 """Negative controls: the same estimator where nothing was changed, and what its false alarms cost the real answer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.stats.hierarchical import restart_half_width
 from virtio_study.stats.interval import Interval
+from virtio_study.stats.series import Fit
 from virtio_study.stats.stretch import Stretch
 
-__all__ = ["FEWEST_TO_WIDEN", "Controls", "controls", "cuts", "widened"]
+__all__ = ["FEWEST_TO_WIDEN", "Controls", "controls", "cuts", "held"]
 
 FEWEST_TO_WIDEN = 20
 
@@ -54,17 +56,29 @@ def controls(intervals: Iterable[Interval]) -> Controls:
     return Controls(len(known), alarms, alarms / len(known), widening)
 
 
-def widened(interval: Interval, found: Controls | None) -> Interval:
-    """The interval with both arms as much longer as the controls demand; never shorter."""
+def held(both: Fit, found: Controls | None, restarts: Sequence[float], confidence: float) -> Fit:
+    """A fit whose errors are as great as controls and restarts demand; never smaller than the rows say.
+
+    Parameters
+    ----------
+    found : Controls, optional
+        What the same estimator says where nothing was changed; its factor applies.
+    restarts : sequence of float
+        Differences between boots of one driver configuration, in the unit of the fit. The interval of the difference is
+        not made narrower than that of a difference of their mean square, with as many degrees of freedom as there are.
+    confidence : float
+        Of the interval that is held against the restarts, such as 0.95.
+    """
     factor = (found.widening if found else None) or 1.0
-    if factor <= 1.0:
-        return interval
-    return replace(
-        interval,
-        low=interval.estimate - factor * (interval.estimate - interval.low),
-        high=interval.estimate + factor * (interval.high - interval.estimate),
-        method=f"{interval.method}; widened {factor:.3g} times by negative controls",
-    )
+    note = f"; widened {factor:.3g} times by negative controls" if factor > 1 else ""
+    df = None
+    if len(restarts):
+        interval = both.difference(confidence).interval
+        half, least = factor * (interval.high - interval.estimate), restart_half_width(restarts, confidence)
+        note += f"; not narrower than {len(restarts)} restarts alone"
+        if least > half > 0:
+            factor, df = factor * least / half, float(len(restarts))
+    return replace(both, factor=factor, note=note, df=df)
 
 
 def cuts(side: Stretch, rows: int) -> Iterator[tuple[Stretch, Stretch]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +19,7 @@ __all__ = [
     "TwoLevels",
     "mixed_model_difference",
     "optimal_repetitions",
+    "restart_half_width",
     "restart_interval",
     "two_levels",
     "variance_components",
@@ -124,15 +125,15 @@ def optimal_repetitions(costs: Sequence[float], unbiased: Sequence[float]) -> li
     return [math.ceil(math.sqrt(upper / lower * below / above)) for upper, lower, above, below in pairs]
 
 
-def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
-    """An effect's interval widened by what a restart alone was seen to change; never narrowed.
+def restart_half_width(restarts: ArrayLike, confidence: float) -> float:
+    """Half the interval of a difference that is made of restarts alone.
 
     Parameters
     ----------
-    effect : Interval
-        After minus before, over boots of one session of recording.
     restarts : array-like of float64, shape (comparisons,)
         Differences between boots of the same driver configuration (A/A), one a comparison.
+    confidence : float
+        Such as 0.95.
 
     Raises
     ------
@@ -141,24 +142,38 @@ def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
 
     Notes
     -----
-    The mean square of the A/A differences, where it is greater than the effect's own squared standard error, takes its
-    place, with as many degrees of freedom as there are comparisons.
+    Their mean square is the squared standard error, with as many degrees of freedom as there are comparisons.
     """
     seen = np.asarray(restarts, dtype=np.float64)
     if not len(seen) or not np.isfinite(seen).all():
         raise DataError(N_("{count} A/A differences: at least one finite number is needed"), count=len(seen))
-    half = t_quantile(len(seen), effect.confidence) * math.sqrt(mean(seen * seen))
+    return t_quantile(len(seen), confidence) * math.sqrt(mean(seen * seen))
+
+
+def restart_interval(effect: Interval, restarts: ArrayLike) -> Interval:
+    """An interval of a difference, not narrower than what a restart alone was seen to change.
+
+    Parameters
+    ----------
+    effect : Interval
+        After minus before, over boots of one session of recording.
+    restarts : array-like of float64, shape (comparisons,)
+        As for `restart_half_width`.
+
+    Raises
+    ------
+    DataError
+        As `restart_half_width`.
+    """
+    half = restart_half_width(restarts, effect.confidence)
     half = max(half, effect.high - effect.estimate, effect.estimate - effect.low)
-    return Interval(
-        effect.estimate,
-        effect.estimate - half,
-        effect.estimate + half,
-        effect.confidence,
-        effect.n,
-        float(len(seen)),
-        f"{effect.method}; not narrower than {len(seen)} restarts alone",
-        effect.n_before,
-        effect.n_after,
+    count = len(np.asarray(restarts))
+    return replace(
+        effect,
+        low=effect.estimate - half,
+        high=effect.estimate + half,
+        df=float(count),
+        method=f"{effect.method}; not narrower than {count} restarts alone",
     )
 
 

@@ -117,12 +117,16 @@ class Fitted:
 class Fit:
     """Both sides under one error model: every answer about their difference comes from it, so that none contradicts.
 
-    `weight` is every phi's.
+    `weight` is every phi's; `factor` is by how much errors of differences are greater than the rows alone say, `note`
+    why, and `df` the degrees of freedom where not the rows but a few restarts decide.
     """
 
     before: Fitted
     after: Fitted
     weight: Array
+    factor: float = 1.0
+    note: str = ""
+    df: float | None = None
 
     def difference(self, confidence: float) -> SeriesDifference:
         """After minus before; see `difference_of_series`."""
@@ -130,9 +134,9 @@ class Fit:
         half = mixture_quantile(self.weight, error, df, confidence)
         estimate = self.after.value - self.before.value
         note = "; one side is constant" if self.before.constant or self.after.constant else ""
-        method = _METHOD + note
+        method = _METHOD + note + self.note
         interval = Interval(
-            estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, None, method, BATCHES, BATCHES
+            estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, self.df, method, BATCHES, BATCHES
         )
         bound = halves_difference(self.before.halves, self.after.halves, confidence, self.share)
         return SeriesDifference(interval, bound, self.before.value, self.after.value)
@@ -150,12 +154,13 @@ class Fit:
         Fieller, E. C. (1954). Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.
         """
         base = self.before
-        least = base.value if base.constant else base.value - base.half_width(self.weight, confidence)
+        least = base.value if base.constant else base.value - self.factor * base.half_width(self.weight, confidence)
         if base.value <= 0 or least <= 0:
             return None
         low, high = (self._fieller_limit(confidence, sign) - 1 for sign in (-1.0, 1.0))
         ratio = self.after.value / base.value
-        return Interval(ratio - 1, low, high, confidence, 2 * BATCHES, None, f"Fieller; {_METHOD}", BATCHES, BATCHES)
+        method = f"Fieller; {_METHOD}{self.note}"
+        return Interval(ratio - 1, low, high, confidence, 2 * BATCHES, self.df, method, BATCHES, BATCHES)
 
     def share_below(self, ratio: float) -> float:
         """How much of the mixture lies below a ratio of `after` to `before`; 0.5 at the ratio of the values.
@@ -178,13 +183,15 @@ class Fit:
         variance = before + after
         scale = variance.max()
         b, a = before / scale, after / scale
-        return np.sqrt(variance), self.share * (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
+        return self.factor * np.sqrt(variance), self.share * (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
 
     def _fieller_limit(self, confidence: float, sign: float) -> float:
         """The ratio below (-1) or above (+1) the estimate at which half of `1 - confidence` lies outside."""
         wanted = (1 + sign * confidence) / 2
         inside = self.after.value / self.before.value
-        step = math.sqrt(float(self.after.variance.max() + self.before.variance.max())) / self.before.value
+        step = (
+            self.factor * math.sqrt(float(self.after.variance.max() + self.before.variance.max())) / self.before.value
+        )
         while sign * (self.share_below(inside + sign * step) - wanted) < 0:
             step *= 2
         return crossing(self.share_below, wanted, inside, inside + sign * step)

@@ -194,10 +194,15 @@ def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
 def check_enough_replicates(before: Side, after: Side) -> Check:
     """At least two independent boots a side, better five or more."""
     numbers = {"before": before.replicates, "after": after.replicates, "wanted": FEW_REPLICATES}
+    numbers["restarts"] = min(before.restarts, after.restarts)
     if before.replicates is None or after.replicates is None:
         return checked("enough_replicates", "not_assessable", N_("The number of repetitions is not stated."), numbers)
     fewest = min(before.replicates, after.replicates)
-    if before.replicates == after.replicates == 1 and _long_enough(before) and _long_enough(after):
+    alone = fewest == 1 and _long_enough(before) and _long_enough(after)
+    if alone and numbers["restarts"]:
+        message = N_("A side has one recording; what a restart alone changes was measured {restarts} times and counts.")
+        return checked("enough_replicates", "pass", message, numbers)
+    if alone:
         message = N_(
             "There is one recording a side. Its interval counts the scatter within the recordings, but not what a "
             "restart by itself changes; repeat the change, or record a restart without a change beside it."
