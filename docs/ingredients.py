@@ -94,10 +94,9 @@ def page() -> str:
         "situations": situations(),
     }
     for name, table in tables.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         head, _, rest = text.partition(begin)
-        _, _, tail = rest.partition(end)
-        text = f"{head}{begin}{table}{end}{tail}"
+        text = f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
     return text
 
 

@@ -151,6 +151,23 @@ def test_six_cells_give_every_ingredient_its_own_part_and_the_parts_add_up(tmp_p
     assert sum(mib(part.change) for part in found.parts) + mib(found.rest) == pytest.approx(-164.0, abs=1e-5)
 
 
+def test_a_boot_without_a_steady_state_costs_its_own_contrasts_only(tmp_path):
+    study = a_study(tmp_path)
+    arms = arms_of()
+    lost = arms["devices"].boots[0].rows
+    rows = pd.concat([lost.assign(period="excluded"), *(boot.rows for boot in arms["devices"].boots[1:])])
+    arms["devices"] = arm_of("versat", "devices", rows, arms["devices"].provenances)
+    found = decompose(study, study.comparison("total"), arms)["mem_host"]
+    counts = {part.names: [step.change.n for step in part.steps] for part in found.parts}
+    assert counts == {
+        ("balloon driver",): [4, 3],
+        ("free page reporting",): [4, 4],
+        ("disk", "card"): [3, 4, 4],
+    }
+    assert found.whole.n == 4
+    assert sum(mib(part.change) for part in found.parts) + mib(found.rest) == pytest.approx(mib(found.whole), abs=1e-5)
+
+
 def test_what_a_block_has_in_common_does_not_widen_a_contrast(tmp_path):
     study = a_study(tmp_path)
     found = decompose(study, study.comparison("total"), arms_of())["mem_host"]

@@ -23,7 +23,9 @@ def test_every_configuration_without_reporting_has_a_forecast_and_its_twin():
 
 @pytest.mark.parametrize(("server", "forecast"), [pair for pair in FORECASTS if pair[1]["after"]])
 def test_no_more_comes_back_than_the_bound_and_the_prediction_is_near(server, forecast):
-    for boot in forecast["boots"]:
+    both = [boot for boot in forecast["boots"] if boot["realised"] is not None]
+    assert len(both) >= 4
+    for boot in both:
         assert boot["realised"] <= boot["bound"] + 4 * MIB  # a boot's level differs by that much from the next one's
         assert abs(boot["predicted"] - boot["realised"]) < 30 * MIB, (server, boot)
 

@@ -1,7 +1,7 @@
 """Which ingredient did it? A whole change taken apart along the driver configurations that lie between its sides."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, combinations
 
 from virtio_study.analysis.arms import Arm, not_steady
@@ -195,8 +195,8 @@ class _Sums:
     rest: Interval | None
 
 
-_Blocks = Mapping[frozenset[str], Sequence[float]]
-"""Cell -> level of its boot in every block, in the same order of blocks."""
+_Blocks = Mapping[frozenset[str], Mapping[str, float]]
+"""Cell -> block -> level of its boot in it; a boot without a steady state is not in it."""
 
 
 def _blocks(study: Study, metric: Metric, lattice: _Lattice, arms: Mapping[str, Arm]) -> _Blocks | None:
@@ -208,38 +208,65 @@ def _blocks(study: Study, metric: Metric, lattice: _Lattice, arms: Mapping[str, 
         cell: {boot.replicate: boot.level(column).mean for boot in arms[config].steady_boots(column)}
         for cell, config in lattice.cells.items()
     }
-    whole = sorted(set.intersection(*(set(of_cell) for of_cell in levels.values())))
-    return {cell: [of_cell[block] for block in whole] for cell, of_cell in levels.items()} if len(whole) > 1 else None
+    return levels if len(_shared(levels, levels)) > 1 else None
+
+
+def _shared(blocks: _Blocks, cells: Iterable[frozenset[str]]) -> list[str]:
+    """Blocks in which each of some cells has a level."""
+    return sorted(set.intersection(*(set(blocks[cell]) for cell in cells)))
 
 
 def _by_blocks(blocks: _Blocks, lattice: _Lattice, confidence: float) -> _Sums:
-    """Every change as a contrast of the boots of a block, with Student's t over blocks.
+    """Every change as a contrast of the boots of a block, with Student's t over the blocks that have all of them.
+
+    A block without one of the boots still tells of the others, so the parts need not be of the same blocks; the rest is
+    what their means leave of the whole, with the interval of that contrast in the blocks that are whole.
 
     References
     ----------
     Montgomery, D. C. (2017). Design and Analysis of Experiments, 9th ed., chapters 4 and 5.
     """
 
-    def changes(pair: _Pair) -> list[float]:
-        return [after - before for before, after in zip(blocks[pair[0]], blocks[pair[1]], strict=True)]
+    def changes(pairs: Sequence[_Pair], within: Sequence[str]) -> list[list[float]]:
+        return [[blocks[after][block] - blocks[before][block] for before, after in pairs] for block in within]
 
-    steps = {names: [changes(pair) for pair in pairs] for names, pairs in lattice.steps.items()}
-    means = {names: [mean(block) for block in zip(*of_part, strict=True)] for names, of_part in steps.items()}
-    whole = changes((frozenset(), lattice.whole))
-    rest = [change - total(parts) for change, *parts in zip(whole, *means.values(), strict=True)]
+    def over(pairs: Sequence[_Pair]) -> list[list[float]]:
+        return changes(pairs, _shared(blocks, chain(*pairs)))
+
+    ends = (frozenset[str](), lattice.whole)
+    parts = {
+        names: mean_change([mean(block) for block in over(pairs)], confidence) for names, pairs in lattice.steps.items()
+    }
+    whole = mean_change([block[0] for block in over([ends])], confidence)
     return _Sums(
-        before=mean_change(blocks[frozenset()], confidence),
-        after=mean_change(blocks[lattice.whole], confidence),
-        whole=mean_change(whole, confidence),
-        parts={names: mean_change(of_part, confidence) for names, of_part in means.items()},
-        steps={names: [mean_change(step, confidence) for step in of_part] for names, of_part in steps.items()},
-        interactions={
-            names: mean_change([last - first for first, last in zip(of_part[0], of_part[-1], strict=True)], confidence)
-            for names, of_part in steps.items()
-            if len(of_part) > 1
+        before=mean_change(list(blocks[ends[0]].values()), confidence),
+        after=mean_change(list(blocks[ends[1]].values()), confidence),
+        whole=whole,
+        parts=parts,
+        steps={
+            names: [mean_change([block[0] for block in over([pair])], confidence) for pair in pairs]
+            for names, pairs in lattice.steps.items()
         },
-        rest=mean_change(rest, confidence) if any(len(of_part) > 1 for of_part in steps.values()) else None,
+        interactions={
+            names: mean_change([block[-1] - block[0] for block in over(pairs)], confidence)
+            for names, pairs in lattice.steps.items()
+            if len(pairs) > 1
+        },
+        rest=_rest(blocks, lattice, whole.estimate - total(part.estimate for part in parts.values()), confidence)
+        if any(len(pairs) > 1 for pairs in lattice.steps.values())
+        else None,
     )
+
+
+def _rest(blocks: _Blocks, lattice: _Lattice, left: float, confidence: float) -> Interval:
+    """What the parts leave of the whole, as wide as that contrast is over the blocks with every cell."""
+    contrasts = []
+    for block in _shared(blocks, blocks):
+        level = {cell: blocks[cell][block] for cell in blocks}
+        parts = [mean(level[after] - level[before] for before, after in pairs) for pairs in lattice.steps.values()]
+        contrasts.append(level[lattice.whole] - level[frozenset()] - total(parts))
+    found = mean_change(contrasts, confidence)
+    return replace(found, estimate=left, low=left + found.low - found.estimate, high=left + found.high - found.estimate)
 
 
 def _by_steps(study: Study, metric: Metric, lattice: _Lattice, arms: Mapping[str, Arm]) -> _Sums:

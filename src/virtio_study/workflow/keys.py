@@ -129,10 +129,14 @@ class Keys:
         """Key of what is made of the recordings of a server under one driver configuration."""
         return self._of_recordings(server, [driver_config])
 
+    def arms(self, server: str) -> list[str]:
+        """Driver configurations that a server is compared by: all sides, and what was recorded between them."""
+        sides = {side for item in self.study.comparisons.values() for side in (item.before, item.after)}
+        return [name for name in self.study.driver_configs if name in sides or self.recordings(server, name)]
+
     def compared(self, server: str) -> Key:
         """Key of the comparisons of a server."""
-        sides = {side for item in self.study.comparisons.values() for side in (item.before, item.after)}
-        return self._of_recordings(server, sides)
+        return self._of_recordings(server, self.arms(server))
 
     @cached_property
     def reported(self) -> Key:

@@ -295,7 +295,7 @@ def _compare(keys: Keys, server: str) -> "dict[str, ServerComparison]":
 
     study = keys.study
     study.server(server)
-    compared = compare_server(study, {name: _arm(keys, server, name) for name in _sides(study)})
+    compared = compare_server(study, {name: _arm(keys, server, name) for name in keys.arms(server)})
     write_model(work_file(study, server, None, "effects.json"), Compared(compared), keys.compared(server))
     return compared
 
@@ -307,14 +307,9 @@ def _compared(keys: Keys, server: str) -> "dict[str, ServerComparison]":
     found = read_model(path, Compared, keys.compared(server))
     if found is None:
         return _compare(keys, server)
-    for driver_config in _sides(keys.study):
+    for driver_config in keys.arms(server):
         keys.verify(server, driver_config)
     return found.root
-
-
-def _sides(study: Study) -> list[str]:
-    """Driver configurations that the study's comparisons are of."""
-    return sorted({side for item in study.comparisons.values() for side in (item.before, item.after)})
 
 
 def _results(keys: Keys) -> "Results":
