@@ -106,7 +106,7 @@ def test_numbers_may_be_texts_and_unknown_values_are_left_out(tmp_path: Path) ->
         ([{"time": "soon"}], "row 0: time is 'soon'; expected whole Unix seconds"),
         ([{"mem": 1}], "row 0: time is 'None'"),
         ([3], "row 0: time is 'None'"),
-        ({"data": None}, "no list of rows; expected an answer of rrddata"),
+        ({"data": None}, "an answer without data; the host says why in its status line"),
         ({"qmpstatus": "running"}, "no list of rows"),
         ([], "no list of rows"),
     ],

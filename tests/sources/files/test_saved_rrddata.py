@@ -39,6 +39,7 @@ SAVED = {
     "status of curl -w behind": of({"data": HOUR}) + "200",
     "python_repr": repr(HOUR),
     "python_repr of the answer": repr({"data": HOUR}),
+    "python_repr of a row a line": "\n".join(map(repr, HOUR)),
     "jsonlines": "\n".join(map(of, HOUR)),
     "jsonlines with empty lines": "\n\n".join(map(of, HOUR)) + "\n",
     "two answers": half(0, 40) + "\n" + half(20, 59) + "\n",
@@ -84,7 +85,12 @@ def test_what_powershell_redirects_is_read(tmp_path: Path) -> None:
         ),
         (
             "400 Parameter verification failed.\ntimeframe: missing\n",
-            "not JSON: '400 Parameter verification failed. ti",
+            "the host answered with an error: 400 Parameter verification failed. timeframe: missing$",
+        ),
+        ('{"data": null}', "an answer without data; the host says why in its status line: save it with curl -i"),
+        (
+            "no such vm ('100')\n",
+            r"not JSON: \"no such vm \('100'\)\"; save it with --output-format json",
         ),
         ("<html><title>Bad gateway</title>", "not JSON: '<html><title>Bad gateway</title>'; save it with --output"),
         ("", "not JSON: empty; save it with --output-format json"),

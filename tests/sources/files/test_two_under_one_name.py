@@ -96,7 +96,7 @@ def test_two_servers_of_another_number_do_not_matter(tmp_path: Path) -> None:
 
 def test_two_servers_with_the_same_names_are_told_by_their_starts(tmp_path: Path) -> None:
     study = study_of(tmp_path)
-    twin = MIRROR | {"host": "Kali-Linux", "nodename": "masterserver"}
+    twin = MIRROR | {"host": "Kali-Linux", "nodename": "masterserver", "cpus": 2}
     dump = save(tmp_path / "a.lp", *points(KALI), *points(twin))
     with pytest.raises(
         DataError, match="the server's start goes back 180 times: they are of two servers of one number"
@@ -108,6 +108,13 @@ def test_restarts_and_a_clock_that_is_set_are_no_second_server() -> None:
     samples = [{"time": T + 10.0 * n, "uptime": 5000.0 + 10 * n if n < 50 else 10.0 * (n - 50)} for n in range(100)]
     samples[70]["time"] += 4000  # one late answer
     of_one_server(samples, "influx")
+    of_one_server([{**sample, "maxmem": 4e9 if n < 30 else 8e9} for n, sample in enumerate(samples)], "influx")
+
+
+def test_two_servers_without_names_or_starts_are_told_by_their_allocations() -> None:
+    samples = [{"time": T + 10.0 * n, "maxmem": 4e9, "cpus": 2 if n % 2 else 8} for n in range(100)]
+    with pytest.raises(DataError, match="the allocation changes there and back 49 times: they are of two servers"):
+        of_one_server(samples, "influx")
 
 
 def test_two_values_of_one_moment_are_refused(tmp_path: Path) -> None:

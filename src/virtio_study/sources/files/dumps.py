@@ -87,7 +87,7 @@ def put(sample: RawSample, values: Mapping[str, object], where: str) -> None:
 
 
 def of_one_server(samples: Sequence[RawSample], source: str) -> None:
-    """Nothing if samples may be of one server: a start, once past, is never followed by an earlier one.
+    """Nothing if samples may be of one server: no start follows a later one, and the allocation does not alternate.
 
     Raises
     ------
@@ -98,6 +98,17 @@ def of_one_server(samples: Sequence[RawSample], source: str) -> None:
         time - uptime for time, uptime in ((_number(s["time"]), _number(s.get("uptime"))) for s in samples) if uptime
     ]
     back = sum(later < earlier - CLOCK_S for earlier, later in pairwise(started))
+    given = [(s["maxmem"], s.get("cpus", s.get("maxcpu"))) for s in samples if s.get("maxmem")]
+    turns = sum(earlier != later for earlier, later in pairwise(given)) // 2
+    if turns > max(FEW_BACK, SHARE_BACK * len(given)):
+        raise DataError(
+            N_(
+                "{source} samples: the allocation changes there and back {count} times: they are of two servers of one "
+                "number; export those of one host or cluster"
+            ),
+            source=source,
+            count=turns,
+        )
     if back > max(FEW_BACK, SHARE_BACK * len(started)):
         raise DataError(
             N_(

@@ -237,6 +237,11 @@ def _answers(path: Path) -> Iterator[tuple[str, object]]:
         data = item.get("data") if isinstance(item, dict) else item
         if data is None and (words := host_says(item)):
             raise DataError(N_("{where}: the host answered with an error: {words}"), where=where, words=words)
+        if data is None and item == {"data": None}:
+            raise DataError(
+                N_("{where}: an answer without data; the host says why in its status line: save it with curl -i"),
+                where=where,
+            )
         yield where, data
 
 

@@ -16,6 +16,7 @@ __all__ = ["documents", "host_says"]
 LINE = re.compile(r"^[ \t]*(?=[\[{])", re.MULTILINE)
 ADJOINING = re.compile(r"[ \t,]*(?=[\[{])")
 """Where a document begins: at the start of a line, or behind another one."""
+REFUSAL = re.compile(r"\s*[45]\d\d [A-Za-z]")
 STATUS = re.compile(r"HTTP/[\d.]+ (\d{3}) ?(.*)")
 
 
@@ -40,6 +41,8 @@ def documents(path: Path) -> list[object]:
         raise DataError(
             N_("{path}: the host answered with an error: {words}"), path=path, words=f"{status} {words}".strip()
         )
+    if not found and REFUSAL.match(text):
+        raise DataError(N_("{path}: the host answered with an error: {words}"), path=path, words=" ".join(text.split()))
     if not found:
         raise DataError(
             N_("{path}: not JSON: {text}; save it with --output-format json"),
@@ -90,8 +93,8 @@ def _read(path: Path, text: str) -> list[object]:
         try:
             item, place = decoder.raw_decode(text, match.end())
         except (ValueError, RecursionError) as error:
-            if not found and (printed := _python(text[match.end() :])) is not None:
-                return [printed]
+            if not found and (printed := _printed(text[match.end() :])):
+                return printed
             raise DataError(
                 N_(
                     "{path}: JSON that cannot be read to its end ({error}); is the file cut, or edited by hand? save "
@@ -104,9 +107,13 @@ def _read(path: Path, text: str) -> list[object]:
     return found
 
 
-def _python(text: str) -> object:
-    """What Python wrote with `print`; None if it is not that."""
+def _printed(text: str) -> list[object]:
+    """What Python wrote with `print`, at once or line by line; nothing if it is not that."""
     try:
-        return ast.literal_eval(text.strip())
+        return [ast.literal_eval(text.strip())]
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return None
+        pass
+    try:
+        return [ast.literal_eval(line.strip()) for line in text.splitlines() if line.strip()]
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return []
