@@ -278,6 +278,7 @@ def simulated(series: int) -> dict[str, Any]:
 
 def main() -> None:
     import received
+    import untouched
     from coverage_page import page
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -293,6 +294,8 @@ def main() -> None:
         found["placebo"] = placebo(wanted.traces)
     if wanted.traces:
         found["received"] = received.tables(received.measure(wanted.traces, received.DAYS, 1, received.EVERY))
+        rows = untouched.measure(wanted.traces)
+        found |= {"gaps": untouched.gaps(rows), "load": untouched.loads(rows)}
     data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     target = wanted.out / "docs/calibration.md"

@@ -141,6 +141,27 @@ def power(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def gaps(rows: list[dict[str, Any]]) -> str:
+    cells = {(row["gap"], row["metric"], row["days"]): row for row in rows}
+    columns = [(metric, days) for metric in ("cpu", "mem_displayed") for days in (3.5, 7.0, 14.0)]
+    return table(
+        ["gap", *(f"{'CPU' if metric == 'cpu' else 'RAM'}, {days:g} d" for metric, days in columns)],
+        (
+            [gap, *(f"{percent(cells[gap, *c]['alarms'])} ({percent(cells[gap, *c]['refused'])})" for c in columns)]
+            for gap in dict.fromkeys(row["gap"] for row in rows)
+        ),
+    )
+
+
+def loads(rows: list[dict[str, Any]]) -> str:
+    names = ("same", "different", "not_shown", "plain_alarms", "equal_alarms", "plain_power", "equal_power")
+    return table(
+        ["days a side", "pairs", "shown the same", "shown different", "neither", *("alarms", "**at equal load**"),
+         "fall of 30 % shown", "**at equal load**"],
+        ([f"{row['days']:g}", str(row["pairs"]), *(percent(row[name]) for name in names)] for row in rows),
+    )  # fmt: skip
+
+
 def of_users(rows: list[dict[str, Any]]) -> list[str]:
     """What a user receives: the part that the report quotes."""
     return [
@@ -208,6 +229,17 @@ def page(found: dict[str, Any], speed: dict[str, float]) -> str:
         parts.append("Not measured in this run: give `--traces`.\n")
     if found.get("received"):
         parts += of_users(found["received"])
+    if found.get("gaps"):
+        parts += [
+            "## Gaps\n",
+            "Rows taken away from the same pairs: one stretch of one side, or 72 minutes every night of both. "
+            "False alarms of those that are answered (and refused), by the estimator.\n",
+            gaps(found["gaps"]),
+            "## Load\n",
+            "Load of untouched servers (network in, margin 10 %): shown the same, shown different, or neither; and the "
+            "CPU's plain interval beside that at equal load, without a change and with a fall of 30 % after.\n",
+            loads(found["load"]),
+        ]
     parts += [
         "## Speed\n",
         f"One effect with interval and bound, {speed['rows_a_side']:.0f} rows a side: "

@@ -20,6 +20,10 @@ from virtio_study.stats.stretch import Array, Stretch, stretch
 __all__ = ["Arm", "Boot", "arm_of", "not_steady"]
 
 
+MOST_OF_THEM = 0.75
+"""Boots of the same name are blocks if so many have one: a lost boot costs its block, not the design."""
+
+
 @dataclass(frozen=True, eq=False)
 class Boot:
     """One boot (or one recording, where a server ran through): the unit of replication.
@@ -147,7 +151,8 @@ def blocks_of(before: Arm, after: Arm, column: str) -> tuple[tuple[Boot, Boot], 
     ran = sorted([*first.values(), *second.values()], key=lambda boot: boot.start_s)
     own = set(map(id, first.values()))
     turns = [pair if id(pair[0]) in own else pair[::-1] for pair in zip(ran[::2], ran[1::2], strict=False)]
-    if len(named) >= FEWEST_BLOCKS and _one_after_another(named):
+    enough = len(named) >= max(FEWEST_BLOCKS, MOST_OF_THEM * min(len(first), len(second)))
+    if enough and _one_after_another(named):
         return tuple(sorted(named, key=lambda pair: pair[0].start_s))
     mixed = all((id(one) in own) != (id(other) in own) for one, other in turns)
     return tuple(turns) if len(ran) % 2 == 0 and len(turns) >= FEWEST_BLOCKS and mixed else ()

@@ -74,6 +74,34 @@ class Received(Recorded):
     power: dict[str, Shown]
 
 
+class Gap(Recorded):
+    """False alarms on the same servers where rows were taken away: share of the pairs that are answered."""
+
+    gap: str
+    metric: str
+    days: Number
+    pairs: int
+    refused: Number
+    alarms: Number | None
+
+
+class Loaded(Recorded):
+    """Answers about the load of untouched servers, and the CPU's plain interval beside that at equal load.
+
+    `alarms` without a change, `power` with a fall of 30 % after.
+    """
+
+    days: Number
+    pairs: int
+    same: Number
+    different: Number
+    not_shown: Number
+    plain_alarms: Number | None
+    equal_alarms: Number | None
+    plain_power: Number | None
+    equal_power: Number | None
+
+
 class Calibration(Recorded):
     """The benchmark's tables."""
 
@@ -82,6 +110,8 @@ class Calibration(Recorded):
     other: tuple[Other, ...]
     placebo: tuple[Placebo, ...]
     received: tuple[Received, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    load: tuple[Loaded, ...] = ()
 
 
 def calibration() -> Calibration:

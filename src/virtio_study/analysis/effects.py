@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import Any, Literal
 
-from virtio_study.analysis.arms import Arm, Boot
+from virtio_study.analysis.arms import Arm, Boot, blocks_of
 from virtio_study.analysis.evidence import UNITS, Side
 from virtio_study.analysis.metric_level import stretch_of
 from virtio_study.analysis.multiverse import Sensitivity, agreement, specifications, usual_answers
@@ -18,8 +18,9 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers
 from virtio_study.pve.instruments import comparable
 from virtio_study.stats import controls as control
+from virtio_study.stats.blocks import Blocks
 from virtio_study.stats.effects import difference, relative_difference
-from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_fit
+from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_blocks, equivalent_fit
 from virtio_study.stats.hierarchical import restart_interval
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours, whole_days
 from virtio_study.stats.interval import Interval
@@ -163,7 +164,7 @@ def effect_of(
         one, other = _nearest(*(arm.steady_boots(column) for arm in arms))
         answer = _within(study, stretch_of(one, metric), stretch_of(other, metric), restarts)
     else:
-        answer = _over_boots(study, first, second)
+        answer = _over_blocks(study, arms, column) or _over_boots(study, first, second)
     levels: dict[str, Any] = {
         "unit": unit,
         "replication": answer.replication,
@@ -212,6 +213,35 @@ def _over_boots(study: Study, first: Sequence[Level], second: Sequence[Level]) -
         detectable(before, after, confidence),
         None,
     )
+
+
+def _over_blocks(study: Study, arms: tuple[Arm, Arm], column: str) -> _Answer | None:
+    """Boots that took turns, as the pairs that they are; None where they did not, or their differences never vary."""
+    pairs, confidence = blocks_of(*arms, column), study.confidence
+    first, second = ([pair[side].level(column) for pair in pairs] for side in (0, 1))
+    means, medians, peaks = (_blocks(first, second, name) for name in ("mean", "median", "peak"))
+    if means is None:
+        return None
+    return _Answer(
+        "boots",
+        level_over_boots(means.before, confidence),
+        level_over_boots(means.after, confidence),
+        means.difference(confidence),
+        means.ratio(confidence),
+        medians.difference(confidence) if medians else None,
+        peaks.difference(confidence) if peaks else None,
+        equivalent_blocks(means, study.practical_margin, confidence),
+        None,
+        means.detectable(confidence),
+        None,
+    )
+
+
+def _blocks(first: Sequence[Level], second: Sequence[Level], statistic: Statistic) -> Blocks | None:
+    try:
+        return Blocks.of(*([getattr(level, statistic) for level in levels] for levels in (first, second)))
+    except DataError:
+        return None
 
 
 def _within(study: Study, before: Stretch, after: Stretch, restarts: Sequence[float]) -> _Answer:

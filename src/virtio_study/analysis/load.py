@@ -11,7 +11,7 @@ from virtio_study.stats.equal_load import difference_at_equal_load
 from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
 from virtio_study.stats.hours import same_hours
 
-__all__ = ["EqualLoad", "LoadComparison", "compare_load", "equal_load", "no_load"]
+__all__ = ["EqualLoad", "LoadComparison", "answer_of", "compare_load", "equal_load", "no_load"]
 
 
 Answer = Literal["same", "different", "not_shown"]
@@ -114,10 +114,11 @@ def _column(
     answer = _equivalence(before, after, column, margin, confidence, daily_cycle) if measured else None
     if answer is None:
         return LoadComparison(column=column, margin=margin, measured=measured)
-    return LoadComparison(column=column, measured=True, recorded=True, answer=_answer(answer), **vars(answer))
+    return LoadComparison(column=column, measured=True, recorded=True, answer=answer_of(answer), **vars(answer))
 
 
-def _answer(found: Equivalence) -> Answer:
+def answer_of(found: Equivalence) -> Answer:
+    """Whether a test of equivalence shows the same, a difference beyond its margin, or neither."""
     if found.equivalent:
         return "same"
     if found.low is None or found.high is None:

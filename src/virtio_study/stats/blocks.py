@@ -57,6 +57,10 @@ class Blocks:
         estimate, half = mean(self.after - self.before), t_quantile(self._df, confidence) * self._error(1.0)
         return self._interval(estimate, estimate - half, estimate + half, confidence, "Student t over blocks of boots")
 
+    def detectable(self, confidence: float, power: float = 0.8) -> float:
+        """Least difference that so many blocks of this spread show with the given power; see `planning.detectable`."""
+        return (t_quantile(self._df, confidence) + t_quantile(self._df, 2 * power - 1)) * self._error(1.0)
+
     def ratio(self, confidence: float) -> Interval | None:
         """Relative difference, `after / before - 1`, by Fieller's theorem; None where the base may be zero."""
         base, value = mean(self.before), mean(self.after)

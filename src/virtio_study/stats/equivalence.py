@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
+from virtio_study.stats.blocks import Blocks
 from virtio_study.stats.effects import ratio_limits, satterthwaite
 from virtio_study.stats.elementary import mean
 from virtio_study.stats.interval import Interval, Moments, moments
@@ -16,7 +17,7 @@ from virtio_study.stats.series import Fit, fit
 from virtio_study.stats.stretch import BATCHES, Stretch, present
 from virtio_study.stats.student import t_cdf
 
-__all__ = ["Equivalence", "equivalent", "equivalent_fit", "equivalent_series"]
+__all__ = ["Equivalence", "equivalent", "equivalent_blocks", "equivalent_fit", "equivalent_series"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,28 @@ def equivalent_fit(both: Fit, margin_relative: float, confidence: float) -> Equi
     inside, method = p <= 1 - confidence, "two one-sided tests, AR(1) over 12 batches a side"
     base, value = both.before.value, both.after.value
     return _of_series(inside, p, base, value, limits, margin_relative, confidence, method)
+
+
+def equivalent_blocks(blocks: Blocks, margin_relative: float, confidence: float) -> Equivalence:
+    """As `equivalent`, of boots that ran in blocks; `n_before` and `n_after` are numbers of blocks."""
+    _check_margin(margin_relative)
+    p = max(blocks.share_below(1 - margin_relative), 1 - blocks.share_below(1 + margin_relative))
+    limits = blocks.ratio(2 * confidence - 1) if confidence > 0.75 else None
+    base, value, count = mean(blocks.before), mean(blocks.after), len(blocks.before)
+    return Equivalence(
+        p <= 1 - confidence,
+        p,
+        base,
+        value,
+        value / base if base else None,
+        1 + limits.low if limits else None,
+        1 + limits.high if limits else None,
+        margin_relative,
+        confidence,
+        count,
+        count,
+        "two one-sided t tests over blocks of boots",
+    )
 
 
 def _of_series(
