@@ -39,10 +39,10 @@ class OpenStudy(protocol.Study):
     --------
     >>> import virtio_study as vs
     >>> study = vs.load_study("lab-qemu")
-    >>> study
-    OpenStudy('lab-qemu'; servers: versat, dominio; driver configurations: emulated, balloon, virtio, emulated-again)
+    >>> study.name, list(study.servers)
+    ('lab-qemu', ['versat', 'dominio', 'archivos'])
     >>> study.comparisons["devices"].before, study.comparisons["devices"].after
-    ('balloon', 'virtio')
+    ('reporting', 'virtio')
     """
 
     def __repr__(self) -> str:
@@ -115,7 +115,7 @@ class OpenStudy(protocol.Study):
         --------
         >>> level = vs.load_study("lab-qemu").describe("versat", "virtio").levels["mem_host"].sustained
         >>> f"{level.estimate / 2**20:.0f} MiB, {level.confidence:.0%} interval over {level.n} boots"
-        '241 MiB, 95% interval over 7 boots'
+        '240 MiB, 95% interval over 7 boots'
         """
         return steps.describe(self, server, driver_config)
 
@@ -140,7 +140,7 @@ class OpenStudy(protocol.Study):
         >>> total = vs.load_study("lab-qemu").compare("versat", "total")
         >>> effect = total.effects["mem_host"]
         >>> effect.status, f"{effect.difference.estimate / 2**20:.0f} MiB"
-        ('estimated', '-167 MiB')
+        ('estimated', '-172 MiB')
         >>> total.effects["mem_displayed"].status, total.effects["mem_displayed"].difference
         ('instrument_switch', None)
         """
@@ -174,7 +174,7 @@ class OpenStudy(protocol.Study):
         --------
         >>> planned = vs.load_study("lab-qemu").plan("versat", metric="mem_host", drop=0.1)
         >>> planned.enough, planned.unit
-        (3, 'boots')
+        (2, 'boots')
         """
         from virtio_study.analysis.planning import planned
 
@@ -327,7 +327,7 @@ def read_results(place: str | Path) -> "Results":
     --------
     >>> results = vs.read_results("lab-qemu")
     >>> results.servers["versat"].comparisons["total"].effects["mem_host"].relative.method
-    'Fieller over boots'
+    'Fieller over blocks of boots'
     """
     from virtio_study.analysis.results import Results
     from virtio_study.archive import recorded

@@ -27,7 +27,7 @@ CODE = re.compile(
     r"(?<!\w)--?[a-z][\w-]*|\b[A-Z][A-Z_.]+\b|[\w./~-]*/[\w./~-]*|'[^']*'|\b\w+\.(?:yaml|json|csv|zip)\b|0<x<1|x>=?\d+"
 )
 """Options, names of arguments, paths, quoted values and ranges: code that is shown as code."""
-SERVERS = {"versat", "dominio"}
+SERVERS = {"versat", "dominio", "archivos"}
 CHOICES = {"https", "local", "openssh", "table", "csv", "json", "cpu"}
 
 
