@@ -16,6 +16,7 @@ from paths import ROOT
 from synthetic import make_study
 from virtio_study.analysis.results import Results
 from virtio_study.i18n.labels import shortened
+from virtio_study.i18n.terms import TERMS
 from virtio_study.report import figures
 from virtio_study.report.drawings import Drawn
 from virtio_study.report.page import render_page
@@ -88,11 +89,11 @@ def data_of(results: Results) -> set[str]:
         found |= {value.driver_config for value in results.published.values}
     for server in results.servers.values():
         found |= {text for described in server.configurations.values() for text in texts(described.versions)}
+        found |= {boot.replicate for described in server.configurations.values() for boot in described.boots}
         for comparison in server.comparisons.values():
-            # settings and versions as a host or QEMU calls them
-            for check in (check for made in comparison.checks.values() for check in made):
-                if check.name == "co_interventions":
-                    found |= {*texts([*check.fields.values()])}
+            # settings and versions as a host or QEMU calls them; those that the catalogue knows are to be said
+            own_words = {text for item in comparison.differs for text in dict(item).values()}
+            found |= {text for text in own_words if text not in TERMS["setting"]}
     for run in (run for runs in (results.timeline or {}).values() for run in runs):
         found |= {
             *run.waiting,

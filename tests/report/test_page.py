@@ -155,7 +155,7 @@ def every_number_is_a_result(page: str, found: Any, language: str) -> None:
         "899)",
         "168",
     }
-    prose |= {"0.95", "0.99", "0.5", "0.2", "0.3", "10", "12", "5", "2"}
+    prose |= {"88", "0.95", "0.99", "0.5", "0.2", "0.3", "10", "12", "5", "2"}
     versions = (f"{row.versions} {row.host} {words(language).gettext(row.host)}" for row in SITUATIONS)
     prose |= set(NUMBER.findall(" ".join(versions)))
     for word in read_page.words:
