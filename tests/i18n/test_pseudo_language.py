@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("pseudo_language")
 
 NAMES = {
     *(
+        "VirtIO SCSI single",
         "CPU",
         "RAM",
         "vCPU",
