@@ -397,7 +397,7 @@ def test_the_calibration_that_the_report_shows_keeps_the_promise(calibration):
     assert len([key for key in covered if key[0] == "grid"]) == 24
     for c in answered:
         if c["width_of_reml"] and c["rows"] >= 1440 and c["phi"] <= 0.9:
-            assert c["width_of_reml"] <= (1.35 if c["phi"] <= 0.5 else 1.5), c
+            assert c["width_of_reml"] <= (1.4 if c["phi"] <= 0.5 else 1.5), c
     one_day = [c for c in calibration["cells"] if c["daily"] and c["rows"] in (70, 1440)]
     assert {c["refused"] for c in one_day} == {1.0}
 
