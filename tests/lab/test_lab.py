@@ -180,7 +180,7 @@ def test_only_devices_and_modules_differ_between_configurations(guest: Guest, tm
     }
     assert lines["emulated"] == lines["emulated-again"]
     assert all("lab.modules=" in word for word in lines["emulated"] ^ lines["balloon"])
-    allowed = ("lab.modules=", "ide-hd", "virtio-blk-pci", "e1000", "virtio-net-pci", "free-page-reporting")
+    allowed = ("lab.modules=", "ide-hd", "virtio-blk-pci", "e1000", "virtio-net-pci", "virtio-balloon-pci")
     assert all(any(part in word for part in allowed) for word in lines["emulated"] ^ lines["virtio"])
 
 

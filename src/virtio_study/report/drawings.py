@@ -103,7 +103,10 @@ def _sketches(results: Results, frame: Frames, words: Words) -> Iterator[_Sketch
 def _over_time(
     server: str, found: ServerResults, frame: Frames, labels: Mapping[str, str], words: Words
 ) -> Iterator[_Sketch]:
+    whole = {side for c in found.comparisons.values() if c.purpose == "total" for side in (c.before, c.after)}
     for config, described in found.configurations.items():
+        if whole and config not in whole:  # of many configurations a page has room for those of the whole change
+            continue
         clean = frame(server, config)
         title = words.plain(N_("CPU and RAM of {server}, {config}"), {"server": server, "config": labels[config]})
         figure, table = figures.over_time(clean, words), figures.time_table(clean)
