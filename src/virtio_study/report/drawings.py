@@ -176,6 +176,8 @@ def _ways(server: str, total: _Total, words: Words) -> Iterator[_Sketch]:
     ways = effect.sensitivity
     if ways is None or effect.difference is None or ways.count < FEWEST_WAYS or ways.same_conclusion is None:
         return
+    if effect.status == "emulator_only":  # no evidence, however it is calculated
+        return
     named = {"metric": metric, "server": server}
     title = words.plain(N_("{server}, {metric:metric}: every way to calculate the difference"), named)
     text = words.plain(
