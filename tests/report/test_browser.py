@@ -148,7 +148,8 @@ def test_it_prints_on_a4_with_every_section_and_no_cut_figure(browser: Any, lang
     view.context.close()
     assert made.startswith(b"%PDF")
     pages = len(re.findall(rb"/Type /Page\b", made))
-    assert 10 < pages < 60
+    # everything is printed: with three servers under nine configurations that is about forty pages a server
+    assert 10 < pages < 45 * 3
 
 
 def test_the_pages_are_small():
