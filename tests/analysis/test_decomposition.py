@@ -234,6 +234,14 @@ def test_an_effect_has_the_name_of_what_differs_and_of_nothing_else(
     assert words in done.sentence
 
 
+def test_what_neither_side_can_know_is_said_and_is_no_difference(side):
+    settings = {"disk": "virtio-blk", "free page reporting": "not known"}
+    (item,) = what_differs(settings, settings)
+    assert (item.name, item.before, item.after) == ("free page reporting", "not known", "not known")
+    around = side(Surroundings(settings=settings))
+    assert check_co_interventions(around, around, "restart").status == "pass"
+
+
 @pytest.fixture
 def side():
     from virtio_study.analysis.evidence import Side

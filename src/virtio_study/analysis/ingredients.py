@@ -34,7 +34,10 @@ LONG = 60
 
 
 class Differing(Recorded):
-    """A setting, version or ingredient that differs between two sides; a side that does not say is "-"."""
+    """A setting, version or ingredient that differs between two sides or that neither can know.
+
+    A side that does not say is "-".
+    """
 
     name: Line
     before: Line
@@ -83,12 +86,12 @@ def settings_of(arm: Arm, study: Study) -> dict[str, str]:
 
 
 def what_differs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Differing, ...]:
-    """What differs between the settings of two sides: ingredients first, then settings and versions by name."""
+    """What differs between the settings of two sides, or is known of neither: ingredients first, then by name."""
     names = [*before, *(name for name in after if name not in before)]
     return tuple(
         Differing(name=name, before=first, after=second)
         for name in names
-        if before.get(name) != after.get(name)
+        if before.get(name) != after.get(name) or before.get(name) == UNKNOWN
         for first, second in [_shown(before.get(name), after.get(name))]
     )
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from virtio_study.pve.vm_config import release
 from virtio_study.recording import Provenance
 
 __all__ = [
@@ -62,8 +63,8 @@ def reporting_offered(provenance: Provenance) -> bool | None:
     machine = MACHINE.search(versions.get("running machine", "")) or MACHINE.search(" ".join(words))
     if machine:
         return (int(machine[1]), int(machine[2])) >= LEAST_MACHINE
-    release = _version(versions.get("proxmox-ve"))
-    return False if release is not None and release < LEAST_PROXMOX_VE else None
+    host = release(versions.get("proxmox-ve"))
+    return False if host is not None and host < LEAST_PROXMOX_VE else None
 
 
 def free_page_reporting(
@@ -80,7 +81,7 @@ def free_page_reporting(
     guest_os, guest_kernel : str, optional
         Such as `linux` and `6.1`.
     """
-    kernel = _version(guest_kernel)
+    kernel = release(guest_kernel)
     if driver_loaded is False or offered is False or guest_os == "windows":
         return "off"
     if kernel is not None and kernel < LEAST_GUEST_KERNEL:
@@ -88,8 +89,3 @@ def free_page_reporting(
     if offered and driver_loaded and guest_os == "linux" and kernel is not None:
         return "on"
     return UNKNOWN
-
-
-def _version(text: str | None) -> tuple[int, int] | None:
-    found = re.match(r"(\d+)\.(\d+)", text or "")
-    return (int(found[1]), int(found[2])) if found else None

@@ -8,7 +8,7 @@ from virtio_study.pve.devices import CDROM, NUMBERED_DISK, agent_enabled
 from virtio_study.pve.values import Config
 from virtio_study.recording import Provenance
 
-__all__ = ["allocation", "conditions", "in_question", "kernel_version", "proxmox_kernel", "settings"]
+__all__ = ["allocation", "conditions", "in_question", "kernel_version", "proxmox_kernel", "release", "settings"]
 
 COMMAND_OPTIONS = ("-cpu", "-smp", "-m", "-machine", "-accel")
 CONFIG_KEYS = (
@@ -162,7 +162,7 @@ def _options(text: str, wanted: Sequence[str]) -> Mapping[str, str]:
 
 def kernel_version(provenances: Sequence[Provenance]) -> tuple[int, int] | None:
     """Least host kernel among the recordings, as (major, minor); None where one does not say."""
-    found = [_version(item.versions.get("host_kernel", "")) for item in provenances]
+    found = [release(item.versions.get("host_kernel", "")) for item in provenances]
     known = [version for version in found if version is not None]
     return min(known) if known and len(known) == len(found) else None
 
@@ -174,6 +174,7 @@ def proxmox_kernel(hypervisor: str) -> tuple[int, int] | None:
     return known[-1] if known else None
 
 
-def _version(text: str) -> tuple[int, int] | None:
-    match = re.match(r"(\d+)\.(\d+)", text)
+def release(text: str | None) -> tuple[int, int] | None:
+    """Major and minor number at the beginning of a version; None where there is none."""
+    match = re.match(r"(\d+)\.(\d+)", text or "")
     return (int(match[1]), int(match[2])) if match else None

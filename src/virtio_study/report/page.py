@@ -69,7 +69,8 @@ def conclusions(results: Results) -> dict[str, list[Conclusion]]:
             if comparison.purpose == "total":
                 for metric, effect in comparison.effects.items():
                     verdict = comparison.verdicts.get(metric)
-                    said = Conclusion(name, metric, effect, comparison.differs, verdict)
+                    differs = tuple(item for item in comparison.differs if item.before != item.after)
+                    said = Conclusion(name, metric, effect, differs, verdict)
                     sorted_out[_sort(effect, verdict)].append(said)
     return sorted_out
 

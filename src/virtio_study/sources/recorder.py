@@ -12,7 +12,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.devices import devices, models
 from virtio_study.pve.values import Config
-from virtio_study.recording import Provenance, Recording, read, read_times, share_time, write
+from virtio_study.recording import Provenance, Recording, check_frame, read, read_times, share_time, write
 from virtio_study.sources.bounds import hold, measured_rows
 from virtio_study.sources.events import counter_spikes, edits
 from virtio_study.sources.history import Disturbance, History, InForce
@@ -300,6 +300,7 @@ def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said, 
             )
         if same and len(old) >= len(frame):
             return RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
+        check_frame(frame, place)  # what cannot be written takes nothing's place
         storage.unlist(study.folder, path)
         form = N_("{told} It had {rows}.") if same else N_("{told} It is made anew: it had {rows}, judged otherwise.")
         told = said(form, told=told, rows=len(old))

@@ -86,6 +86,7 @@ def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imp
     olds = {place: read(study.folder / place, study.folder) for place in sharing}
     if not olds:
         return item, {}
+    check_frame(item.frame, item.place)  # what cannot be written takes nothing's place
     (place, old), *more = olds.items()
     if not more and Path(place).parent == Path(item.place).parent and _says_the_same(item, old):
         known = RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))

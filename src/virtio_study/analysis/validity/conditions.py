@@ -209,7 +209,7 @@ def check_co_interventions(
             "change idle CPU or memory as much as a driver."
         )
         return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
-    differing = what_differs(first, second)
+    differing = [item for item in what_differs(first, second) if item.before != item.after]
     if back := _backwards([item for item in differing if item.name in ABOUT[purpose]]):
         message = N_("Before and after are swapped: VirtIO was taken away ({changed}); swap them in study.yaml.")
         return checked("co_interventions", "fail", message, {"changed": [_told(item) for item in back], "known": 0})
