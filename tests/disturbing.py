@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from paths import ROOT
-from virtio_study.cleaning.transients import label_periods
+from virtio_study.cleaning.transients import LONG_TRANSIENT, label_periods
 from virtio_study.sources.history import history_of
 from virtio_study.sources.normalising import polled_frame
 from virtio_study.sources.responses import Answer, read_answers
@@ -38,6 +38,11 @@ class Levels:
     @property
     def reasons(self) -> set[str]:
         return set(self.rows["reason"]) - {"", "start-up"}
+
+    @property
+    def long_start_up(self) -> bool:
+        """The start-up takes more than a quarter of the rows, as the results note; its end is then uncertain."""
+        return bool(self.rows["reason"].eq("start-up").mean() > LONG_TRANSIENT)
 
 
 @cache
