@@ -5,7 +5,7 @@ its own seed; the numbers are the same on every run of the same versions of nump
 
     python benchmarks/coverage.py                            the simulated part (half an hour on two cores)
     python benchmarks/coverage.py --traces FOLDER            and the placebo parts, on GWA-T-12 traces, kept elsewhere
-    python benchmarks/coverage.py --traces FOLDER --received only what a user receives; the rest stays as it was
+    python benchmarks/coverage.py --received [--traces FOLDER]  only what a user receives; the rest stays as it was
     python benchmarks/coverage.py --series 200 --out FOLDER  a quick look, written elsewhere
 """
 
@@ -284,12 +284,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=2000, help="series a cell (2000)")
     parser.add_argument("--traces", type=Path, help="folder of GWA-T-12 traces: published CSV files, or Parquet")
-    parser.add_argument("--received", action="store_true", help="measure only what a user receives, on the traces")
+    parser.add_argument("--received", action="store_true", help="measure only what a user receives")
     parser.add_argument("--out", type=Path, default=ROOT, help="where docs/ and src/ are (this repository)")
     wanted = parser.parse_args()
     data = wanted.out / "src/virtio_study/stats/calibration.json"
     known = json.loads(data.read_text()) if data.exists() else {}
     found = known if wanted.received else {**known, **simulated(wanted.series)}
+    found["received_simulated"] = received.simulated(wanted.series // 20)
     if wanted.traces and not wanted.received:
         found["placebo"] = placebo(wanted.traces)
     if wanted.traces:

@@ -1,8 +1,9 @@
-"""What a user receives on servers that nobody touched: recordings written, cleaned, compared, the answer read.
+"""What a user receives where nothing changed: recordings written, cleaned, compared, the answer read.
 
 Every server of a month of GWA-T-12 is cut at random places into two sides, each side is written as a recording of a
 study, and the study's own steps answer, as the notebooks call them. Then the same with a fall put into the side after.
-`coverage.py --traces FOLDER` writes the tables into docs/calibration.md; alone it prints them:
+The simulated cells of `coverage.py` go the same way. `coverage.py` writes the tables into docs/calibration.md; alone
+this prints those of the servers:
 
     python benchmarks/received.py FOLDER [--every 3] [--draws 1] [--days 3.5 7 14] [--month 2013-8]
 
@@ -31,9 +32,12 @@ from virtio_study.workflow.steps import compare
 
 CONFIDENCE = 0.95
 ROWS_A_DAY = 288
-DAYS = (1.0, 3.5, 7.0, 14.0)
+DAYS = (1 / 24, 0.25, 1.0, 3.5, 7.0, 14.0)
 EVERY = 3
 FALLS = (0.2, 0.3, 0.5, 0.88)
+MONDAY_S = 1_372_636_800.0
+"""2013-07-01, a Monday, when simulated series begin."""
+
 UP_BEFORE_S = 200 * 86_400
 """The servers had been up for long when the month began."""
 
@@ -42,6 +46,7 @@ PROTOCOL = """\
 title: {en: untouched, es: intacto}
 source: recordings
 host: {name: h, cpu_model: unknown, logical_cpus: 64, memory_bytes: 1024 GiB, hypervisor: unknown}
+daily_cycle: DAILY
 servers:
   server: {vmid: 100, role: {en: unknown, es: desconocido}, vcpus: 1, memory_bytes: 1024 GiB, disk_bytes: 1 GiB}
 driver_configs:
@@ -57,7 +62,10 @@ seed: 1
 
 
 class Job(NamedTuple):
-    """One server cut at one place; `rows` are those of both sides on a regular grid, NaN where there is none."""
+    """One server cut at one place; `rows` are those of both sides on a regular grid, NaN where there is none.
+
+    `before` of them are those of the side before.
+    """
 
     month: str
     vm: int
@@ -65,7 +73,10 @@ class Job(NamedTuple):
     days: float
     start_s: float
     rows: dict[str, np.ndarray]
+    before: int
     falls: bool
+    step_s: float = 300.0
+    daily: bool = True
 
 
 def jobs(traces: pd.DataFrame, days: Iterable[float], draws: int, every: int = 1) -> Iterator[Job]:
@@ -85,8 +96,8 @@ def jobs(traces: pd.DataFrame, days: Iterable[float], draws: int, every: int = 1
                 cut = {name: column[first : first + count] for name, column in values.items()}
                 if any(np.isnan(side).all() for side in np.split(cut["cpu_percent"], 2)):
                     continue
-                falls = length >= FEWEST_DAYS and int(vm) % (3 * every) == 0
-                yield Job(str(month), int(vm), draw, length, start + 300.0 * first, cut, falls)
+                falls = int(vm) % (3 * every) == 0
+                yield Job(str(month), int(vm), draw, length, start + 300.0 * first, cut, count // 2, falls)
 
 
 def as_received(job: Job, fall: float = 0.0) -> ServerComparison:
@@ -94,10 +105,9 @@ def as_received(job: Job, fall: float = 0.0) -> ServerComparison:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "data" / "untouched"
         folder.mkdir(parents=True)
-        (folder / "study.yaml").write_text(PROTOCOL)
-        half = len(job.rows["cpu_percent"]) // 2
+        (folder / "study.yaml").write_text(PROTOCOL.replace("DAILY", str(job.daily).lower()))
         for number, config in enumerate(("before", "after")):
-            frame = _frame(job, number * half, half, 1 - fall if number else 1.0)
+            frame = _frame(job, bool(number), 1 - fall if number else 1.0)
             path = folder / "recordings" / "server" / config / "api-01.parquet"
             provenance = Provenance(
                 study="untouched", server="server", driver_config=config, replicate="api-01", kind="measured",
@@ -107,16 +117,14 @@ def as_received(job: Job, fall: float = 0.0) -> ServerComparison:
         return compare(load_study(folder), "server")["total"]
 
 
-def _frame(job: Job, first: int, rows: int, factor: float) -> pd.DataFrame:
-    places = np.arange(first, first + rows)
-    cpu, memory, received = (
-        job.rows[name][first : first + rows] for name in ("cpu_percent", "mem_used_kb", "net_in_kb_s")
-    )
-    end_s = job.start_s + 300.0 * (places + 1)
+def _frame(job: Job, after: bool, factor: float) -> pd.DataFrame:
+    side = slice(job.before, None) if after else slice(job.before)
+    cpu, memory, received = (job.rows[name][side] for name in ("cpu_percent", "mem_used_kb", "net_in_kb_s"))
+    end_s = job.start_s + job.step_s * (np.arange(len(job.rows["cpu_percent"]))[side] + 1)
     frame = pd.DataFrame(
         {
             "time": pd.to_datetime(end_s, unit="s", utc=True).astype("datetime64[us, UTC]"),
-            "step_s": 300.0,
+            "step_s": job.step_s,
             "cpu_cores": cpu / 100 * factor,
             "cpu_allocated_cores": 1.0,
             "mem_displayed_bytes": memory * 1024 * factor,
@@ -165,19 +173,87 @@ def _row(job: Job, metric: str) -> dict[str, Any]:
 
 
 def _estimator(job: Job, column: str, fall: float) -> tuple[bool | None, float | None]:
-    """Whether the interval alone excludes zero, and HAC's distance of zero in half-widths; None where it refuses."""
+    """Whether the interval alone excludes zero, and HAC's distance of zero in half-widths; None where it refuses.
+
+    Of sides that the rule of whole days refuses: what the interval beneath would have said.
+    """
     values = job.rows[column].copy()
-    half = len(values) // 2
-    values[half:] *= 1 - fall
-    pair = Stretch(values[:half], job.start_s, 300.0), Stretch(values[half:], job.start_s + 300.0 * half, 300.0)
+    values[job.before :] *= 1 - fall
+    change_s = job.start_s + job.step_s * job.before
+    pair = (
+        Stretch(values[: job.before], job.start_s, job.step_s),
+        Stretch(values[job.before :], change_s, job.step_s),
+    )
     try:
-        ready = same_hours(*pair, True)
+        ready = same_hours(*pair, job.daily and job.days >= FEWEST_DAYS)
         usual = hac(*ready, CONFIDENCE)
-        reach = usual.high - usual.estimate
-        found = difference_of_series(*ready, CONFIDENCE).interval
-        return found.excludes(0.0), abs(usual.estimate) / reach if reach > 0 else 0.0
     except DataError:
         return None, None
+    reach = usual.high - usual.estimate
+    distance = abs(usual.estimate) / reach if reach > 0 else 0.0
+    try:
+        return difference_of_series(*ready, CONFIDENCE).interval.excludes(0.0), distance
+    except DataError:
+        return None, distance
+
+
+def simulated_job(number: int, cell: tuple[str, Any, int, bool]) -> Job:
+    """Two independent series of a cell of `coverage.py`, one as CPU and one as memory, under a constant load."""
+    from coverage import grid_series, stress_series
+
+    kind, what, rows, daily = cell
+    seed = [rows, int(daily), *kind.encode(), *str(what).encode()]
+    drawn = []
+    for metric in range(len(METRICS)):
+        rng = np.random.default_rng([*seed, number, metric])
+        drawn.append(grid_series(rng, rows, what, daily) if kind == "grid" else stress_series(rng, what, rows))
+    series = [np.concatenate([side.values for side in pair]) for pair in drawn]
+    # far from zero: what is measured is what the interval covers, and no server spends less than nothing
+    columns = dict(zip(METRICS.values(), (1000 + values for values in series), strict=True))
+    before, after = drawn[0]
+    days = (before.end_s - before.start_s) / 86_400
+    rows_of_both = {**columns, "net_in_kb_s": np.ones(len(series[0]))}
+    return Job(kind, 0, number, days, MONDAY_S, rows_of_both, len(before.values), False, after.step_s, daily)
+
+
+def simulated_cell(job: tuple[tuple[str, Any, int, bool], int]) -> dict[str, Any]:
+    """What is received of one cell: the share refused, and of the rest the share of false alarms."""
+    cell, count = job
+    answered: dict[str, list[bool]] = {"received": [], "bound": [], "robust": []}
+    refused = 0
+    for number in range(count):
+        compared = as_received(simulated_job(number, cell))
+        for metric in METRICS:
+            effect = compared.effects[metric]
+            if effect.difference is None:
+                refused += 1
+                continue
+            answered["received"].append(effect.difference.excludes_zero)
+            answered["bound"].append(effect.bound is not None and effect.bound.excludes_zero)
+            answered["robust"].append(bool(effect.robust))
+    kind, what, rows, daily = cell
+    return {
+        "kind": kind,
+        "process": what if kind == "stress" else None,
+        "phi": what if kind == "grid" else None,
+        "rows": rows,
+        "daily": daily,
+        "answers": len(METRICS) * count,
+        "refused": refused / (len(METRICS) * count),
+        "alarms": {name: float(np.mean(values)) if values else None for name, values in answered.items()},
+    }
+
+
+def simulated(count: int) -> list[dict[str, Any]]:
+    """Every cell of the grid and of the stress set of `coverage.py`, `count` studies each with two series."""
+    from coverage import jobs as cells
+
+    found = []
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        for done in pool.imap(simulated_cell, ((cell[:4], count) for cell in cells(count))):
+            found.append(done)
+            print(f"  as received: {done}", flush=True)
+    return found
 
 
 def measure(
@@ -203,6 +279,7 @@ def tables(rows: pd.DataFrame) -> list[dict[str, Any]]:
         answered = cell[cell["why"] == ""]
         fallen = cell[cell["falls"]]
         alarms = {name: _share(answered[f"{name}_0"]) for name in ("received", "bound", "robust")}
+        beneath = _share(cell["estimator_0"])
         found.append(
             {
                 "month": month,
@@ -211,21 +288,31 @@ def tables(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 "pairs": len(cell),
                 "refused": 1 - len(answered) / len(cell),
                 "alarms": alarms,
-                "estimator_alarms": _share(cell["estimator_0"]),
+                "estimator_alarms": beneath,
                 "fallen": len(fallen),
-                "power": _power(fallen, answered, alarms["received"]) if len(fallen) else {},
+                "power": _power(fallen, *_level(cell, answered, alarms["received"], beneath)) if len(fallen) else {},
             }
         )
     return found
 
 
-def _power(fallen: pd.DataFrame, answered: pd.DataFrame, alarms: float | None) -> dict[str, dict[str, float | None]]:
+def _level(
+    cell: pd.DataFrame, answered: pd.DataFrame, received: float | None, beneath: float | None
+) -> tuple[pd.DataFrame, float]:
+    """The pairs and the share of false alarms at which a rival is held: ours, else that beneath a refusal, else 5 %."""
+    if received is not None:
+        return answered, received
+    return cell, 1 - CONFIDENCE if beneath is None else beneath
+
+
+def _power(fallen: pd.DataFrame, cell: pd.DataFrame, alarms: float) -> dict[str, dict[str, float | None]]:
     """Share of pairs in which each fall is shown; HAC is stretched until it has as many false alarms in these pairs."""
-    critical = np.quantile(answered["rival_0"].dropna(), 1 - (alarms or 0.0), method="higher")
+    known = cell["rival_0"].dropna()
+    critical = np.quantile(known, 1 - alarms, method="higher") if len(known) else None
     return {
         f"{fall:g}": {
             **{name: _share(fallen[f"{name}_{fall:g}"]) for name in ("received", "robust", "estimator")},
-            "rival": float((fallen[f"rival_{fall:g}"].fillna(0.0) > critical).mean()),
+            "rival": None if critical is None else float((fallen[f"rival_{fall:g}"].fillna(0.0) > critical).mean()),
         }
         for fall in FALLS
     }

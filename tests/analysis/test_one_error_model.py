@@ -88,6 +88,20 @@ def random_case(seed: int) -> Any:
     return compare_server(study, arms)["total"].effects["cpu"]
 
 
+def test_a_server_that_is_idle_but_for_moments_gets_its_answer() -> None:
+    """Its peaks are zero in both halves of both sides; that refused the difference of its means too."""
+    arms = {}
+    for config, busy in (("emulated", [3, 41]), ("virtio", [21])):
+        rows = an_arm(np.random.default_rng(1), config, 0.0, 0.0, 0.0).boots[0].rows.assign(cpu_cores=0.0)
+        rows.loc[busy, "cpu_cores"] = 0.02
+        arms[config] = arm_of("s", config, rows)
+    effect = compare_server(WITHOUT, arms)["total"].effects["cpu"]
+    assert effect.difference is not None
+    assert effect.difference.estimate == pytest.approx(-0.02 / 60)
+    assert effect.peak is not None
+    assert effect.peak.low <= effect.peak.estimate == 0 <= effect.peak.high
+
+
 def contradictions(effect: Any) -> list[str]:
     """What a reader of one effect could hold against it."""
     found, relative, bound = effect.difference, effect.relative, effect.bound

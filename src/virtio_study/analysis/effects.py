@@ -298,9 +298,9 @@ def _safe_series(
     """As `_safe_difference`, with errors as much greater as those of the mean; None also for peaks of other steps."""
     try:
         own = fit(before, after, statistic)
+        return replace(own, factor=mean_of.factor, note=mean_of.note, df=mean_of.df).difference(confidence).interval
     except DataError:
         return None
-    return replace(own, factor=mean_of.factor, note=mean_of.note, df=mean_of.df).difference(confidence).interval
 
 
 def _switch(before: Side, after: Side) -> dict[str, Any]:

@@ -361,18 +361,20 @@ def halves_difference(before: ArrayLike, after: ArrayLike, confidence: float, sh
     share : float
         How much of what four halves tell these tell; see `Stretch`.
 
-    Raises
-    ------
-    DataError
-        If no half differs from its other half.
+    Returns
+    -------
+    Interval
+        Where no half differs from its other half (the peaks of a server that is idle but for moments) its width is 0,
+        and `method` says so.
     """
     first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     of_before, of_after = variance(first) / 2, variance(second) / 2
     both = of_before + of_after
+    estimate = mean(second) - mean(first)
     if both == 0:
-        raise DataError(N_("the halves of each side are equal to the last digit: without spread there is no bound"))
+        method = "the halves of each side are equal to the last digit"
+        return Interval(estimate, estimate, estimate, confidence, 4, None, method, 2, 2)
     shares = of_before / both, of_after / both
     df = max(share / (shares[0] * shares[0] + shares[1] * shares[1]), 1.0)
     half = t_quantile(df, confidence) * math.sqrt(both)
-    estimate = mean(second) - mean(first)
     return Interval(estimate, estimate - half, estimate + half, confidence, 4, df, "Welch t over half sides", 2, 2)
