@@ -14,7 +14,7 @@ STAMP := $(VENV)/.complete
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help environment report test test-all check-style messages schema lock clean
+.PHONY: help environment report test test-all torture check-style messages schema lock clean
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -44,6 +44,9 @@ test: check-style ## Style, types and the tests that take seconds
 
 test-all: check-style ## Everything, also what takes minutes or needs QEMU and Chromium
 	$(BIN)/pytest -n auto
+
+torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SECONDS (for each attack), ONLY, WRITE=1
+	$(BIN)/python tests/torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
 # Versions that stand in requirements.lock stay, because results depend on them; without that file, the newest are taken.
 lock: ## Bring requirements.lock in agreement with pyproject.toml (needs uv)

@@ -1,8 +1,6 @@
 """Collecting and watching a live host: the embedded one, in every version and with every fault, over real HTTPS."""
 
 import json
-import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-import zstandard
 
+from torture.crash import raw_lines
 from virtio_study import recording
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError, StudyError
@@ -39,7 +37,6 @@ from virtio_study.testing.demo import make_study
 from virtio_study.testing.faults import Fault
 from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 from virtio_study.testing.versions import VERSIONS
-from virtio_study.workflow.check import check_study
 
 NOW = 1_772_409_600.0
 
@@ -408,78 +405,6 @@ def test_a_line_cut_short_is_taken_away_and_a_finished_day_is_packed(tmp_path: P
     assert second != packed
     second.unlink()
     assert [answer.time_s for answer in read_answers(response_log.stored(tmp_path))] == [NOW, NOW + 1]
-
-
-MOST_KILLS = 1000
-"""Kills until 2,000 answers were stored: on a busy machine a process lives for few of them."""
-
-FORKS = """
-import functools, os, sys
-import pandas, proxmoxer.backends.https, pyarrow.parquet, requests, zstandard
-from virtio_study import cli, recording
-from virtio_study.cli import live
-from virtio_study.sources.api import collecting, client, watching
-from virtio_study.sources.files import importers
-from virtio_study.sources.api import importers as api_importers
-watching.watch = functools.partial(watching.watch, poll_s=0.05)
-for command in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(1, 2)
-        cli.main(command.split())
-    print(child, flush=True)
-    os.waitpid(child, 0)
-    print("gone", flush=True)
-"""
-"""Runs commands of the command line, each in a process of its own that has everything loaded already."""
-
-
-def raw_lines(folder: Path) -> bytes:
-    """Whole lines of all stored answers, in the order in which they were stored."""
-    found = b""
-    for path in response_log.stored(folder):
-        content = path.read_bytes()
-        found += zstandard.ZstdDecompressor().stream_reader(content).read() if path.suffix == ".zst" else content
-    return found[: found.rfind(b"\n") + 1]
-
-
-@pytest.mark.slow
-def test_200_kills_of_watch_and_collect_lose_no_stored_row(
-    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", f"{host.token_id}={host.token_secret}")
-    study = study_of(tmp_path, host)
-    chance = random.Random(20261123)
-    stored, seen = b"", set[tuple[str, float]]()
-    with subprocess.Popen(
-        [sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as forks:
-        assert forks.stdin is not None
-        assert forks.stdout is not None
-        for number in range(MOST_KILLS):
-            if number >= 200 and len(seen) > 2000:
-                break
-            forks.stdin.write(f"{('watch', 'collect')[number % 2]} {study.folder}\n")
-            child = int(forks.stdout.readline())
-            time.sleep(chance.uniform(0.0, 0.6))
-            os.kill(child, signal.SIGKILL)
-            assert forks.stdout.readline() == "gone\n"
-            now = raw_lines(study.folder)
-            assert now.startswith(stored), "what was stored is no longer there as it was"
-            for line in now[len(stored) :].splitlines():
-                answer = json.loads(line)
-                assert (answer["path"], answer["t"]) not in seen, "an answer is there twice"
-                seen.add((answer["path"], answer["t"]))
-            stored = now
-        forks.stdin.close()
-    assert len(seen) > 2000
-    done = collect(study, client(host))
-    assert (done.missing, len(done.written)) == ([], len(study.windows))
-    assert check_study(study).problems == []
-    assert len(read_answers(response_log.stored(study.folder))) == raw_lines(study.folder).count(b"\n") > len(seen)
-    for path in study.folder.glob("recordings/**/*.parquet"):
-        assert not recording.read(path, study.folder).frame["time"].duplicated().any()
 
 
 def test_a_kill_within_a_write_costs_that_line_alone(tmp_path: Path) -> None:
