@@ -41,9 +41,9 @@ def modules() -> dict[str, Path]:
 
 
 def room_of(module: str) -> str:
-    """The room of a module; `public` is also what `import virtio_study` loads, and `faults` are those of a study."""
+    """The room of a module; `public` is also what `import virtio_study` loads."""
     name = module.removeprefix(NAME).strip(".").split(".")[0]
-    return {"": "public", "__main__": "cli", "faults": "study"}.get(name, name)
+    return {"": "public", "__main__": "cli"}.get(name, name)
 
 
 def imported(module: str, known: dict[str, Path]) -> set[str]:

@@ -165,8 +165,7 @@ KNOWS = {
     "errors": "i18n",
     "i18n": "",
 }
-"""Room -> rooms that it imports from, each below it. A room is a folder, or a module at the root; `faults` are those of
-a study's protocol, and stand beside it because `study` is full."""
+"""Room -> rooms that it imports from, each below it. A room is a folder, or a module at the root."""
 
 
 def test_every_room_knows_those_that_it_may_know_and_no_other() -> None:
@@ -199,10 +198,10 @@ def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
         assert not others & {f"sources.{room}" for room in above}, module
 
 
-def test_the_root_holds_the_protocol_the_recording_their_files_errors_and_the_public_face() -> None:
+def test_the_root_holds_the_recording_its_files_errors_and_the_public_face() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}
-    assert modules == {"__init__", "__main__", "errors", "faults", "public", "recording", "storage", "study"}
+    assert modules == {"__init__", "__main__", "errors", "public", "recording", "storage"}
     folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
     assert folders == KNOWS.keys() - modules
 

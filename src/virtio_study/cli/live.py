@@ -51,8 +51,8 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
     def called(**given: object) -> None:
         from pydantic import ValidationError
 
-        from virtio_study.faults import message_of
         from virtio_study.study import Endpoint
+        from virtio_study.study.faults import message_of
 
         names = ("host", "port", "ca_file", "fingerprint", "backend", "user", "ssh_config")
         named = {name: _absolute(value) for name in names if (value := given.pop(name)) is not None}

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from virtio_study.errors import StudyError
-from virtio_study.faults import fault, read_yaml
 from virtio_study.i18n.marks import N_
 from virtio_study.recording import INSTRUMENTS, SCHEMA
+from virtio_study.study.faults import fault, read_yaml
 
 __all__ = ["SHARES", "UNITS", "CsvMapping", "TimeColumn", "ValueColumn", "load_mapping", "units"]
 

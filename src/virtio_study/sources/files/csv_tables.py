@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from virtio_study.errors import DataError
-from virtio_study.faults import FaultError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
 from virtio_study.sources.files.csv_mapping import SHARES, CsvMapping, TimeColumn, units
 from virtio_study.study import Server
+from virtio_study.study.faults import FaultError
 
 __all__ = ["read_csv"]
 

@@ -70,10 +70,10 @@ class FaultError(ValueError):
     def __init__(self, message: str, /, **numbers: object) -> None:
         self.message = message
         self.numbers: Numbers = {key: sayable(value) for key, value in numbers.items()}
-        self.place: tuple[str, ...] = ()
+        self.place: tuple[str | int, ...] = ()
         super().__init__(render(message, self.numbers))
 
-    def at(self, *place: str) -> "FaultError":
+    def at(self, *place: str | int) -> "FaultError":
         """The same, of a place in the file."""
         self.place = place
         return self
@@ -249,7 +249,7 @@ def fault(path: Path, node: yaml.Node | None, item: Any, fields: Callable[[Seque
     """
     location = [part for part in item["loc"] if part != "[key]"]
     place = getattr(item.get("ctx", {}).get("error"), "place", ())
-    where = f"{path}:{_line(node, location or list(place))}"
+    where = f"{path}:{_line(node, list(place) or location)}"
     key = ".".join(str(part) for part in location) or "study"
     if item["type"] == "extra_forbidden":
         siblings = fields(location[:-1])
@@ -264,8 +264,8 @@ def fault(path: Path, node: yaml.Node | None, item: Any, fields: Callable[[Seque
         return said(N_("{where}: missing key {key!r}; add it"), where=where, key=key)
     message = message_of(item)
     if isinstance(item["input"], dict):
-        place = f"{where}: {key}" if location else where
-        return said("{place}: {error}", place=place, error=message)
+        prefix = f"{where}: {key}" if location and not place else where
+        return said("{place}: {error}", place=prefix, error=message)
     return said(
         N_("{where}: {key} is {value}: {error}"), where=where, key=key, value=repr(item["input"]), error=message
     )

@@ -6,22 +6,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ByteSize, Field, ValidationError, model_validator
 
 from virtio_study.errors import StudyError
-from virtio_study.faults import (
+from virtio_study.i18n.marks import N_
+from virtio_study.study.faults import (
     FaultError,
     contradictions,
-    digits,
     fault,
     read_yaml,
     unknown_comparison,
     unknown_config,
     unknown_server,
-    with_unit,
 )
-from virtio_study.i18n.labels import harmless
-from virtio_study.i18n.marks import N_
+from virtio_study.study.schedule import Block, Schedule
+from virtio_study.study.values import Line, Name, Real, Size, Strict, Whole
 
 __all__ = [
     "METRICS",
@@ -31,10 +30,10 @@ __all__ = [
     "Endpoint",
     "Host",
     "LabPlan",
-    "Line",
     "Load",
     "LoadMetric",
     "LogEntry",
+    "Metric",
     "Purpose",
     "Server",
     "Study",
@@ -55,27 +54,15 @@ METRICS: dict[str, str] = {
 SAME_ALLOCATION = 0.08
 """Two sizes within this share may be the same, one in GB and the other in GiB."""
 
-Line = Annotated[str, BeforeValidator(lambda value: harmless(value) if isinstance(value, str) else value)]
-"""One line of free text, from a person or a host: without controls and marks of direction."""
 
-Whole = Annotated[int, BeforeValidator(digits)]
-Real = Annotated[float, BeforeValidator(digits)]
-Size = Annotated[ByteSize, BeforeValidator(with_unit)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Text(_Strict):
+class Text(Strict):
     """A text for readers in English and Spanish."""
 
     en: Line
     es: Line
 
 
-class Host(_Strict):
+class Host(Strict):
     """What is known of the physical machine; anything unknown is left out, never guessed."""
 
     name: Line
@@ -89,7 +76,7 @@ class Host(_Strict):
 ADDRESS = re.compile(r"(?:https?://)?(?P<host>[^/:\[\]]+|\[[^\]]+\])(?::(?P<port>\d+))?(?:[/#?].*)?")
 
 
-class Endpoint(_Strict):
+class Endpoint(Strict):
     """Where the API of Proxmox VE answers, and what its certificate is verified with; never a secret.
 
     `ca_file` is a copy of the host's `/etc/pve/pve-root-ca.pem`, `fingerprint` the SHA-256 of its certificate; with
@@ -122,7 +109,7 @@ class Endpoint(_Strict):
         return given
 
 
-class Server(_Strict):
+class Server(Strict):
     """A virtual machine under study and its allocation, constant over all driver configurations."""
 
     vmid: Whole = Field(ge=100)
@@ -134,7 +121,7 @@ class Server(_Strict):
     guest_kernel: Annotated[str, Field(pattern=r"^\d+\.\d+")] | None = None
 
 
-class DriverConfiguration(_Strict):
+class DriverConfiguration(Strict):
     """A driver configuration: which devices the server has and whether the balloon driver is loaded."""
 
     label: Text
@@ -149,7 +136,7 @@ class DriverConfiguration(_Strict):
 Purpose = Literal["total", "instrument", "reporting", "devices", "restart", "setting"]
 
 
-class Comparison(_Strict):
+class Comparison(Strict):
     """An ordered pair of driver configurations; the effect is `after` minus `before`.
 
     `purpose` is what it is about, see `analysis.ingredients.ABOUT`; `with_change` names what else changed by protocol,
@@ -163,14 +150,14 @@ class Comparison(_Strict):
     with_change: list[str] = Field(default_factory=list)
 
 
-class LoadMetric(_Strict):
+class LoadMetric(Strict):
     """A column that measures the imposed load and the relative margin within which both sides count as equal."""
 
     column: str
     margin: Real = Field(gt=0, lt=1)
 
 
-class Window(_Strict):
+class Window(Strict):
     """A stretch of wall-clock time, with its time zone, in which a driver configuration is studied."""
 
     server: Name
@@ -187,7 +174,7 @@ class Window(_Strict):
         return self
 
 
-class LogEntry(_Strict):
+class LogEntry(Strict):
     """What the researcher did or saw that Proxmox VE does not show, on one server or (without `server`) on all.
 
     With `end`, rows of the stretch are left out. Without it, `start` is the moment of a change inside the guest, such
@@ -208,7 +195,7 @@ class LogEntry(_Strict):
         return self
 
 
-class Load(_Strict):
+class Load(Strict):
     """The load that the lab puts on a server: operations a second, and files read over and over from its page cache."""
 
     disk_reads_per_s: Whole = Field(default=0, ge=0)
@@ -217,7 +204,7 @@ class Load(_Strict):
     file_set_bytes: ByteSize = Field(default=ByteSize(0), ge=0)
 
 
-class LabPlan(_Strict):
+class LabPlan(Strict):
     """How the lab records; `side_by_side` driver configurations run at the same time, each with all servers."""
 
     boots: Whole = Field(ge=2)
@@ -228,7 +215,7 @@ class LabPlan(_Strict):
     loads: dict[Name, Load]
 
 
-class Study(_Strict):
+class Study(Strict):
     """A validated protocol with the folder that holds it.
 
     `driver_configs` keeps the order of the file: before to after. `daily_cycle` says that the servers' work follows the
@@ -245,6 +232,7 @@ class Study(_Strict):
     load: dict[Name, list[LoadMetric]] = Field(default_factory=dict)
     windows: list[Window] = Field(default_factory=list)
     log: list[LogEntry] = Field(default_factory=list)
+    schedule: Schedule | None = None
     proxmox: Endpoint | None = None
     daily_cycle: bool = True
     lab: LabPlan | None = None
@@ -261,15 +249,21 @@ class Study(_Strict):
                     raise FaultError(f"comparisons.{name}: {{error}}", error=unknown_config(side, self.driver_configs))
         for problem in contradictions(self.servers, self.driver_configs, self.comparisons, self.windows):
             raise problem
-        named = [("load", server) for server in self.load] + [
-            ("log", entry.server) for entry in self.log if entry.server
+        scheduled = self.schedule.blocks if self.schedule else {}
+        servers = [("load", server) for server in self.load] + [
+            *(("log", entry.server) for entry in self.log if entry.server),
+            *(("windows", window.server) for window in self.windows),
+            *(("schedule.blocks", server) for server in scheduled),
         ]
-        for place, server in [*named, *(("windows", window.server) for window in self.windows)]:
+        for place, server in servers:
             if server not in self.servers:
                 raise FaultError(f"{place}: {{error}}", error=unknown_server(server, self.servers))
-        for window in self.windows:
-            if window.driver_config not in self.driver_configs:
-                raise FaultError("windows: {error}", error=unknown_config(window.driver_config, self.driver_configs))
+        configs = [("windows", window.driver_config) for window in self.windows] + [
+            (f"schedule.blocks.{server}", block.driver_config) for server in scheduled for block in scheduled[server]
+        ]
+        for place, config in configs:
+            if config not in self.driver_configs:
+                raise FaultError(f"{place}: {{error}}", error=unknown_config(config, self.driver_configs))
         if self.source == "lab" and self.lab is None:
             raise FaultError(N_("source: lab needs the key lab (boots, steady_s, step_s, ...)"))
         if self.lab is not None and set(self.lab.loads) != set(self.servers):
@@ -388,6 +382,8 @@ def _fields(location: Sequence[Any]) -> list[str]:
         "load": LoadMetric,
         "windows": Window,
         "log": LogEntry,
+        "schedule": Schedule,
+        "blocks": Block,
         "lab": LabPlan,
         "loads": Load,
         "proxmox": Endpoint,

@@ -9,7 +9,7 @@ from virtio_study.errors import StudyError
 from virtio_study.i18n.language import words
 from virtio_study.study import Study, load_study
 
-BUNDLED = Path(__file__).parents[1] / "data"
+BUNDLED = Path(__file__).parents[2] / "data"
 
 
 @pytest.mark.parametrize("name", ["lab-qemu", "pve-rig", "published"])
