@@ -136,9 +136,13 @@ def _split(polls: Sequence[Poll], begins: Callable[[Sequence[Poll], Poll], bool]
 
 
 def _restarted(group: Sequence[Poll], new: Poll) -> bool:
-    """Whether a poll shows another start than the ones before it."""
+    """Whether a poll shows another start than the ones before it: a new one lies after the server was last seen.
+
+    An answer that comes late moves time less uptime too.
+    """
     old = group[-1]
-    return new.started_s - old.started_s > SAME_START_S or bool(old.pid and new.pid and old.pid != new.pid)
+    moved = new.started_s - old.started_s > SAME_START_S and new.started_s > old.time_s - SAME_START_S
+    return moved or bool(old.pid and new.pid and old.pid != new.pid)
 
 
 def _moved(history: History, seen_s: float, started_s: float) -> bool:
