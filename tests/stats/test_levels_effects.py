@@ -208,6 +208,19 @@ def test_measured_coverage(n_before, n_after, sd_after):
     assert covered(rng, n_before, n_after, 0.5, sd_after, relative_difference, -0.2) == pytest.approx(0.95, abs=0.025)
 
 
+@pytest.mark.parametrize("sd_before", [0.4, 1.0])
+def test_two_boots_never_promise_too_much(sd_before):
+    """By Satterthwaite's df it is 89 % of the differences, and 87 and 75 % of the ratios."""
+    rng = np.random.default_rng(8)
+    assert covered(rng, 2, 8, sd_before, sd_before / 4, difference, -4.0) > 0.97
+    few = [
+        relative_difference(20 + sd_before * rng.standard_normal(2), 16 + sd_before / 4 * rng.standard_normal(8), 0.95)
+        for _ in range(1500)
+    ]
+    answered = [interval.low <= -0.2 <= interval.high for interval in few if interval]
+    assert np.mean(answered) > 0.96
+
+
 def test_false_equivalence_at_the_margin_is_at_most_alpha():
     """Load that differs by exactly the margin is called equivalent in at most 5 % of cases (standard error 0.5)."""
     rng = np.random.default_rng(7)

