@@ -16,8 +16,8 @@ from virtio_study.errors import DataError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 
 __all__ = [
-    "CHECKOUT",
     "PACKAGE",
+    "SHIPPED",
     "add_file",
     "json_bytes",
     "locked",
@@ -25,6 +25,7 @@ __all__ = [
     "read_verified",
     "replacing",
     "sha256",
+    "shipped",
     "unlist",
     "verify_file",
     "write_atomically",
@@ -34,8 +35,14 @@ __all__ = [
 PACKAGE = Path(__file__).parent
 """Folder of this package."""
 
-CHECKOUT = PACKAGE.parents[1]
-"""Where notebooks and lock stand beside `src/`, if the package runs from a checkout."""
+SHIPPED = "shipped"
+"""Folder of an installed package that holds what stands beside `src/` in a checkout; see `hatch_build.py`."""
+
+
+def shipped(name: str) -> Path:
+    """Where something stands that comes with this package and is none of its code, such as `notebooks`."""
+    inside = PACKAGE / SHIPPED / name
+    return inside if inside.exists() else PACKAGE.parents[1] / name
 
 
 def sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ from virtio_study.archive.recorded import read_results
 from virtio_study.archive.ro_crate import crate_metadata, readmes, recording_facts
 from virtio_study.errors import DataError, StudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import CHECKOUT, manifest, sha256
+from virtio_study.storage import SHIPPED, manifest, sha256, shipped
 from virtio_study.study import Study
 from virtio_study.workflow.graph import find_notebooks
 from virtio_study.workflow.keys import Keys
@@ -28,7 +28,7 @@ __all__ = ["CHECKSUMS", "METADATA", "PACKAGE", "Archive", "code_files", "export"
 
 CHECKSUMS, METADATA = "manifest-sha256.txt", "ro-crate-metadata.json"
 PACKAGE = "src/virtio_study/"
-ENVIRONMENT = ("pyproject.toml", "requirements.lock", "environment.yml", "LICENSE", "CITATION.cff")
+ENVIRONMENT = ("pyproject.toml", "hatch_build.py", "requirements.lock", "environment.yml", "LICENSE", "CITATION.cff")
 OF_A_STUDY = {".yaml", ".json", ".md", ".csv"}
 """Endings of the files beside a study's recordings that belong to it."""
 FIRST_TIME_OF_ZIP = (1980, 1, 1, 0, 0, 0)
@@ -97,10 +97,10 @@ def _files(study: Study) -> dict[str, Path]:
     notebooks = find_notebooks(study)
     found |= code_files(notebooks)
     for name in ENVIRONMENT:
-        places = [root / name for root in (notebooks.parent, CHECKOUT)]
+        places = [notebooks.parent / name, shipped(name)]
         present = [file for file in places if file.is_file()]
         if not present:
-            message = N_("no {name}: looked for {first} and {second}; run from a checkout of virtio-study")
+            message = N_("no {name}: looked for {first} and {second}; install virtio-study again")
             raise StudyError(message, name=name, first=places[0], second=places[1])
         found[name] = present[0]
     for name, file in found.items():
@@ -116,7 +116,8 @@ def code_files(notebooks: Path) -> dict[str, Path]:
     found = {f"notebooks/{file.name}": file for file in sorted(notebooks.glob("*.ipynb"))}
     for file in sorted(package.rglob("*")):
         inside = file.relative_to(package)
-        if file.is_file() and "__pycache__" not in inside.parts and not file.name.startswith("."):
+        strange = "__pycache__" in inside.parts or file.name.startswith(".")
+        if file.is_file() and not strange and inside.parts[0] != SHIPPED:
             found[PACKAGE + inside.as_posix()] = file
     return found
 

@@ -25,7 +25,7 @@ from virtio_study.archive.recorded import read_results
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.storage import CHECKOUT, sha256
+from virtio_study.storage import sha256, shipped
 from virtio_study.study import load_study
 from virtio_study.workflow.isolation import bare_environment
 from virtio_study.workflow.reports import ENVIRONMENT, files_present
@@ -249,9 +249,9 @@ def _study_name(path: Path, digests: Mapping[str, str]) -> str:
 
 
 def _notebooks() -> Path:
-    folder = CHECKOUT / "notebooks"
+    folder = shipped("notebooks")
     if not (folder / "1_collect.ipynb").is_file():
-        message = N_("no notebooks in {folder}; run from a checkout of virtio-study, or use --archived-code")
+        message = N_("no notebooks in {folder}; install virtio-study again, or use --archived-code")
         raise StudyError(message, folder=folder)
     return folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from virtio_study.errors import StudyError
 from virtio_study.i18n.language import LANGUAGES
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import CHECKOUT
+from virtio_study.storage import shipped
 from virtio_study.study import Study
 
 __all__ = ["NotebookRun", "find_notebooks", "plan"]
@@ -65,13 +65,13 @@ def _recording_tasks(study: Study, server: str, config: str) -> list[NotebookRun
 
 
 def find_notebooks(study: Study) -> Path:
-    """Folder of the notebooks: beside the study's `data/`, or in the checkout that this package runs from."""
-    candidates = [study.reports.parent.parent / "notebooks", CHECKOUT / "notebooks"]
+    """Folder of the notebooks: beside the study's `data/`, or those that come with this package."""
+    candidates = [study.reports.parent.parent / "notebooks", shipped("notebooks")]
     for folder in candidates:
         if (folder / "1_collect.ipynb").is_file():
             return folder
     raise StudyError(
-        N_("no notebooks: looked in {first} and {second}; run from a checkout of virtio-study"),
+        N_("no notebooks: looked in {first} and {second}; install virtio-study again"),
         first=candidates[0],
         second=candidates[1],
     )

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import PACKAGE, manifest, sha256, verify_file
+from virtio_study.storage import PACKAGE, SHIPPED, manifest, sha256, verify_file
 from virtio_study.study import Study
 
 __all__ = ["BESIDE", "INPUTS", "Key", "Keys", "borrowed_counts", "code_digest"]
@@ -25,8 +25,8 @@ INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
 BESIDE = ("study.yaml", "values.csv")
 """Files of the study `published`, beside a study, that its results are made from."""
 
-MAKES_NO_RESULT = ("cli", "lab", "sources", "testing")
-"""Rooms of this package whose code cannot change a result."""
+MAKES_NO_RESULT = ("cli", "lab", SHIPPED, "sources", "testing")
+"""Folders of this package that cannot change a result."""
 
 
 @dataclass(frozen=True)
