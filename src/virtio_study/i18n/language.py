@@ -131,6 +131,9 @@ def _localised(spoken: Words) -> type[Plain]:
         def number(self, value: float) -> str:
             return spoken.number(value)
 
+        def size(self, value: float, text: str) -> str:
+            return super().size(value, _marks(text, spoken))
+
     return Localised
 
 
@@ -145,6 +148,9 @@ def _page(spoken: Words) -> type[Plain]:
 
         def mark(self, value: float, text: str) -> str:
             return f'<data value="{value!r}">{text}</data>'
+
+        def size(self, value: float, text: str) -> str:
+            return f'<data class="size" value="{value!r}">{_marks(text, spoken)}</data>'
 
     return OnPage
 

@@ -61,6 +61,7 @@ class Plain(string.Formatter):
     """English formats of the templates' fields; a reader's language overrides what differs there.
 
     `{x:quantity}` is in the shown unit (`unit` and `scale` among the numbers), `{x:percent}` a share as a percentage,
+    `{x:size}` the same of a change without its sign and rounded for reading,
     `{x:metric}` (or another kind of `TERMS`) the label of a code, `{x}` a plain number of four digits, a text, or
     messages one after the other; anything else is a format of Python's.
     """
@@ -96,6 +97,10 @@ class Plain(string.Formatter):
         """A formatted number as it stands in the sentence; a page adds the value behind it."""
         return text
 
+    def size(self, value: float, text: str) -> str:
+        """The rounded size of a change, of which the sentence says whether it is a rise or a fall."""
+        return self.mark(value, text)
+
     def term(self, kind: str, code: str) -> str:
         """The label of a code; a code without one is data of the study, and stays."""
         label = TERMS[kind].get(code)
@@ -124,6 +129,8 @@ class Plain(string.Formatter):
             return f"{self.mark(value, amount)}{self.space}{shown}".strip()
         if format_spec == "percent":
             return f"{self.mark(value, self.number(value * 100))}{self.space}%"
+        if format_spec == "size":
+            return f"{self.size(value, f'{abs(value) * 100:.{0 if abs(value) >= 0.1 else 1}f}')}{self.space}%"
         return self.mark(value, self.formatted(value, format_spec) if format_spec else self.number(float(value)))
 
 

@@ -85,6 +85,15 @@ VERDICTS = {
     "with_reservations": N_("with reservations"),
     "not_believable": N_("not believable"),
     "not_an_effect": N_("not an effect"),
+    "counted": N_("exact count"),
+}
+
+MEANINGS = {
+    "believable": N_("Every check passed: the same measure, the same load, enough data and nothing in between."),
+    "with_reservations": N_("No check failed, but some could not be made or raise a doubt. The reasons are given."),
+    "not_believable": N_("At least one check failed, so the number may be wrong. The reason is given."),
+    "not_an_effect": N_("Before and after, different things were measured. Their difference says nothing of drivers."),
+    "counted": N_("Counted one by one, and the same in every repetition."),
 }
 
 STATUSES = {
@@ -315,6 +324,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "column": COLUMNS,
     "unit": UNITS,
     "verdict": VERDICTS,
+    "meaning": MEANINGS,
     "status": STATUSES,
     "effect": EFFECTS,
     "check": CHECKS,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Drawn", "Frames", "draw"]
 
 FEWEST_WAYS = 3
+GLANCE_HEIGHT_IN = 1.75
 
 Frames = Callable[[str, str], pd.DataFrame]
 """Server, driver configuration -> every row with its `replicate`, `period` and `reason`."""
@@ -79,6 +80,7 @@ def draw(results: Results, frame: Frames, words: Words) -> dict[str, Drawn]:
 
 def _sketches(results: Results, frame: Frames, words: Words) -> Iterator[_Sketch]:
     labels = {name: words.own(config.label) for name, config in results.study.driver_configs.items()}
+    yield from _at_a_glance(results, words)
     for server, found in results.servers.items():
         yield from _over_time(server, found, frame, labels, words)
         yield from _levels(server, found.configurations, labels, words)
@@ -98,6 +100,30 @@ def _sketches(results: Results, frame: Frames, words: Words) -> Iterator[_Sketch
         )
         title = words.gettext("Device-register accesses per operation")
         yield _Sketch("accesses", figures.accesses(results.counts, words), title, text, table)
+
+
+def _at_a_glance(results: Results, words: Words) -> Iterator[_Sketch]:
+    """The picture beside the answers: RAM of the first server that has it, through the whole change."""
+    for server, found in results.servers.items():
+        labels = {config: words.gettext(label) for config, label in _path(found).items()}
+        levels = {config: found.configurations[config] for config in labels}
+        table = _level_table(levels, list(figures.RAM))
+        if len(table):
+            title = words.plain(N_("RAM of {server} before and after: three figures of it"), {"server": server})
+            text = " ".join(f"{labels[key]}: {_levels_text(levels[key], words)}" for key in levels)
+            figure = figures.ram_by_instrument(levels, labels, words, GLANCE_HEIGHT_IN)
+            yield _Sketch("at-a-glance", figure, title, text, table, None, server)
+            return
+
+
+def _path(found: ServerResults) -> dict[str, str]:
+    """Driver configurations of a server's whole change, with that of the balloon driver alone between its sides."""
+    whole = next((c for c in found.comparisons.values() if c.purpose == "total"), None)
+    if whole is None:
+        return {}
+    between = [c.after for c in found.comparisons.values() if c.purpose == "instrument" and c.before == whole.before]
+    driver = {config: N_("with the driver") for config in between[:1] if config != whole.after}
+    return {whole.before: N_("before"), **driver, whole.after: N_("after")}
 
 
 def _over_time(

@@ -294,10 +294,15 @@ def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: W
     return figure
 
 
-def ram_by_instrument(levels: Mapping[str, Description], labels: Mapping[str, str], words: Words = ENGLISH) -> "Figure":
+def ram_by_instrument(
+    levels: Mapping[str, Description],
+    labels: Mapping[str, str],
+    words: Words = ENGLISH,
+    height_in: float = HEIGHT_IN,
+) -> "Figure":
     """Displayed, host and guest memory side by side through the driver configurations."""
     with style():
-        figure, (axes,) = blank()
+        figure, (axes,) = blank(height_in=height_in)
         places = np.arange(len(levels))
         for metric, (name, colour, line, marker) in RAM.items():
             found = [_sustained(described, metric) for described in levels.values()]

@@ -5,32 +5,33 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect
-from virtio_study.analysis.ingredients import Differing
-from virtio_study.analysis.plausibility import Counts
 from virtio_study.analysis.results import Results, ServerResults
-from virtio_study.analysis.validity import Verdict
+from virtio_study.analysis.validity import Check
 from virtio_study.errors import StudyError
 from virtio_study.i18n.language import LANGUAGES, UnknownLanguageError, Words, words
 from virtio_study.i18n.marks import N_
 from virtio_study.pve.situations import DEVICES, SITUATIONS
+from virtio_study.report.answers import MARKS, answers, disk_reads, finding, none_passes, worst
+from virtio_study.report.checklists import labelled, passed, shared
 from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.references import REFERENCES
+from virtio_study.study import METRICS
 
-__all__ = ["Page", "conclusions", "make_page", "render_page", "template_environment"]
+__all__ = ["Page", "make_page", "render_page", "template_environment"]
 
 SYMBOLS = {
     "believable": "\N{HEAVY CHECK MARK}",
     "with_reservations": "\N{BLACK UP-POINTING TRIANGLE}",
     "not_believable": "\N{HEAVY MULTIPLICATION X}",
     "not_an_effect": "\N{WHITE DIAMOND}",
+    "counted": "#",
     "pass": "\N{HEAVY CHECK MARK}",
     "warn": "\N{BLACK UP-POINTING TRIANGLE}",
     "fail": "\N{HEAVY MULTIPLICATION X}",
@@ -45,41 +46,6 @@ class Page:
 
     html: str
     figures: dict[str, Drawn]
-
-
-class Conclusion(NamedTuple):
-    """What is said of one metric of one server's whole change."""
-
-    server: str
-    metric: str
-    effect: Effect
-    differs: tuple[Differing, ...]
-    verdict: Verdict | None
-
-
-def conclusions(results: Results) -> dict[str, list[Conclusion]]:
-    """What changed, what did not, and what cannot be known, of each total comparison.
-
-    An effect counts as changed if it is an estimate of one instrument, believable, and its interval excludes zero; as
-    unchanged if the interval includes zero; everything else cannot be known from this study.
-    """
-    sorted_out: dict[str, list[Conclusion]] = {"changed": [], "unchanged": [], "unknown": []}
-    for name, server in results.servers.items():
-        for comparison in server.comparisons.values():
-            if comparison.purpose == "total":
-                for metric, effect in comparison.effects.items():
-                    verdict = comparison.verdicts.get(metric)
-                    differs = tuple(item for item in comparison.differs if item.before != item.after)
-                    said = Conclusion(name, metric, effect, differs, verdict)
-                    sorted_out[_sort(effect, verdict)].append(said)
-    return sorted_out
-
-
-def _sort(effect: Effect, verdict: Verdict | None) -> str:
-    doubtful = verdict is None or verdict.status in {"not_believable", "not_an_effect"}
-    if effect.status != "estimated" or effect.difference is None or doubtful:
-        return "unknown"
-    return "changed" if effect.difference.excludes_zero else "unchanged"
 
 
 def template_environment(language: Words) -> jinja2.Environment:
@@ -102,6 +68,8 @@ def template_environment(language: Words) -> jinja2.Environment:
     made.filters["moment"] = moment
     made.filters["setting"] = partial(language.term, "setting")
     made.filters["own"] = language.own
+    made.filters |= {"labelled": labelled, "passed": passed, "shared": shared}
+    made.filters["extract"] = lambda key, names: names[key]
     made.globals["term"] = language.term
     made.globals["told"] = lambda why: language.sentence("{why}", {"why": why if isinstance(why, str) else why.said})
     made.globals["sentence"] = lambda said: language.sentence(said.messages, said.fields)
@@ -141,9 +109,16 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
         .render(
             r=results,
             figures=drawn,
-            sorted_out=conclusions(results),
+            answers=answers(results),
+            finding=partial(finding, results),
+            worst=partial(worst, results),
+            disturbed=any(run.contaminated for runs in (results.timeline or {}).values() for run in runs),
+            none_passes=none_passes(results),
+            audited=_audited(results, spoken),
+            metric_names={metric: spoken.term("metric", metric) for metric in METRICS},
+            meanings=MARKS,
             configurations=[c for s in results.servers.values() for c in s.configurations.values()],
-            disk_reads=_disk_reads(results.counts),
+            disk_reads=disk_reads(results.counts),
             extent=_extent,
             cut_range=_cut_range,
             total=partial(_total, results),
@@ -169,12 +144,6 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _disk_reads(counts: Counts | None) -> tuple[float, float] | None:
-    """Accesses for one disk request with IDE and with VirtIO Block."""
-    rows = {row.device: row.boots[0] for row in (counts.rows if counts else ()) if row.operation == "read_4k"}
-    return (rows["ide"], rows["virtio-blk"]) if {"ide", "virtio-blk"} <= set(rows) else None
-
-
 def _extent(server: ServerResults, metric: str) -> tuple[float, float]:
     """Least and greatest sustained level of any boot of a server."""
     means = [mean for described in server.configurations.values() for mean in described.means(metric)]
@@ -185,6 +154,16 @@ def _cut_range(described: Description) -> tuple[float, float] | None:
     """Earliest and latest start of the steady stretch of any boot, under other lengths of the rule's batches."""
     found = [boot.start_up_range_s for boot in described.boots if boot.start_up_range_s]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None
+
+
+def _audited(results: Results, words: Words) -> tuple[dict[str, tuple[Check, ...]], dict[str, str]]:
+    """Checks of the published figures by server and metric, and what readers call these."""
+    audits = {
+        f"{server}, {words.term('metric', metric)}": audit.checks
+        for server, metrics in (results.published.servers if results.published else {}).items()
+        for metric, audit in metrics.items()
+    }
+    return audits, {name: name for name in audits}
 
 
 def _total(results: Results, server: str) -> dict[str, Effect]:

@@ -42,7 +42,7 @@
     return [time, `CPU ${decimals.format(row.cpu_cores)}`, ...ram.filter(Boolean)].join(" · ");
   };
 
-  for (const figure of document.querySelectorAll("figure")) {
+  for (const figure of document.querySelectorAll("details figure")) {
     const picture = figure.querySelector("svg"), caption = figure.querySelector("figcaption");
     const frame = element("div", { className: "frame" }), tools = element("div", { className: "tools" });
     picture.replaceWith(frame);
@@ -89,10 +89,41 @@
     figure.insertBefore(tools, caption);
   }
 
-  let closed = [];
-  addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details:not([open])")];
-    closed.forEach((item) => { item.open = true; });
-  });
-  addEventListener("afterprint", () => closed.forEach((item) => { item.open = false; }));
+  // What a link leads to is opened, with all that it is in.
+  const reveal = () => {
+    const wanted = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let at = wanted; at; at = at.parentElement) if (at.localName === "details") at.open = true;
+    if (wanted) wanted.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+
+  const nav = document.querySelector("nav"), folded = document.querySelectorAll("main details");
+  const all = element("button", { type: "button" }, said.open);
+  all.setAttribute("aria-pressed", "false");
+  const unfold = (open) => {
+    folded.forEach((item) => { item.open = open; });
+    all.setAttribute("aria-pressed", String(open));
+    all.textContent = open ? said.close : said.open;
+  };
+  all.addEventListener("click", () => unfold(all.getAttribute("aria-pressed") !== "true"));
+  nav.append(all);
+  if (new URLSearchParams(location.search).get("print") === "all") unfold(true);
+
+  const links = new Map([...nav.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      const link = links.get(entry.target.dataset.place);
+      link.setAttribute("aria-current", "true");
+      const list = link.closest("ul");
+      list.scrollLeft = link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
+    }
+  }, { rootMargin: "-20% 0px -75% 0px" });
+  for (const id of links.keys()) {
+    const place = document.getElementById(id).closest("section");
+    place.dataset.place = id;
+    seen.observe(place);
+  }
 })();
