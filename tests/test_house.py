@@ -147,14 +147,15 @@ def counts(summed: ast.expr) -> bool:
 
 
 KNOWS = {
-    "cli": "public archive testing workflow analysis sources lab study storage errors i18n",
+    "cli": "public archive testing workflow analysis design sources lab study storage errors i18n",
     "public": "archive workflow report analysis recording study errors i18n",
     "archive": "workflow stats recording study storage errors i18n",
     "testing": "workflow sources pve study errors i18n",
-    "workflow": "report analysis cleaning recording study storage errors i18n",
+    "workflow": "report analysis cleaning stats recording study storage errors i18n",
     "report": "analysis cleaning stats pve recording study errors i18n",
     "analysis": "cleaning stats pve recording study storage errors i18n",
     "cleaning": "stats errors i18n",
+    "design": "stats study storage errors i18n",
     "stats": "errors i18n",
     "sources": "pve recording study storage errors i18n",
     "lab": "recording study storage errors i18n",

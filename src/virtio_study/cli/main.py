@@ -26,6 +26,7 @@ class _LazyGroup(Group):
     lazy = {  # noqa: RUF012
         "collect": ("virtio_study.cli.live", N_("Ask a Proxmox VE host once for everything.")),
         "demo": ("virtio_study.cli.demo", N_("Try everything with a simulated Proxmox VE host.")),
+        "design": ("virtio_study.cli.design", N_("Which switchback to run, and its schedule.")),
         "diff": (
             "virtio_study.cli.archive",
             N_("Which values differ between two results, and what is known about it."),

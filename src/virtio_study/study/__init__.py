@@ -19,7 +19,7 @@ from virtio_study.study.protocol import (
     Window,
     load_study,
 )
-from virtio_study.study.schedule import Block, Law, Schedule
+from virtio_study.study.schedule import Block, Law, Schedule, hours_of, within
 from virtio_study.study.values import Line
 
 __all__ = [
@@ -43,5 +43,7 @@ __all__ = [
     "Study",
     "Text",
     "Window",
+    "hours_of",
     "load_study",
+    "within",
 ]

@@ -1,17 +1,17 @@
 """A switchback schedule: which driver configuration a server is to have when, and by which law that was drawn."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from virtio_study.i18n.marks import N_
 from virtio_study.study.faults import FaultError
 from virtio_study.study.values import Name, Real, Strict, Whole
 
-__all__ = ["Block", "Law", "Schedule"]
+__all__ = ["Block", "Law", "Schedule", "hours_of", "within"]
 
 Law = Literal["pairs", "bojinov"]
 """How configurations were assigned to blocks.
@@ -29,6 +29,30 @@ def _known_zone(zone: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise FaultError(N_("expected a name such as UTC or America/Lima")) from error
     return zone
+
+
+def hours_of(text: str) -> tuple[time, time]:
+    """Hours of a day such as `08:00-18:00`, or `22:00-06:00` over midnight: from and to.
+
+    Raises
+    ------
+    FaultError
+        If the text is something else.
+    """
+    first, _, last = text.partition("-")
+    try:
+        hours = time.fromisoformat(first.strip()), time.fromisoformat(last.strip())
+    except ValueError as error:
+        raise FaultError(N_("expected hours of a day such as 08:00-18:00")) from error
+    if hours[0] == hours[1] or any(hour.tzinfo for hour in hours):
+        raise FaultError(N_("expected hours of a day such as 08:00-18:00"))
+    return hours
+
+
+def within(moment: time, hours: tuple[time, time]) -> bool:
+    """Whether a time of the day is within hours, of which the first belongs to them and the last does not."""
+    first, last = hours
+    return first <= moment < last if first < last else moment >= first or moment < last
 
 
 class Block(Strict):
@@ -55,14 +79,23 @@ class Schedule(Strict):
     """Blocks of each server in order of time, with what the randomisation test needs: the law and the seed.
 
     `washout_s` is the least time after a block's start that is left out (seconds); a longer start-up that is found
-    counts instead. `zone` is the researcher's time zone, in which the schedule is read.
+    counts instead. `zone` is the researcher's time zone, in which the schedule is read. `no_restart` are hours of its
+    clock, such as 08:00-18:00, in which no block begins.
     """
 
     law: Law
     seed: Whole = Field(ge=0)
     washout_s: Real = Field(ge=0)
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    no_restart: str | None = None
     blocks: dict[Name, tuple[Block, ...]] = Field(min_length=1)
+
+    @field_validator("no_restart")
+    @classmethod
+    def _hours_of_a_day(cls, given: str | None) -> str | None:
+        if given is not None:
+            hours_of(given)
+        return given
 
     @model_validator(mode="after")
     def _keeps_its_law(self) -> Self:
@@ -85,6 +118,13 @@ class Schedule(Strict):
                 )
                 start, end = block.start.isoformat(), before.end.isoformat()
                 raise FaultError(twice, server=server, start=start, end=end).at(*place)
+            local = block.start.astimezone(ZoneInfo(self.zone))
+            if self.no_restart and within(local.time(), hours_of(self.no_restart)):
+                forbidden = N_(
+                    "schedule.blocks.{server}: the block from {start} on begins within {hours}, in which no_restart "
+                    "allows none"
+                )
+                raise FaultError(forbidden, server=server, start=local.isoformat(), hours=self.no_restart).at(*place)
             if (block.end - block.start).total_seconds() <= self.washout_s:
                 short = N_(
                     "schedule.blocks.{server}: the block from {start} on is not longer than washout_s, {washout:g} s; "
