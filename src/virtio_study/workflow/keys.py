@@ -25,13 +25,8 @@ INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
 BESIDE = ("study.yaml", "values.csv")
 """Files of the study `published`, beside a study, that its results are made from."""
 
-<<<<<<< HEAD
-MAKES_NO_RESULT = ("cli", "lab", SHIPPED, "sources", "testing")
+MAKES_NO_RESULT = ("cli", "design", "lab", SHIPPED, "sources", "testing")
 """Folders of this package that cannot change a result."""
-=======
-MAKES_NO_RESULT = ("cli", "design", "lab", "sources", "testing")
-"""Rooms of this package whose code cannot change a result."""
->>>>>>> 34e2af9 (virtio-study design: which switchback to run, its schedule, and a script that a Proxmox VE host follows)
 
 
 @dataclass(frozen=True)
