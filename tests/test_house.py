@@ -199,10 +199,10 @@ def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
         assert not others & {f"sources.{room}" for room in above}, module
 
 
-def test_the_root_holds_the_recording_its_files_errors_and_the_public_face() -> None:
+def test_the_root_holds_the_recording_errors_and_the_public_face() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}
-    assert modules == {"__init__", "__main__", "errors", "public", "recording", "storage"}
+    assert modules == {"__init__", "__main__", "errors", "public", "recording"}
     folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
     assert folders == KNOWS.keys() - modules
 

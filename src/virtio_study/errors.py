@@ -2,7 +2,7 @@
 
 from virtio_study.i18n.sentences import Numbers, render, sayable
 
-__all__ = ["DataError", "LabError", "PipelineError", "StudyError", "VirtioStudyError"]
+__all__ = ["BusyError", "DataError", "LabError", "NoRoomError", "PipelineError", "StudyError", "VirtioStudyError"]
 
 
 class VirtioStudyError(Exception):
@@ -24,6 +24,14 @@ class StudyError(VirtioStudyError):
 
 class DataError(VirtioStudyError):
     """A recording, manifest or table is missing, damaged or does not keep the schema."""
+
+
+class NoRoomError(DataError):
+    """A disk is full; what was stored before is whole, and the same can be tried again."""
+
+
+class BusyError(DataError):
+    """Another program writes the same study."""
 
 
 class LabError(VirtioStudyError):

@@ -4,7 +4,7 @@ A recording is a Parquet file of the one schema below; its provenance is in the 
 atomically, and listed with their SHA-256 in the study's `manifest.json`; reading verifies both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.storage import add_file, manifest, read_verified, write_atomically
+from virtio_study.storage import commit, manifest, read_verified
 
 __all__ = [
     "INSTRUMENTS",
@@ -25,17 +25,15 @@ __all__ = [
     "Column",
     "Provenance",
     "Recording",
-    "add_file",
     "boots_of",
     "check_frame",
-    "manifest",
     "read",
     "read_times",
     "recordings",
     "same_start",
     "share_time",
     "write",
-    "write_atomically",
+    "write_all",
 ]
 
 INSTRUMENTS = (
@@ -244,22 +242,50 @@ def write(recording: Recording, folder: Path) -> None:
     Raises
     ------
     DataError
-        If the frame breaks the schema, or the file is in the manifest already with another content.
+        If the frame breaks the schema, or the file is in the manifest already.
     """
+    write_all([recording], folder)
+
+
+def write_all(
+    made: Sequence[Recording], folder: Path, instead_of: Collection[str] = (), beside: Mapping[str, bytes] | None = None
+) -> None:
+    """Write recordings in place of others, all of them or none, whenever the program is killed.
+
+    Parameters
+    ----------
+    made : sequence of Recording
+    folder : Path
+        Of the study.
+    instead_of : collection of str
+        Names of recordings, relative to the folder, that go, or that are written anew.
+    beside : dict, optional
+        Name of a file relative to the folder -> content that is kept with them.
+
+    Raises
+    ------
+    DataError
+        If a frame breaks the schema, or a file is in the manifest already and is not among `instead_of`.
+    """
+    files = {each.path.relative_to(folder).as_posix(): _parquet(each) for each in made}
+    listed = manifest(folder)
+    if there := [name for name in files if name in listed and name not in instead_of]:
+        raise DataError(N_("{path}: recorded already; recordings are never rewritten"), path=folder / there[0])
+    commit(folder, {**files, **(beside or {})}, instead_of)
+
+
+def _parquet(recording: Recording) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    frame = check_frame(recording.frame, str(recording.path))
-    if recording.path.relative_to(folder).as_posix() in manifest(folder):
-        raise DataError(N_("{path}: recorded already; recordings are never rewritten"), path=recording.path)
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = pa.Table.from_pandas(check_frame(recording.frame, str(recording.path)), preserve_index=False)
     table = table.replace_schema_metadata(
         {**(table.schema.metadata or {}), b"virtio_study": recording.provenance.model_dump_json().encode()}
     )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    write_atomically(recording.path, sink.getvalue().to_pybytes())
-    add_file(folder, recording.path)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def read(path: Path, folder: Path) -> Recording:

@@ -23,7 +23,8 @@ from virtio_study.lab.guest import Guest, build_guest, initramfs, module_closure
 from virtio_study.lab.loads import checksum, echo_frame
 from virtio_study.lab.machine import Machine, command_line, probe, running
 from virtio_study.lab.sampling import rows_from_samples
-from virtio_study.recording import manifest, recordings
+from virtio_study.recording import recordings
+from virtio_study.storage import manifest
 from virtio_study.study import load_study
 
 SHORT = """

@@ -25,7 +25,7 @@ from virtio_study.archive.recorded import read_results
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.storage import sha256, shipped
+from virtio_study.storage import scratch_folder, sha256, shipped
 from virtio_study.study import load_study
 from virtio_study.workflow.isolation import bare_environment
 from virtio_study.workflow.reports import ENVIRONMENT, files_present
@@ -91,8 +91,8 @@ def repeat(
     PipelineError
         If a notebook fails.
     """
-    with tempfile.TemporaryDirectory(prefix="vs-", ignore_cleanup_errors=True) as scratch:
-        crate, again = Path(scratch) / "crate", Path(scratch) / "again"
+    with scratch_folder() as scratch:
+        crate, again = scratch / "crate", scratch / "again"
         digests = unpack(path, crate)
         name = _study_name(path, digests)
         say(said(N_("{path}: {files} files, every checksum is right"), path=path, files=len(digests) + 1))
@@ -280,7 +280,7 @@ def _run(
             ["--workers", str(workers)] if workers else []
         )
         # The archived program finds its notebooks beside itself; it is foreign, and is given nothing of this user's.
-        with tempfile.TemporaryDirectory(prefix="vs-home-") as home:
+        with tempfile.TemporaryDirectory(prefix="home-", dir=folder.parents[2]) as home:
             given = bare_environment(Path(home), source)
             done = subprocess.run([*_without_network(), *words], cwd=folder.parents[1], env=given, check=False)
         if done.returncode:

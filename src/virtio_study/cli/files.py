@@ -10,7 +10,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, told
 
 if TYPE_CHECKING:
-    from virtio_study.sources.recorder import Imported
+    from virtio_study.sources.outcomes import Imported
 
 __all__ = ["files"]
 
@@ -163,7 +163,7 @@ def _labels(match: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _report(outcomes: "list[Imported]") -> None:
-    from virtio_study.sources.recorder import RecordedFile
+    from virtio_study.sources.outcomes import RecordedFile
 
     for item in outcomes:
         click.echo(f"{item.place if isinstance(item, RecordedFile) else item.server}: {told(item.told)}")

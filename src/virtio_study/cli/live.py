@@ -1,5 +1,6 @@
 """The commands that ask a Proxmox VE host: `new`, `doctor`, `inventory`, `collect` and `watch`."""
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable
@@ -269,7 +270,8 @@ def watch(study: str, hours: float | None) -> None:
                 if hours
                 else _(", {passed:.1f} h", passed=passed)
             )
-            click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
+            with contextlib.suppress(OSError):  # what is said may go to a disk that is full
+                click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
 
     try:
         polls = poll(protocol, client_of(protocol, tries=1), say, lambda: time.monotonic() >= end)

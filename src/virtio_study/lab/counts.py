@@ -15,7 +15,7 @@ from virtio_study.lab.experiment import qemu_version
 from virtio_study.lab.guest import Guest, build_guest
 from virtio_study.lab.loads import requests
 from virtio_study.lab.machine import BOOT_DEADLINE_S, Machine, Running, running
-from virtio_study.recording import write_atomically
+from virtio_study.storage import write_atomically
 from virtio_study.study import load_study
 
 __all__ = ["OPERATIONS", "Operation", "count", "count_operation", "traced_accesses"]

@@ -15,14 +15,15 @@ from typing import Any
 import zstandard
 
 from virtio_study import __version__
-from virtio_study.errors import StudyError
+from virtio_study.errors import LabError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import render, said
 from virtio_study.lab.guest import Guest, build_guest
 from virtio_study.lab.loads import Requests, requests
 from virtio_study.lab.machine import BOOT_DEADLINE_S, Accelerator, Machine, Running, probe, running
 from virtio_study.lab.sampling import rows_from_samples, sample_machine
-from virtio_study.recording import Provenance, Recording, add_file, manifest, write, write_atomically
+from virtio_study.recording import Provenance, Recording, write_all
+from virtio_study.storage import locked, manifest
 from virtio_study.study import LabPlan, Study, load_study
 
 __all__ = ["PlannedBoot", "boot_order", "open_boots", "qemu_version", "record"]
@@ -97,6 +98,12 @@ def record(
         If the study is not a lab study, or QEMU or the guest fail. What was recorded before stays.
     """
     study = load_study(study_path)
+    form = N_("{folder}: another lab record of this study is at work ({who}); wait for it, or end it")
+    with locked(study.folder / "guest" / ".lock", lambda who: LabError(form, folder=study.folder, who=who)):
+        return _record_open(study, progress)
+
+
+def _record_open(study: Study, progress: Callable[[list[list[PlannedBoot]]], Iterable[list[PlannedBoot]]]) -> int:
     left = open_boots(study)
     if not left:
         return 0
@@ -190,10 +197,11 @@ def _store(study: Study, run: BootedServer, provenance: Provenance) -> None:
         return
     path = study.folder / name
     lines = "".join(json.dumps(item) + "\n" for item in run.samples)
-    raw = path.with_suffix(".raw.jsonl.zst")
-    write_atomically(raw, zstandard.ZstdCompressor(level=19).compress(lines.encode()))
-    add_file(study.folder, raw)
-    write(Recording(rows_from_samples(run.samples, run.machine), provenance, path), study.folder)
+    raw = path.with_suffix(".raw.jsonl.zst").relative_to(study.folder).as_posix()
+    samples = zstandard.ZstdCompressor(level=19).compress(lines.encode())
+    made = Recording(rows_from_samples(run.samples, run.machine), provenance, path)
+    # in one step: a boot whose samples alone are listed could be neither kept nor run again
+    write_all([made], study.folder, beside={raw: samples})
 
 
 def _provenance(study: Study, run: BootedServer, guest: Guest, accelerator: Accelerator, started_at: str) -> Provenance:

@@ -1,15 +1,50 @@
-"""What came of an import, where nothing did."""
+"""What came of an import."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Said, said
-from virtio_study.sources.recorder import Imported, NotRecorded, RecordedFile
+from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.sources.runs import SHORTEST_S, Run
 
-__all__ = ["of_run", "some_recorded"]
+__all__ = ["ANEW", "Imported", "NotRecorded", "RecordedFile", "of_run", "some_recorded"]
+
+ANEW = N_("to record all anew, import into a new folder")
+
+
+@dataclass(frozen=True)
+class RecordedFile:
+    """A recording that is in the study: its file, relative to the study's folder, and a sentence on what it holds."""
+
+    place: str
+    told: Said
+
+
+@dataclass(frozen=True)
+class NotRecorded:
+    """A run or window of a server that is not recorded, and why; `place` is the file that it would have had, if known.
+
+    `str` of it is the English sentence for people.
+    """
+
+    server: str
+    reason: Said
+    place: str = ""
+
+    @property
+    def told(self) -> Said:
+        """The sentence for people."""
+        if self.place:
+            return said(N_("not recorded as {place}: {reason}"), place=self.place, reason=self.reason)
+        return said(N_("not recorded: {reason}"), reason=self.reason)
+
+    def __str__(self) -> str:
+        return english(self.told)
+
+
+Imported = RecordedFile | NotRecorded
 
 
 def some_recorded(outcomes: Sequence[Imported], of_runs: Sequence[Said] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Keeping what a source gave: raw files compressed, frames cut at the study's windows, recordings written once."""
+"""Keeping what a source gave: raw files compressed, frames cut at the study's windows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,65 +12,28 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.devices import devices, models
 from virtio_study.pve.values import Config
-from virtio_study.recording import Provenance, Recording, check_frame, read, read_times, share_time, write
-from virtio_study.sources.bounds import hold, measured_rows
+from virtio_study.recording import Provenance
+from virtio_study.sources.bounds import measured_rows
 from virtio_study.sources.events import counter_spikes, edits
 from virtio_study.sources.history import Disturbance, History, InForce
+from virtio_study.sources.outcomes import Imported, NotRecorded
+from virtio_study.sources.replacing import Recordable, keep_window
 from virtio_study.sources.spread_zeros import began_anew
 from virtio_study.sources.standstill import stood_still
 from virtio_study.study import Study, Window
 
 __all__ = [
-    "ANEW",
     "ENOUGH",
-    "Imported",
-    "NotRecorded",
-    "RecordedFile",
     "SourceFacts",
     "choose",
-    "keep",
     "keep_raw",
     "no_window",
     "provenance_of",
     "write_windows",
 ]
 
-ANEW = N_("to record all anew, import into a new folder")
 ENOUGH = 0.95
 """A finer step is taken if it covers this share of what the best one covers."""
-
-
-@dataclass(frozen=True)
-class RecordedFile:
-    """A recording that is in the study: its file, relative to the study's folder, and a sentence on what it holds."""
-
-    place: str
-    told: Said
-
-
-@dataclass(frozen=True)
-class NotRecorded:
-    """A run or window of a server that is not recorded, and why; `place` is the file that it would have had, if known.
-
-    `str` of it is the English sentence for people.
-    """
-
-    server: str
-    reason: Said
-    place: str = ""
-
-    @property
-    def told(self) -> Said:
-        """The sentence for people."""
-        if self.place:
-            return said(N_("not recorded as {place}: {reason}"), place=self.place, reason=self.reason)
-        return said(N_("not recorded: {reason}"), reason=self.reason)
-
-    def __str__(self) -> str:
-        return english(self.told)
-
-
-Imported = RecordedFile | NotRecorded
 
 
 @dataclass(frozen=True)
@@ -156,7 +119,7 @@ def write_windows(
     Returns
     -------
     list of Outcome
-        One for each window; see `keep`.
+        One for each window; see `keep_window`.
 
     Raises
     ------
@@ -207,7 +170,7 @@ def _write_window(
     known = provenance_of(study, window.server, window.driver_config, replicate, frame, origin, config, contaminated)
     if history and (started_s := history.started_at(start)):
         known = known.model_copy(update={"events": {"started": started_s}})
-    return keep(study, frame, known, note, origin.all_known)
+    return keep_window(study, Recordable(frame, known, note), origin.all_known)
 
 
 def provenance_of(
@@ -264,55 +227,6 @@ def _contradiction(study: Study, window: Window, shown: Sequence[InForce]) -> Sa
                     seen=seen or said(N_("none")),
                 )
     return None
-
-
-def keep(study: Study, frame: pd.DataFrame, provenance: Provenance, told: Said, all_known: bool = False) -> Imported:
-    """Write a recording; one that is there stays, unless what it holds has gone on since, and then it is written anew.
-
-    What lies in the time of another recording of the server is not written: it would count as a replicate.
-
-    Parameters
-    ----------
-    told : Said
-        What to say of a recording that is written.
-    all_known : bool
-        As in `SourceFacts`; never for fewer rows.
-    """
-    place = f"recordings/{provenance.server}/{provenance.driver_config}/{provenance.replicate}.parquet"
-    path = study.folder / place
-    try:
-        frame, provenance, told = hold(study, frame, provenance, told)
-    except DataError as error:
-        return NotRecorded(provenance.server, said(error.message, **error.numbers), place)
-    if other := _recorded_meanwhile(study, provenance.server, frame, place):
-        return NotRecorded(
-            provenance.server,
-            said(N_("the same time is in {other}, and counts once; {anew}"), other=other, anew=said(ANEW)),
-            place,
-        )
-    if place in storage.manifest(study.folder):
-        old = read(path, study.folder).frame
-        known = min(len(old), len(frame)) - 1  # the last row of a recording that went on may have been another's half
-        same = old["cpu_cores"].iloc[:known].equals(frame["cpu_cores"].iloc[:known].reset_index(drop=True))
-        if not same and not (all_known and len(old) <= len(frame)):
-            return RecordedFile(
-                place, said(N_("has {rows} other rows and stays; {anew}"), rows=len(old), anew=said(ANEW))
-            )
-        if same and len(old) >= len(frame):
-            return RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
-        check_frame(frame, place)  # what cannot be written takes nothing's place
-        storage.unlist(study.folder, path)
-        form = N_("{told} It had {rows}.") if same else N_("{told} It is made anew: it had {rows}, judged otherwise.")
-        told = said(form, told=told, rows=len(old))
-    write(Recording(frame, provenance, path), study.folder)
-    return RecordedFile(place, told)
-
-
-def _recorded_meanwhile(study: Study, server: str, frame: pd.DataFrame, place: str) -> str:
-    """Another recording of the server that holds the same time as a frame; empty if there is none."""
-    listed = [name for name in storage.manifest(study.folder) if name.startswith(f"recordings/{server}/")]
-    others = (name for name in listed if name != place and share_time(frame, read_times(study.folder / name)))
-    return next(others, "")
 
 
 def choose(frames: Mapping[float, pd.DataFrame], window: Window) -> tuple[pd.DataFrame, Said]:

@@ -1,6 +1,6 @@
-"""Recordings of a server's runs, made of all answers that are known: those made of fewer are made anew."""
+"""What becomes of a recording beside those that are there: new ones, and those that take others' places in one step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +10,12 @@ from virtio_study import storage
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.recording import Provenance, Recording, check_frame, read, read_times, share_time, write
-from virtio_study.sources.recorder import ANEW, Imported, NotRecorded, RecordedFile
+from virtio_study.recording import Provenance, Recording, check_frame, read, read_times, share_time, write_all
+from virtio_study.sources.bounds import hold
+from virtio_study.sources.outcomes import ANEW, Imported, NotRecorded, RecordedFile
 from virtio_study.study import Study
 
-__all__ = ["ANSWERS", "Recordable", "answered_before", "keep_all"]
+__all__ = ["ANSWERS", "Recordable", "answered_before", "keep_all", "keep_window"]
 
 ANSWERS = "api-"
 """What the names of recordings of saved answers begin with."""
@@ -71,11 +72,55 @@ def keep_all(study: Study, server: str, made: Sequence[Recordable | NotRecorded]
             outcome, olds = NotRecorded(server, said(error.message, **error.numbers), item.place), {}
         outcomes.append(outcome)
         replaced |= olds
-    for place in replaced:
-        storage.unlist(study.folder, study.folder / place)
-        (study.folder / place).unlink()
     taken = set(listed) - replaced.keys()
-    return [item if isinstance(item, RecordedFile | NotRecorded) else _write(study, item, taken) for item in outcomes]
+    numbered = [item if isinstance(item, RecordedFile | NotRecorded) else _numbered(item, taken) for item in outcomes]
+    return _write(study, numbered, replaced)
+
+
+def keep_window(study: Study, item: Recordable, all_known: bool = False) -> Imported:
+    """Write the recording of a window; one that is there stays, unless what it holds has gone on since.
+
+    What lies in the time of another recording of the server is not written: it would count as a replicate.
+
+    Parameters
+    ----------
+    study : Study
+    item : Recordable
+    all_known : bool
+        Whether it was made of all that the study ever had from its source: then one of as many rows at least is made
+        anew where what is known now judges its rows otherwise.
+    """
+    server, place = item.provenance.server, item.place
+    try:
+        item = Recordable(*hold(study, item.frame, item.provenance, item.told))
+    except DataError as error:
+        return NotRecorded(server, said(error.message, **error.numbers), place)
+    with storage.one_writer(study.folder):
+        listed = [name for name in storage.manifest(study.folder) if name.startswith(f"recordings/{server}/")]
+        others = (name for name in listed if name != place and share_time(item.frame, read_times(study.folder / name)))
+        if other := next(others, ""):
+            return _elsewhere(item, other)
+        if place not in listed:
+            return _write(study, [item], ())[0]
+        outcome = _beside_itself(item, read(study.folder / place, study.folder), all_known)
+        return _write(study, [outcome], [place])[0] if isinstance(outcome, Recordable) else outcome
+
+
+def _beside_itself(item: Recordable, old: Recording, all_known: bool) -> RecordedFile | Recordable:
+    """What becomes of the recording of a window that has one."""
+    rows = len(old.frame)
+    same = _goes_on(old.frame, item.frame, min(rows, len(item.frame)) - 1)
+    if not same and not (all_known and rows <= len(item.frame)):
+        return RecordedFile(item.place, said(N_("has {rows} other rows and stays; {anew}"), rows=rows, anew=said(ANEW)))
+    if same and rows >= len(item.frame):
+        return RecordedFile(item.place, said(N_("was recorded already; recordings are never rewritten")))
+    form = N_("{told} It had {rows}.") if same else N_("{told} It is made anew: it had {rows}, judged otherwise.")
+    return replace(item, told=said(form, told=item.told, rows=rows))
+
+
+def _goes_on(old: pd.DataFrame, new: pd.DataFrame, known: int) -> bool:
+    """Whether so many rows are the same; the last row of a recording that went on may have been another's half."""
+    return old["cpu_cores"].iloc[:known].equals(new["cpu_cores"].iloc[:known].reset_index(drop=True))
 
 
 def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imported | Recordable, dict[str, int]]:
@@ -84,9 +129,9 @@ def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imp
     if others := [place for place in sharing if not Path(place).name.startswith(ANSWERS)]:
         return _elsewhere(item, others[0]), {}
     olds = {place: read(study.folder / place, study.folder) for place in sharing}
+    check_frame(item.frame, item.place)  # what cannot be written takes nothing's place
     if not olds:
         return item, {}
-    check_frame(item.frame, item.place)  # what cannot be written takes nothing's place
     (place, old), *more = olds.items()
     if not more and Path(place).parent == Path(item.place).parent and _says_the_same(item, old):
         known = RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
@@ -110,8 +155,7 @@ def _says_the_same(item: Recordable, old: Recording) -> bool:
 
 def _replacing(item: Recordable, olds: dict[str, Recording]) -> Said:
     (first, old), *more = olds.items()
-    known = len(old.frame) - 1  # the last row of a recording that went on may have been another's half
-    same = old.frame["cpu_cores"].iloc[:known].equals(item.frame["cpu_cores"].iloc[:known].reset_index(drop=True))
+    same = _goes_on(old.frame, item.frame, len(old.frame) - 1)
     if not more and first == item.place and same and len(old.frame) < len(item.frame):
         return said(N_("{told} It had {rows}."), told=item.told, rows=len(old.frame))
     return said(
@@ -121,13 +165,23 @@ def _replacing(item: Recordable, olds: dict[str, Recording]) -> Said:
     )
 
 
-def _write(study: Study, item: Recordable, taken: set[str]) -> RecordedFile:
-    """Write a recording, under the next number where a recording of another time has its name."""
+def _numbered(item: Recordable, taken: set[str]) -> Recordable:
+    """A recording under the next number where a recording of another time has its name; it takes that name."""
     number = int(item.provenance.replicate.removeprefix(ANSWERS))
     while item.place in taken:
         number += 1
         known = item.provenance.model_copy(update={"replicate": f"{ANSWERS}{number:02d}"})
         item = replace(item, provenance=known)
     taken.add(item.place)
-    write(Recording(item.frame, item.provenance, study.folder / item.place), study.folder)
-    return RecordedFile(item.place, item.told)
+    return item
+
+
+def _write(study: Study, items: Sequence[Imported | Recordable], instead_of: Collection[str]) -> list[Imported]:
+    """Write in one step what is to be written, in place of others."""
+    made = [
+        Recording(item.frame, item.provenance, study.folder / item.place)
+        for item in items
+        if isinstance(item, Recordable)
+    ]
+    write_all(made, study.folder, instead_of)
+    return [RecordedFile(item.place, item.told) if isinstance(item, Recordable) else item for item in items]

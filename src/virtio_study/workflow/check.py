@@ -1,16 +1,20 @@
 """Whether everything of a study is as it was made: its recordings, and the report made from them."""
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from virtio_study.errors import DataError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import manifest, verify_file
+from virtio_study.storage import as_summed, manifest, manifest_bytes, verify_file
 from virtio_study.study import SAME_ALLOCATION, Study
 from virtio_study.workflow.reports import check_reports, listed
 
 if TYPE_CHECKING:
     from virtio_study.recording import Recording
+
+DAY = re.compile(r"raw/api-\d{8}\.jsonl")
+"""The name of a file of answers whose day is not packed yet."""
 
 __all__ = ["Checked", "check_study", "unfinished"]
 
@@ -77,8 +81,30 @@ def _recording_problems(study: Study) -> list[DataError]:
                 verify_file(path, study.folder, names)
         except DataError as error:
             problems.append(error)
-    present = {path.relative_to(study.folder).as_posix() for path in study.folder.glob("recordings/**/*.parquet")}
-    return problems + [
-        DataError(N_("{path}: not in the manifest; remove it or restore the manifest"), path=study.folder / name)
-        for name in sorted(present - set(names))
-    ]
+    return [*problems, *_unlisted(study, names), *_written_otherwise(study, names)]
+
+
+def _unlisted(study: Study, names: dict[str, str]) -> list[DataError]:
+    """Recordings and kept files that no manifest lists, and answers of today that are not as they were stored."""
+    found = [*study.folder.glob("recordings/**/*"), *study.folder.glob("raw/*")]
+    files = {path.relative_to(study.folder).as_posix(): path for path in found if path.is_file()}
+    problems = []
+    for name in sorted(files.keys() - names.keys()):
+        path = files[name]
+        if path.name.startswith("."):
+            continue
+        if not DAY.fullmatch(name):
+            form = N_("{path}: not in the manifest; remove it or restore the manifest")
+            problems.append(DataError(form, path=path))
+        elif not as_summed(path):
+            form = N_("{path}: changed since its answers were stored (SHA-256 differs); restore it from a copy")
+            problems.append(DataError(form, path=path))
+    return problems
+
+
+def _written_otherwise(study: Study, names: dict[str, str]) -> list[DataError]:
+    """The manifest, if its bytes are not those that it is written with, though it says the same."""
+    path = study.folder / "manifest.json"
+    if not path.exists() or path.read_bytes() == manifest_bytes(names):
+        return []
+    return [DataError(N_("{path}: changed since it was written; restore it from version control"), path=path)]

@@ -130,7 +130,7 @@ def check_reports(study: Study) -> list[DataError]:
     if not files:
         return [_missing(study, MANIFEST)] if there else []
     today = todays(Keys(study))
-    problems: list[DataError | None] = [*_stale(study, files, today)]
+    problems: list[DataError | None] = [*_stale(study, files, today), _list_as_written(study, files)]
     problems += [_as_made(study, name, files) for name in sorted(files.keys() | today.keys() | there)]
     return [problem for problem in problems if problem]
 
@@ -207,6 +207,25 @@ def _stale(study: Study, files: dict[str, Made], today: dict[str, Key]) -> list[
     return problems
 
 
+def _list_bytes(files: dict[str, Made]) -> bytes:
+    """The list of files, as it is written."""
+    return json_bytes(
+        {
+            "version": 1,
+            "files": {name: {"sha256": item.sha256, "key": item.key.digest} for name, item in files.items()},
+            "keys": {item.key.digest: asdict(item.key) for item in files.values()},
+        }
+    )
+
+
+def _list_as_written(study: Study, files: dict[str, Made]) -> DataError | None:
+    """What is wrong with the list itself, though it says the same."""
+    path = study.reports / MANIFEST
+    if path.read_bytes() == _list_bytes(files):
+        return None
+    return DataError(N_("{path}: changed since it was written; {again}"), path=path, again=_again(study.name))
+
+
 def _missing(study: Study, name: str) -> DataError:
     return DataError(N_("{path}: missing; {again}"), path=study.reports / name, again=_again(study.name))
 
@@ -227,14 +246,7 @@ def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Col
             if path.is_file() and sha256(path) == files[name].sha256:
                 path.unlink()
         files = {name: item for name, item in files.items() if name not in gone} | made
-        keys = {item.key.digest: asdict(item.key) for item in files.values()}
-        content = json_bytes(
-            {
-                "version": 1,
-                "files": {name: {"sha256": item.sha256, "key": item.key.digest} for name, item in files.items()},
-                "keys": keys,
-            }
-        )
+        content = _list_bytes(files)
         path = study.reports / MANIFEST
         if not path.is_file() or path.read_bytes() != content:
             write_atomically(path, content)

@@ -6,7 +6,6 @@ it needs left, and what it wrote is still as it left it.
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,10 +14,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from virtio_study.errors import DataError, PipelineError, StudyError
+from virtio_study.errors import DataError, PipelineError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.storage import locked, sha256, write_atomically
+from virtio_study.storage import locked, scratch_folder, sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.check import unfinished
 from virtio_study.workflow.graph import NotebookRun, find_notebooks, plan
@@ -35,8 +34,8 @@ class Outcome:
 
     ran: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
-    error: dict[str, PipelineError] = field(default_factory=dict)
-    skipped: dict[str, PipelineError] = field(default_factory=dict)
+    error: dict[str, VirtioStudyError] = field(default_factory=dict)
+    skipped: dict[str, VirtioStudyError] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -81,8 +80,9 @@ def run(
     keys.verify_all(servers)
     tasks = plan(study, servers)
     state = _Run(keys, tasks, notebooks or find_notebooks(study), say)
-    busy = PipelineError(N_("{folder}: another run of this study is under way; wait for it"), folder=study.reports)
-    with locked(study.reports / ".run" / "lock", busy):
+    form = N_("{folder}: another run of this study is under way ({who}); wait for it, or end it")
+    lock = study.reports / ".run" / "lock"
+    with locked(lock, lambda who: PipelineError(form, folder=study.reports, who=who)):
         outcome = state.go(workers or os.cpu_count() or 1)
         if outcome.ok and outcome.ran and not servers:
             withdraw(study, "notebooks/*.ipynb", [task.executed for task in tasks])
@@ -117,14 +117,14 @@ class _Run:
         total = len(ready) + len(self.waiting)
         running: dict[Future[None], NotebookRun] = {}
         with (
-            tempfile.TemporaryDirectory(prefix="vs-", ignore_cleanup_errors=True) as scratch,
-            Pool(workers, Path(scratch), self.path.with_name("kernels.log")) as pool,
+            scratch_folder() as scratch,
+            Pool(workers, scratch, self.path.with_name("kernels.log")) as pool,
             tqdm(total=total, unit="notebook", disable=None) as bar,
         ):
             while ready or running:
                 for task in ready:
                     self.record[task.name] = {"status": "outstanding"}
-                    running[pool.submit(self._job(task, Path(scratch)))] = task
+                    running[pool.submit(self._job(task, scratch))] = task
                 self._save()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     task = running.pop(future)
@@ -208,7 +208,7 @@ class _Run:
     def _finish(self, task: NotebookRun, future: Future[None]) -> None:
         try:
             future.result()
-        except PipelineError as error:
+        except (PipelineError, DataError) as error:
             self._settle(task, "error", error)
             return
         except BrokenProcessPool:
@@ -221,7 +221,7 @@ class _Run:
         self.record[task.name] = {"status": "complete", **done}
         self.outcome.ran.append(task.name)
 
-    def _settle(self, task: NotebookRun, status: str, reason: PipelineError) -> None:
+    def _settle(self, task: NotebookRun, status: str, reason: VirtioStudyError) -> None:
         self.waiting.pop(task.name, None)
         self.record[task.name] = {"status": status, "reason": str(reason)}
         (self.outcome.error if status == "error" else self.outcome.skipped)[task.name] = reason

@@ -12,7 +12,7 @@ from paths import ROOT, TESTS
 from virtio_study import recording, storage
 from virtio_study.i18n.sentences import english
 from virtio_study.sources.api.importers import import_answers
-from virtio_study.sources.recorder import Imported
+from virtio_study.sources.outcomes import Imported
 from virtio_study.study import Study, load_study
 
 RIG = ROOT / "data" / "pve-rig"

@@ -19,7 +19,7 @@ from virtio_study.i18n.sentences import english
 from virtio_study.sources.api.importers import import_answers, record_rrddata
 from virtio_study.sources.events import upgrades
 from virtio_study.sources.history import History, Installed, Node, qemu_server_in
-from virtio_study.sources.recorder import Imported, NotRecorded, RecordedFile
+from virtio_study.sources.outcomes import Imported, NotRecorded, RecordedFile
 from virtio_study.sources.responses import objects, read_answers
 from virtio_study.study import LogEntry, Study, load_study
 
@@ -204,8 +204,10 @@ def test_rows_of_a_host_whose_polls_display_another_figure_are_of_no_known_instr
 def test_a_recording_that_was_killed_between_two_files_is_made_anew(tmp_path: Path) -> None:
     study = rig_study(tmp_path)
     import_answers(study, [RAW])
-    place = study.folder / "recordings/versat/balloon/api-02.parquet"
-    storage.unlist(study.folder, place)
+    name = "recordings/versat/balloon/api-02.parquet"
+    place, listed = study.folder / name, storage.manifest(study.folder)
+    del listed[name]
+    (study.folder / "manifest.json").write_bytes(storage.manifest_bytes(listed))
     place.write_bytes(b"half")
     import_answers(study, [RAW])
     assert len(recording.read(place, study.folder).frame) == 119

@@ -14,7 +14,7 @@ from virtio_study.errors import DataError, StudyError
 from virtio_study.sources.files.csv_mapping import load_mapping
 from virtio_study.sources.files.csv_tables import read_csv
 from virtio_study.sources.files.importers import import_csv
-from virtio_study.sources.recorder import RecordedFile
+from virtio_study.sources.outcomes import RecordedFile
 from virtio_study.study import Server, Text
 
 CASES = TESTS / "data" / "files" / "csv"

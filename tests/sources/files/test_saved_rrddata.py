@@ -14,7 +14,7 @@ from virtio_study.sources.events import stops
 from virtio_study.sources.files.importers import import_rrddata
 from virtio_study.sources.files.rrddata import of_a_server, read_rrddata
 from virtio_study.sources.normalising import rrd_frame
-from virtio_study.sources.recorder import RecordedFile
+from virtio_study.sources.outcomes import RecordedFile
 
 HOUR = json.loads((TESTS / "data" / "files" / "rrddata-hour.json").read_text())
 PERL = "perl: warning: Setting locale failed.\nperl: warning: Please check your settings:\n\tLC_ALL = (unset),\n"

@@ -13,7 +13,7 @@ from virtio_study.sources.api.client import TRIES, Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.importers import record_rrddata
 from virtio_study.sources.api.remedies import remedy, unseen
-from virtio_study.sources.recorder import RecordedFile
+from virtio_study.sources.outcomes import RecordedFile
 from virtio_study.study import Study
 
 __all__ = ["Collected", "Missing", "client_of", "collect", "paths_of", "places_of"]

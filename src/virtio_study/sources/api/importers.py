@@ -23,21 +23,13 @@ from virtio_study.sources.bounds import hold
 from virtio_study.sources.events import displays_another, restarts_of_pvestatd, starts, stops, tasks_of, upgrades
 from virtio_study.sources.files.rrddata import merge_rrddata
 from virtio_study.sources.history import Disturbance, History, history_of
-from virtio_study.sources.outcomes import of_run, some_recorded
-from virtio_study.sources.recorder import (
-    Imported,
-    NotRecorded,
-    RecordedFile,
-    SourceFacts,
-    keep_raw,
-    provenance_of,
-    write_windows,
-)
+from virtio_study.sources.outcomes import Imported, NotRecorded, RecordedFile, of_run, some_recorded
+from virtio_study.sources.recorder import SourceFacts, keep_raw, provenance_of, write_windows
 from virtio_study.sources.replacing import ANSWERS, Recordable, answered_before, keep_all
 from virtio_study.sources.responses import Answer, lists, read_answers
 from virtio_study.sources.runs import Run, match, of_present_server, runs_in
 from virtio_study.sources.standstill import not_running
-from virtio_study.storage import write_json
+from virtio_study.storage import one_writer, write_json
 from virtio_study.study import Study
 
 __all__ = ["import_answers", "record_rrddata"]
@@ -88,6 +80,11 @@ def import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None 
     DataError
         If nothing could be recorded.
     """
+    with one_writer(study.folder):
+        return _import_answers(study, paths, qemu_server)
+
+
+def _import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None) -> list[Imported]:
     inputs = keep_raw(study, paths)
     before = [path for path in answered_before(study) if path.relative_to(study.folder).as_posix() not in inputs]
     inputs |= keep_raw(study, before)
@@ -203,12 +200,13 @@ def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:
     failed: dict[str, Said] = {}
     named = [name for name in study.servers if any(window.server == name for window in study.windows)]
     try:
-        for names, answers in _read(study, named, response_log.stored(study.folder), but="cf=MAX"):
-            for name in names:
-                try:
-                    outcomes += _record_rows(study, name, answers)
-                except DataError as error:
-                    failed[name] = said(error.message, **error.numbers)
+        with one_writer(study.folder):
+            for names, answers in _read(study, named, response_log.stored(study.folder), but="cf=MAX"):
+                for name in names:
+                    try:
+                        outcomes += _record_rows(study, name, answers)
+                    except DataError as error:
+                        failed[name] = said(error.message, **error.numbers)
     except DataError as error:
         failed |= {name: said(error.message, **error.numbers) for name in named if name not in failed}
     return outcomes, failed

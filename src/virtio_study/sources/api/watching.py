@@ -1,11 +1,12 @@
 """Watching a Proxmox VE host: polling it again and again for as long as a study lasts."""
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from virtio_study.errors import StudyError
+from virtio_study.errors import NoRoomError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.sources.api import health, response_log
@@ -44,6 +45,7 @@ LIST_S, LIST_WHILE_LOST_S = 300.0, 60.0
 
 REFUSED = {400, 403, 501}
 FIRST_WAIT_S, LONGEST_WAIT_S, JITTER = 30.0, 300.0, 0.2
+LOOK_FOR_ROOM_S = 10.0
 
 
 @dataclass
@@ -87,7 +89,8 @@ def watch(
 ) -> int:
     """Poll the host until the program is ended; every answer is on the disk before the next question.
 
-    Where the host does not answer or refuses the token, it waits, longer each time up to five minutes, and says so.
+    Where the host does not answer or refuses the token, it waits, longer each time up to five minutes, and says so;
+    where the disk is full, until there is room.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def watch(
     StudyError
         If the certificate cannot be trusted.
     DataError
-        If another collector is at work.
+        If another collector is at work, or answers cannot be stored.
     """
     if (how := client.endpoint.backend) != "https":
         says = said(N_("watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"))
@@ -123,8 +126,7 @@ def watch(
         while not until():
             now = client.clock()
             replies, cluster = _poll(study, client, cluster, due, failures, now, poll_s)
-            response_log.append(study.folder, replies)
-            response_log.finish(study.folder, client.clock())
+            _store(study, replies, client, say, until, sleep)
             polls += 1
             answered = not replies or any(reply.good for reply in replies)
             failures = 0 if answered and places_of(study, cluster.nodes) else failures + 1
@@ -136,6 +138,36 @@ def watch(
                 wait = _wait(poll_s, failures) * (random.uniform(1.0, 1.0 + JITTER) if failures else 1.0)
                 sleep(max(0.0, now // poll_s * poll_s + wait - client.clock()))
     return polls
+
+
+def _store(
+    study: Study,
+    replies: list[Reply],
+    client: Client,
+    say: Callable[[Said], None],
+    until: Callable[[], bool],
+    sleep: Callable[[float], None],
+) -> None:
+    """Store replies; where the disk has no room, wait until there is some, for they cannot be asked for again.
+
+    Raises
+    ------
+    NoRoomError
+        If the watch is to end before there is room.
+    """
+    while True:
+        try:
+            response_log.append(study.folder, replies)
+            break
+        except NoRoomError:
+            form = N_("{at} UTC  no room to store answers in {folder}: make some; looking again every {wait:.0f} s")
+            at = time.strftime("%H:%M:%S", time.gmtime(client.clock()))
+            say(said(form, at=at, folder=study.folder / "raw", wait=LOOK_FOR_ROOM_S))
+            if until():
+                raise
+            sleep(LOOK_FOR_ROOM_S)
+    with contextlib.suppress(NoRoomError):  # a day is packed when there is room
+        response_log.finish(study.folder, client.clock())
 
 
 def _poll(

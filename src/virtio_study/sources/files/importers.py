@@ -17,8 +17,8 @@ from virtio_study.sources.events import stops
 from virtio_study.sources.files import csv_tables, rrd, rrddata
 from virtio_study.sources.files.csv_mapping import load_mapping
 from virtio_study.sources.files.dumps import Dump, of_one_server
-from virtio_study.sources.outcomes import some_recorded
-from virtio_study.sources.recorder import Imported, NotRecorded, SourceFacts, keep_raw, no_window, write_windows
+from virtio_study.sources.outcomes import Imported, NotRecorded, some_recorded
+from virtio_study.sources.recorder import SourceFacts, keep_raw, no_window, write_windows
 from virtio_study.sources.standstill import asleep
 from virtio_study.study import Study
 

@@ -1,0 +1,53 @@
+"""Files of a study: atomic writing, checksums, and the manifest that lists what was recorded.
+
+Needs the standard library one_writer, so that finding out that nothing changed is quick.
+"""
+
+from virtio_study.storage.files import (
+    append_whole,
+    json_bytes,
+    replacing,
+    saying_why,
+    sha256,
+    sweep,
+    write_atomically,
+    write_json,
+)
+from virtio_study.storage.locks import locked, scratch_folder
+from virtio_study.storage.manifest import (
+    add_file,
+    commit,
+    manifest,
+    manifest_bytes,
+    one_writer,
+    read_verified,
+    verify_file,
+)
+from virtio_study.storage.places import PACKAGE, SHIPPED, shipped
+from virtio_study.storage.sums import as_summed, summed, sums_of
+
+__all__ = [
+    "PACKAGE",
+    "SHIPPED",
+    "add_file",
+    "append_whole",
+    "as_summed",
+    "commit",
+    "json_bytes",
+    "locked",
+    "manifest",
+    "manifest_bytes",
+    "one_writer",
+    "read_verified",
+    "replacing",
+    "saying_why",
+    "scratch_folder",
+    "sha256",
+    "shipped",
+    "summed",
+    "sums_of",
+    "sweep",
+    "verify_file",
+    "write_atomically",
+    "write_json",
+]

@@ -1,0 +1,94 @@
+"""One at a time: locks that the kernel lets go when their holder dies, and that say who it is."""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from virtio_study.errors import VirtioStudyError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import Said, said
+from virtio_study.storage.files import saying_why
+
+__all__ = ["locked", "scratch_folder"]
+
+LOOK_AGAIN_S = 0.05
+
+OWNER = ".owner"
+"""The file of a temporary folder whose lock tells that its program lives."""
+
+
+@contextmanager
+def locked(path: Path, busy: Callable[[Said], VirtioStudyError] | None = None, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a file while the block runs.
+
+    Parameters
+    ----------
+    path : Path
+        Of the lock file, which stays; whoever holds the lock is written in it.
+    busy : callable, optional
+        Of who holds the lock, the error to raise then; without it the lock is waited for as long as it takes.
+    wait_s : float
+        How long the lock is waited for before that error.
+    """
+    with saying_why(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab+", buffering=0)
+    with file:
+        until = time.monotonic() + wait_s
+        while not _take(file):
+            if busy is not None and time.monotonic() >= until:
+                raise busy(_holder(file))
+            time.sleep(LOOK_AGAIN_S)
+        with contextlib.suppress(OSError):  # on a full disk it is held all the same, and nameless
+            file.truncate(0)
+            file.write(json.dumps(_self()).encode())
+        yield
+
+
+def _take(file: IO[Any]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _self() -> dict[str, str | int]:
+    words = [Path(sys.argv[0]).name.replace("__main__.py", "virtio-study"), *sys.argv[1:]]
+    since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    return {"command": " ".join(words)[:120], "pid": os.getpid(), "host": platform.node(), "since": since}
+
+
+def _holder(file: IO[Any]) -> Said:
+    try:
+        file.seek(0)
+        told = json.loads(file.read(1000))
+        return said(N_("{command}, process {pid} on {host} since {since} UTC"), **{key: told[key] for key in _self()})
+    except (OSError, ValueError, KeyError, TypeError):
+        return said(N_("a program that does not say which"))
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder of this program; those that killed programs left are removed first."""
+    for owner in Path(tempfile.gettempdir()).glob(f"vs-*/{OWNER}"):
+        with contextlib.suppress(OSError), owner.open() as file:
+            if os.fstat(file.fileno()).st_uid == os.getuid() and _take(file):
+                shutil.rmtree(owner.parent, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="vs-", ignore_cleanup_errors=True) as name:
+        hidden = Path(name) / f"{OWNER}-yet-unlocked"
+        with hidden.open("w") as file:
+            _take(file)
+            hidden.rename(Path(name) / OWNER)
+            yield Path(name)

@@ -1,0 +1,47 @@
+"""Checksums of a file that still grows: one line a piece, in a file beside it, as `BEGIN END SHA-256`."""
+
+import hashlib
+from pathlib import Path
+
+__all__ = ["as_summed", "summed", "sums_of"]
+
+LONGEST = 200
+"""Bytes that a line of checksums has at most."""
+
+
+def sums_of(path: Path) -> Path:
+    """The file of a file's checksums."""
+    return path.with_name(f".{path.name}.sums")
+
+
+def summed(path: Path) -> int:
+    """How many bytes of a file have a checksum, as the last line has it; 0 if there is none."""
+    try:
+        with sums_of(path).open("rb") as file:
+            file.seek(max(0, sums_of(path).stat().st_size - LONGEST))
+            return int(file.read().splitlines()[-1].split()[1])
+    except (FileNotFoundError, IndexError, ValueError):
+        return 0
+
+
+def as_summed(path: Path) -> bool:
+    """Whether all of a file that has a checksum is as it was when that was written.
+
+    What is behind the last checksum was being added when the program was killed.
+    """
+    try:
+        lines = sums_of(path).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return True
+    at = 0
+    with path.open("rb") as file:
+        for line in lines[:-1]:  # behind the last line end is nothing, or a line that was being added
+            try:
+                begin, end, digest = line.decode("ascii").split(" ")
+                piece = file.read(int(end) - at) if int(begin) == at else b""
+            except ValueError:
+                return False
+            if int(begin) != at or hashlib.sha256(piece).hexdigest() != digest:
+                return False
+            at = int(end)
+    return True
