@@ -147,9 +147,10 @@ def counts(summed: ast.expr) -> bool:
 
 
 KNOWS = {
-    "cli": "public archive testing workflow analysis design sources lab study storage errors i18n",
+    "cli": "public archive compendium testing workflow analysis design sources lab study storage errors i18n",
     "public": "archive workflow report analysis recording study errors i18n",
     "archive": "workflow stats recording study storage errors i18n",
+    "compendium": "sources study storage errors i18n",
     "testing": "workflow sources pve study errors i18n",
     "workflow": "report analysis cleaning stats recording study storage errors i18n",
     "report": "analysis cleaning stats pve recording study errors i18n",

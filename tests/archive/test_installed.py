@@ -63,10 +63,14 @@ def test_a_wheel_has_the_code_of_the_checkout_and_what_stands_beside_it(site: Pa
 
 
 @pytest.mark.slow
-def test_a_study_is_run_exported_and_verified_without_a_checkout(site: Path, tmp_path: Path) -> None:
-    make_study(tmp_path, boots=2)
+def test_a_study_of_ones_own_is_laid_out_run_exported_and_verified_without_a_checkout(
+    site: Path, tmp_path: Path
+) -> None:
+    done = call(site, tmp_path, "-m", "virtio_study", "init", "mine")
+    assert done.returncode == 0, done.stderr
+    make_study(tmp_path / "mine", boots=2)
     for words in (["run", "made-up"], ["check", "made-up"], ["export", "made-up"], ["verify", "made-up.zip"]):
-        done = call(site, tmp_path, "-m", "virtio_study", *words)
+        done = call(site, tmp_path / "mine", "-m", "virtio_study", *words)
         assert done.returncode == 0, done.stderr
     assert "is the same" in done.stdout
     assert "of the installed program are not" not in done.stderr

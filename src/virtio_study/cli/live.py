@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from virtio_study.sources.api.client import Client
     from virtio_study.study import Endpoint
 
-__all__ = ["collect", "doctor", "inventory", "new", "watch"]
+__all__ = ["collect", "doctor", "inventory", "new", "perhaps_at_endpoint", "watch"]
 
 PARTIAL, FOUND_FAULTS = 3, 1
 CODES = {"status": "power", "template": "truth", "kind": "kind", "device_class": "class", "balloon": "balloon"}
@@ -49,27 +49,42 @@ def at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where the host is; it gets them as `endpoint`."""
 
     @functools.wraps(command)
+    def called(endpoint: "Endpoint | None", **given: object) -> None:
+        if endpoint is None:
+            raise click.UsageError(_("Missing option '--host'."))
+        command(endpoint=endpoint, **given)
+
+    return perhaps_at_endpoint(called)
+
+
+def perhaps_at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
+    """As `at_endpoint`, for a command that may do without a host: `endpoint` is None where none is named."""
+
+    @functools.wraps(command)
     def called(**given: object) -> None:
-        from pydantic import ValidationError
-
-        from virtio_study.study import Endpoint
-        from virtio_study.study.faults import message_of
-
         names = ("host", "port", "ca_file", "fingerprint", "backend", "user", "ssh_config")
         named = {name: _absolute(value) for name in names if (value := given.pop(name)) is not None}
-        if "host" not in named and named.get("backend") != "local":
-            raise click.UsageError(_("Missing option '--host'."))
-        try:
-            endpoint = Endpoint.model_validate(named)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            name = str(wrong["loc"][0]).replace("_", "-")
-            raise click.UsageError(f"--{name}: {told(message_of(wrong))}") from None
-        command(endpoint=endpoint, **given)
+        command(endpoint=_endpoint(named) if named else None, **given)
 
     for option in reversed(ENDPOINT):
         called = option(called)
     return called
+
+
+def _endpoint(named: dict[str, object]) -> "Endpoint":
+    from pydantic import ValidationError
+
+    from virtio_study.study import Endpoint
+    from virtio_study.study.faults import message_of
+
+    if "host" not in named and named.get("backend") != "local":
+        raise click.UsageError(_("Missing option '--host'."))
+    try:
+        return Endpoint.model_validate(named)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0]).replace("_", "-")
+        raise click.UsageError(f"--{name}: {told(message_of(wrong))}") from None
 
 
 def _absolute(value: object) -> object:

@@ -34,6 +34,7 @@ class _LazyGroup(Group):
         "doctor": ("virtio_study.cli.live", N_("Whether a Proxmox VE host can answer the question.")),
         "export": ("virtio_study.cli.archive", N_("Pack a study with all that its numbers were made from.")),
         "files": ("virtio_study.cli.files", N_("Record servers from files, without the API.")),
+        "init": ("virtio_study.cli.compendium", N_("Lay out a folder for a study of your own.")),
         "inventory": ("virtio_study.cli.live", N_("Every server of a cluster, and what is not VirtIO.")),
         "lab": ("virtio_study.cli.lab", N_("Record real QEMU guests.")),
         "new": ("virtio_study.cli.live", N_("Write the protocol of a study from a live host.")),

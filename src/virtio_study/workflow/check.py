@@ -18,8 +18,8 @@ DAY = re.compile(r"raw/api-\d{8}\.jsonl")
 
 __all__ = ["Checked", "check_study", "unfinished"]
 
-LEFT_TO_SAY = ("say what it does", "diga qué hace")
-"""What a protocol made by `virtio-study new` leaves to its researcher."""
+LEFT_TO_SAY = ("say what it does", "diga qué hace", "say which it is")
+"""What a protocol made by `virtio-study new` or `init` leaves to its researcher."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,14 @@ def check_study(study: Study) -> Checked:
 
 
 def unfinished(study: Study) -> list[StudyError]:
-    """What a protocol made by `virtio-study new` still leaves to be said; recording may begin without it."""
+    """What a protocol made by `virtio-study new` or `init` still leaves to be said; recording may begin without it."""
     path, found = study.folder / "study.yaml", []
+    for key in ("name", "cpu_model", "hypervisor"):
+        text = getattr(study.host, key)
+        if any(words in text for words in LEFT_TO_SAY):
+            found.append(
+                StudyError(N_("{path}: host.{key} is {text!r}: write the host's own"), path=path, key=key, text=text)
+            )
     for name, server in study.servers.items():
         texts = (text for text in (server.role.en, server.role.es) if any(words in text for words in LEFT_TO_SAY))
         if text := next(texts, ""):

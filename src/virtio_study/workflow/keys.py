@@ -25,7 +25,7 @@ INPUTS = ("study.yaml", "manifest.json", "counts.json", "timeline.json")
 BESIDE = ("study.yaml", "values.csv")
 """Files of the study `published`, beside a study, that its results are made from."""
 
-MAKES_NO_RESULT = ("cli", "design", "lab", SHIPPED, "sources", "testing")
+MAKES_NO_RESULT = ("cli", "compendium", "design", "lab", SHIPPED, "sources", "testing")
 """Folders of this package that cannot change a result."""
 
 

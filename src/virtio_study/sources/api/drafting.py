@@ -22,7 +22,9 @@ from virtio_study.sources.api.remedies import good
 from virtio_study.sources.api.rights import rights_of
 from virtio_study.study import Endpoint
 
-__all__ = ["Draft", "draft"]
+__all__ = ["TAIL", "TITLE", "Draft", "configs_of", "draft", "questions_of"]
+
+TITLE = {"en": "Before and after VirtIO drivers", "es": "Antes y después de los controladores VirtIO"}
 
 BOOTED_S = 300.0
 """Until its balloon driver is loaded, a server that has just started looks like one without."""
@@ -97,8 +99,8 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int], words: Words
     protocol = {
         **_start(client, found[0].node),
         "servers": {names[item.vmid]: _server(item, cluster.servers[item.vmid].disk_bytes) for item in found},
-        "driver_configs": _configs(*shapes.pop(), drivers.pop() if len(drivers) == 1 else None, done),
-        **_questions([*names.values()]),
+        "driver_configs": configs_of(*shapes.pop(), drivers.pop() if len(drivers) == 1 else None, done),
+        **questions_of([*names.values()]),
         "proxmox": {"host": endpoint.host, **endpoint.model_dump(mode="json", exclude_defaults=True)},
     }
     notes = tuple(note for item in found for note in _notes(item, names[item.vmid]))
@@ -162,7 +164,7 @@ def _start(client: Client, name: str) -> dict[str, object]:
     if not cpus > 0 or not memory_bytes > 0:
         raise DataError(N_("node {node}: its status tells no CPUs or no memory; run new again"), node=name)
     return {
-        "title": {"en": "Before and after VirtIO drivers", "es": "Antes y después de los controladores VirtIO"},
+        "title": TITLE,
         "source": "recordings",
         "host": {
             "name": name,
@@ -174,7 +176,7 @@ def _start(client: Client, name: str) -> dict[str, object]:
     }
 
 
-def _configs(disk: str, network: str, driver: bool | None, done: bool) -> dict[str, object]:
+def configs_of(disk: str, network: str, driver: bool | None = None, done: bool = False) -> dict[str, object]:
     """Driver configurations: what there is, and VirtIO.
 
     What the balloon driver alone changes must not be taken for what the devices do, so it is told where known.
@@ -187,7 +189,7 @@ def _configs(disk: str, network: str, driver: bool | None, done: bool) -> dict[s
     }
 
 
-def _questions(names: Sequence[str]) -> dict[str, object]:
+def questions_of(names: Sequence[str]) -> dict[str, object]:
     """What is compared, and by which load."""
     return {
         "comparisons": {

@@ -1,0 +1,1 @@
+"""A folder of the researcher's own, laid out once: protocol, notebooks, environment, texts."""
