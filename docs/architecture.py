@@ -24,7 +24,7 @@ WAY = (
 
 ORDER = (
     *("cli", "public", "archive", "compendium", "testing", "workflow", "report", "analysis", "cleaning"),
-    *("design", "stats", "sources", "lab", "pve", "recording", "study", "storage", "errors", "i18n"),
+    *("design", "stats", "sources", "lab", "pve", "recording", "study", "storage", "limits", "errors", "i18n"),
 )
 """The rooms, each above those that it imports from; on the way of the data, from its end to its beginning."""
 

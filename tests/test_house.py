@@ -149,7 +149,7 @@ def counts(summed: ast.expr) -> bool:
 KNOWS = {
     "cli": "public archive compendium testing workflow analysis design sources lab study storage errors i18n",
     "public": "archive workflow report analysis recording study errors i18n",
-    "archive": "workflow stats recording study storage errors i18n",
+    "archive": "workflow stats recording study storage limits errors i18n",
     "compendium": "sources study storage errors i18n",
     "testing": "workflow sources pve study errors i18n",
     "workflow": "report analysis cleaning stats recording study storage errors i18n",
@@ -158,12 +158,13 @@ KNOWS = {
     "cleaning": "stats errors i18n",
     "design": "stats study storage errors i18n",
     "stats": "errors i18n",
-    "sources": "pve recording study storage errors i18n",
+    "sources": "pve recording study storage limits errors i18n",
     "lab": "recording study storage errors i18n",
     "pve": "recording errors i18n",
     "recording": "storage errors i18n",
-    "study": "errors i18n",
+    "study": "limits errors i18n",
     "storage": "errors i18n",
+    "limits": "errors i18n",
     "errors": "i18n",
     "i18n": "",
 }
@@ -203,7 +204,7 @@ def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
 def test_the_root_holds_the_recording_errors_and_the_public_face() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}
-    assert modules == {"__init__", "__main__", "errors", "public", "recording"}
+    assert modules == {"__init__", "__main__", "errors", "limits", "public", "recording"}
     folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
     assert folders == KNOWS.keys() - modules
 

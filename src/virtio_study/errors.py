@@ -1,8 +1,12 @@
 """Errors whose message is one line for the user: what, where, what was expected, what to do next."""
 
-from virtio_study.i18n.sentences import Numbers, render, sayable
+from virtio_study.i18n.sentences import Numbers, clipped, render, sayable
 
 __all__ = ["BusyError", "DataError", "LabError", "NoRoomError", "PipelineError", "StudyError", "VirtioStudyError"]
+
+
+LONGEST = 600
+"""So many characters of a text that fills a message are shown: it may be all that stands in a file."""
 
 
 class VirtioStudyError(Exception):
@@ -14,7 +18,10 @@ class VirtioStudyError(Exception):
 
     def __init__(self, message: str = "", /, **numbers: object) -> None:
         self.message = message if numbers else message.replace("{", "{{").replace("}", "}}")
-        self.numbers: Numbers = {key: sayable(value) for key, value in numbers.items()}
+        shown = {key: sayable(value) for key, value in numbers.items()}
+        self.numbers: Numbers = {
+            key: clipped(value, LONGEST) if isinstance(value, str) else value for key, value in shown.items()
+        }
         super().__init__(render(self.message, self.numbers))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.limits import content
 from virtio_study.storage import sha256
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.reports import ENVIRONMENT, Made, read_list
@@ -77,7 +78,7 @@ def read_results(place: str | Path) -> RecordedResults:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content(path))
     except (ValueError, RecursionError) as error:
         raise DataError(
             N_("{path}: not JSON ({error}); make the results again, or restore them"), path=path, error=error

@@ -11,12 +11,15 @@ from typing import Any, NoReturn
 import click
 
 from virtio_study.cli.speaking import Group, translate_click
+from virtio_study.cli.unforeseen import unforeseen, without_secrets
 from virtio_study.errors import LabError, PipelineError, VirtioStudyError
 from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import clipped, said
 from virtio_study.i18n.spoken import _, told
 
 __all__ = ["cli", "main"]
 
+LONGEST_LINE = 2000
 BAD_INPUT, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
@@ -148,9 +151,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except (VirtioStudyError, OSError) as error:
         if debug:
-            traceback.print_exc()
-        _say(_("error: {error}", error=" ".join(told(error).split())))
+            click.echo(without_secrets(traceback.format_exc()), err=True)
+        where = {"path": error.filename} if isinstance(error, OSError) and error.filename else {}
+        _fail(told(said("{path}: {error}", error=error, **where) if where else error))
         sys.exit(FAILED if isinstance(error, (PipelineError, LabError)) else BAD_INPUT)
+    except Exception as error:  # the boundary: nothing that nobody foresaw is a traceback for the user
+        if debug:
+            click.echo(without_secrets(traceback.format_exc()), err=True)
+        _fail(told(unforeseen(error, words)))
+        sys.exit(FAILED)
+
+
+def _fail(line: str) -> None:
+    _say(clipped(_("error: {error}", error=" ".join(line.split())), LONGEST_LINE))
 
 
 def _speak_utf8() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from virtio_study.i18n.labels import harmless
 from virtio_study.i18n.po import read_po
 from virtio_study.i18n.sentences import Numbers, Plain, render
 from virtio_study.i18n.terms import TERMS
@@ -92,8 +93,12 @@ class Words:
         return " ".join(render(text, numbers, _localised(self)) for text in texts)
 
     def line(self, message: str, numbers: Numbers) -> str:
-        """A message of the command line: numbers have the digits that the English message has."""
-        return render(message, numbers, Plain if self.language == "en" else _console(self))
+        """A message of the command line: numbers have the digits that the English message has.
+
+        What a host or a file put into it cannot move the cursor or give a terminal orders.
+        """
+        text = render(message, numbers, Plain if self.language == "en" else _console(self))
+        return "\n".join(harmless(one) for one in text.split("\n"))
 
 
 @cache

@@ -6,9 +6,10 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from virtio_study.i18n.system_errors import REASONS
 from virtio_study.i18n.terms import TERMS
 
-__all__ = ["Filling", "Numbers", "Plain", "Said", "english", "render", "said", "sayable"]
+__all__ = ["Filling", "Numbers", "Plain", "Said", "clipped", "english", "render", "said", "sayable"]
 
 
 class Said(TypedDict):
@@ -23,6 +24,11 @@ Filling = PlainValue | Said | Sequence[PlainValue | Said]
 """What fills a field: a number, a text that is data and stays as it is, a message that is said in the reader's
 language, or several of them."""
 Numbers = Mapping[str, Filling]
+
+
+def clipped(text: str, most: int) -> str:
+    """A text, or its beginning where it has more than so many characters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def said(message: str, /, **fields: object) -> Said:
@@ -52,6 +58,8 @@ def _one(value: Any) -> "PlainValue | Said":
         return Said(message=value["message"], numbers=value["numbers"])
     if hasattr(value, "message") and hasattr(value, "numbers"):
         return Said(message=value.message, numbers=dict(value.numbers))
+    if isinstance(value, OSError):
+        return said(REASONS.get(value.errno or 0, "{error}"), error=value.strerror or clipped(str(value), 200))
     if isinstance(value, numbers.Real):  # of numpy
         return int(value) if isinstance(value, numbers.Integral) else float(value)
     return str(value)

@@ -301,6 +301,11 @@ CAUSES = {
     "no answer in time": N_("no answer in time"),
     "the host's name is not known": N_("the host's name is not known"),
     "the answer is empty": N_("the answer is empty"),
+    "the answer is longer than 16 MiB": N_("the answer is longer than 16 MiB"),
+    "the answer is damaged": N_("the answer is damaged"),
+    "the answer is compressed in a way that was not asked for": N_(
+        "the answer is compressed in a way that was not asked for"
+    ),
     "the answer is not JSON with data": N_("the answer is not JSON with data"),
     "no server of the study is shown": N_("no server of the study is shown"),
 }

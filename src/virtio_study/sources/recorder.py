@@ -75,7 +75,7 @@ def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
+            raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error) from error
         digest = storage.sha256(path)
         folder = path.resolve().parent.name
         done = path.suffix == ".zst"

@@ -4,7 +4,6 @@ A file of answers has one JSON object a line: `t` (Unix seconds of the request),
 `body` (the parsed answer).
 """
 
-import io
 import json
 import re
 import sys
@@ -16,6 +15,8 @@ from pathlib import Path
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import clipped
+from virtio_study.limits import unpacked_lines
 from virtio_study.pve.values import RRD_COLUMNS
 
 __all__ = ["Answer", "lists", "objects", "read_answers"]
@@ -64,19 +65,10 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
     DataError
         If a file cannot be read, or a line is not an answer; the message names the line.
     """
-    import zstandard
-
     found = []
     latest: dict[str, object] = {}
     for path in paths:
-        try:
-            content = path.read_bytes()
-            if path.suffix == ".zst":
-                content = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)).read()
-            lines = content.decode().split("\n")
-        except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
-            raise DataError(N_("{path}: cannot be read: {error}"), path=path, error=error) from error
-        for number, line in enumerate(lines, 1):
+        for number, line, finished in _lines(path):
             own = OWN_LINE.match(line)
             if not line.strip() or (own and not wanted(own[1])):
                 continue
@@ -92,16 +84,27 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
                 if data != latest.get(asked):
                     latest[asked] = data
                 found.append(Answer(float(item["t"]), asked, int(item["status"]), latest.get(asked)))
-            except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines):
+            except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
+                if not finished:
                     continue
                 raise DataError(
                     N_("{path}: line {number} is no answer with t, path, status and body: {error}"),
                     path=path,
                     number=number,
-                    error=error,
+                    error=clipped(str(error), 100),
                 ) from error
     return _once(sorted(found, key=lambda answer: answer.time_s))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Number and text of every line of a file, and whether its end is there; `DataError` if it cannot be read."""
+    import zstandard
+
+    try:
+        for number, line, finished in unpacked_lines(path):
+            yield number, line.decode(errors="strict" if finished else "ignore"), finished
+    except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
+        raise DataError(N_("{path}: cannot be read: {error}"), path=path, error=error) from error
 
 
 def _once(answers: Sequence[Answer]) -> list[Answer]:

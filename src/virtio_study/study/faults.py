@@ -3,21 +3,24 @@
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from virtio_study.errors import StudyError
+from virtio_study.errors import DataError, StudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Numbers, Said, render, said, sayable
+from virtio_study.i18n.sentences import Numbers, Said, clipped, render, said, sayable
+from virtio_study.limits import PROTOCOL_BYTES, PROTOCOL_DEPTH, PROTOCOL_NODES, content
 
 __all__ = [
     "FaultError",
     "contradictions",
     "digits",
     "fault",
+    "in_order",
     "message_of",
     "read_yaml",
     "unknown_comparison",
@@ -60,6 +63,16 @@ MISREAD = re.compile(
 """What YAML takes for another number than is meant: separators left out, base 60, base 8; and what is none."""
 
 
+SHOWN = 200
+"""So many characters of what stands in a file are shown at most."""
+
+MOST_DIGITS = 18
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml, where it is: PyYAML's own reader takes half a minute for what a protocol may be."""
+
+TOO_MANY = N_("more than {most} values, where an alias (*) counts as all that it stands for")
+
 LEAST_PLAIN_BYTES = 2**24
 """Proxmox VE gives no server less memory."""
 
@@ -89,14 +102,19 @@ def read_yaml(path: Path) -> tuple[yaml.Node | None, object]:
         YAML would read a number otherwise than people do (`1_0`, `1:30`, `010`). The message names file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        text = content(path, PROTOCOL_BYTES).decode("utf-8-sig")
+        _not_too_deep(text)
+        loader = LOADER(text)
+        node = loader.get_single_node()
+        _not_too_much(node)
         for found, problem in _misread(node):
             line = found.start_mark.line + 1
             raise StudyError("{path}:{line}: {problem}", path=path, line=str(line), problem=problem)
-        return node, yaml.safe_load(text)
+        return node, loader.construct_document(node) if node else None
+    except DataError as error:
+        raise StudyError(error.message, **error.numbers) from None
     except OSError as error:
-        raise StudyError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
+        raise StudyError(N_("{path}: cannot be read: {reason}"), path=path, reason=error) from error
     except UnicodeDecodeError as error:
         raise StudyError(
             N_("{path}: not UTF-8 text ({reason} at byte {start}); save it as UTF-8"),
@@ -104,15 +122,68 @@ def read_yaml(path: Path) -> tuple[yaml.Node | None, object]:
             reason=error.reason,
             start=error.start,
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise StudyError(
             N_("{path}{line}: not valid YAML: {problem}"),
             path=path,
             line=line,
-            problem=" ".join(str(getattr(error, "problem", error)).split()),
+            problem=_problem(error),
         ) from error
+
+
+def _problem(error: Exception) -> Said | str:
+    """What YAML says of a text; of a tag whose value is none of its kind it says nothing that helps."""
+    if isinstance(error, RecursionError):
+        return said(N_("it is nested too deeply"))
+    if isinstance(error, FaultError):
+        return said(error.message, **error.numbers)
+    if isinstance(error, yaml.YAMLError | ValueError):
+        return clipped(" ".join(str(getattr(error, "problem", error)).split()), SHOWN)
+    return said(N_("a value that is not what its tag (such as !!int) says; leave tags out"))
+
+
+def _not_too_deep(text: str) -> None:
+    """Nothing if a text is not nested deeper, nor of more values, than a reader that calls itself can bear."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=LOADER)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > PROTOCOL_DEPTH:
+            raise RecursionError
+        if number > 2 * PROTOCOL_NODES:
+            raise FaultError(TOO_MANY, most=PROTOCOL_NODES)
+
+
+def _not_too_much(root: yaml.Node | None) -> None:
+    """Nothing if the values of a text are no more than a protocol can have, those that come again by an alias counted.
+
+    A text of one KiB could stand for more than there is memory.
+    """
+    counted: dict[int, int] = {}
+    above: set[int] = set()
+
+    def values(node: yaml.Node) -> int:
+        if id(node) in above:
+            raise FaultError(N_("an alias stands within what it names"))
+        if id(node) not in counted:
+            above.add(id(node))
+            inner = node.value if isinstance(node, yaml.CollectionNode) else []
+            parts = [part for item in inner for part in (item if isinstance(item, tuple) else (item,))]
+            counted[id(node)] = 1 + sum(map(values, parts))
+            above.discard(id(node))
+        return counted[id(node)]
+
+    if root and values(root) > PROTOCOL_NODES:
+        raise FaultError(TOO_MANY, most=PROTOCOL_NODES)
 
 
 def _misread(root: yaml.Node | None) -> Iterator[tuple[yaml.Node, Said]]:
@@ -134,7 +205,7 @@ def _misread(root: yaml.Node | None) -> Iterator[tuple[yaml.Node, Said]]:
                 waiting.append(value)
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
-        elif isinstance(node, yaml.ScalarNode) and node.style is None and MISREAD.fullmatch(node.value):
+        elif isinstance(node, yaml.ScalarNode) and not node.style and MISREAD.fullmatch(node.value):
             problem = N_("{value} is not what YAML reads; write the number with digits alone, or a text in quotes")
             yield node, said(problem, value=node.value)
 
@@ -143,6 +214,8 @@ def digits(value: object) -> object:
     """A value that a number is made of; not a truth, which YAML reads from `yes`, nor what Python's digits may be."""
     if isinstance(value, bool) or (isinstance(value, str) and not value.isascii()) or "_" in str(value):
         raise FaultError(N_("expected a number, in digits"))
+    if len(str(value).lstrip("+-").partition(".")[0]) > MOST_DIGITS:
+        raise FaultError(N_("expected a number of at most {most} digits"), most=MOST_DIGITS)
     return value
 
 
@@ -152,6 +225,17 @@ def with_unit(value: object) -> object:
     if re.fullmatch(r"[0-9.]+", text) and text.count(".") < 2 and float(text) < LEAST_PLAIN_BYTES:
         raise FaultError(N_("a number without a unit is in bytes; write the unit, as in {value} MiB"), value=text)
     return value
+
+
+def in_order(start: datetime, end: datetime | None) -> None:
+    """Nothing if a stretch, or a moment, of a protocol may be one: with a time zone, of this century, and in order."""
+    for time in (start, end or start):
+        if time.tzinfo is None:
+            raise FaultError(N_("start and end need a time zone, as in 2026-11-23T14:00:00+01:00"))
+        if not 2000 <= time.year < 2100:
+            raise FaultError(N_("start and end are of the years 2000 to 2099"))
+    if end and end <= start:
+        raise FaultError(N_("end must be after start"))
 
 
 def contradictions(
@@ -267,8 +351,12 @@ def fault(path: Path, node: yaml.Node | None, item: Any, fields: Callable[[Seque
         prefix = f"{where}: {key}" if location and not place else where
         return said("{place}: {error}", place=prefix, error=message)
     return said(
-        N_("{where}: {key} is {value}: {error}"), where=where, key=key, value=repr(item["input"]), error=message
+        N_("{where}: {key} is {value}: {error}"), where=where, key=key, value=_shown(item["input"]), error=message
     )
+
+
+def _shown(value: object) -> str:
+    return clipped(f"a {type(value).__name__}" if isinstance(value, list | tuple | set) else repr(value), SHOWN)
 
 
 def message_of(item: Any) -> Said | str:

@@ -14,6 +14,7 @@ from virtio_study.study.faults import (
     FaultError,
     contradictions,
     fault,
+    in_order,
     read_yaml,
     unknown_comparison,
     unknown_config,
@@ -167,10 +168,7 @@ class Window(Strict):
 
     @model_validator(mode="after")
     def _aware_and_ordered(self) -> Self:
-        if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise FaultError(N_("start and end need a time zone, as in 2026-11-23T14:00:00+01:00"))
-        if self.end <= self.start:
-            raise FaultError(N_("end must be after start"))
+        in_order(self.start, self.end)
         return self
 
 
@@ -188,10 +186,7 @@ class LogEntry(Strict):
 
     @model_validator(mode="after")
     def _aware_and_ordered(self) -> Self:
-        if self.start.tzinfo is None or (self.end and self.end.tzinfo is None):
-            raise FaultError(N_("start and end need a time zone, as in 2026-11-23T14:00:00+01:00"))
-        if self.end and self.end <= self.start:
-            raise FaultError(N_("end must be after start"))
+        in_order(self.start, self.end)
         return self
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from virtio_study.i18n.marks import N_
-from virtio_study.study.faults import FaultError
+from virtio_study.study.faults import FaultError, in_order
 from virtio_study.study.values import Name, Real, Strict, Whole
 
 __all__ = ["Block", "Law", "Schedule", "hours_of", "within"]
@@ -68,10 +68,7 @@ class Block(Strict):
 
     @model_validator(mode="after")
     def _aware_and_ordered(self) -> Self:
-        if self.start.tzinfo is None or self.end.tzinfo is None:
-            raise FaultError(N_("start and end need a time zone, as in 2026-11-23T14:00:00+01:00"))
-        if self.end <= self.start:
-            raise FaultError(N_("end must be after start"))
+        in_order(self.start, self.end)
         return self
 
 

@@ -121,7 +121,7 @@ def test_what_is_no_json_or_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("time: 1")
     with pytest.raises(DataError, match=r"a: not JSON: 'time: 1'; save it with --output-format json"):
         read_rrddata([tmp_path / "a"])
-    with pytest.raises(DataError, match="b: cannot be read: No such file"):
+    with pytest.raises(DataError, match="b: cannot be read: it is not there"):
         read_rrddata([tmp_path / "b"])
 
 

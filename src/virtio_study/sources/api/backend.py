@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
-
-if TYPE_CHECKING:
-    from requests.adapters import HTTPAdapter
 
 __all__ = ["CHECKED", "Api", "prepare"]
 
@@ -30,7 +27,9 @@ class Api(Protocol):
         """A path, such as `nodes/pve1/status`."""
 
 
-def prepare(api: Api, answered: "Callable[..., None]", fingerprint: str | None) -> None:
+def prepare(
+    api: Api, answered: "Callable[..., None]", fingerprint: str | None, login: tuple[str, str] | None = None
+) -> None:
     """Do to the HTTPS session of an API what proxmoxer has no option for.
 
     Parameters
@@ -39,6 +38,8 @@ def prepare(api: Api, answered: "Callable[..., None]", fingerprint: str | None) 
         Gets every `requests.Response`.
     fingerprint : str, optional
         SHA-256 of the one certificate that is accepted, instead of a chain.
+    login : pair of str, optional
+        User and password to ask with, in place of the token that the API was made with.
 
     Raises
     ------
@@ -48,10 +49,17 @@ def prepare(api: Api, answered: "Callable[..., None]", fingerprint: str | None) 
     import requests
     from proxmoxer.backends.https import ProxmoxHTTPAuthBase
 
+    from virtio_study.sources.api.transport import Login, only_to
+
     store = getattr(api, "_store", None)
     session = store.get("session") if isinstance(store, dict) else None
     auth = session.auth if isinstance(session, requests.Session) else None
-    if session is None or not isinstance(auth, ProxmoxHTTPAuthBase) or not hasattr(auth, "verify_ssl"):
+    if (
+        session is None
+        or not isinstance(store, dict)
+        or not isinstance(auth, ProxmoxHTTPAuthBase)
+        or not hasattr(auth, "verify_ssl")
+    ):
         raise StudyError(
             N_(
                 "proxmoxer {version} keeps its session elsewhere than version {checked}, so that certificates "
@@ -60,20 +68,12 @@ def prepare(api: Api, answered: "Callable[..., None]", fingerprint: str | None) 
             version=version("proxmoxer"),
             checked=CHECKED,
         )
-    # Otherwise REQUESTS_CA_BUNDLE and .netrc of the environment would stand above what the study says.
-    session.trust_env = False
+    address = str(store["base_url"])
+    only_to(session, address, fingerprint)
     session.hooks["response"].append(answered)
     if fingerprint:
-        auth.verify_ssl = False  # the fingerprint below is checked instead of the chain, never nothing
-        session.mount("https://", _pinned(fingerprint))
-
-
-def _pinned(fingerprint: str) -> "HTTPAdapter":
-    """An adapter that accepts one certificate alone."""
-    from requests.adapters import HTTPAdapter
-
-    class Pinned(HTTPAdapter):
-        def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **how: object) -> None:
-            super().init_poolmanager(connections, maxsize, block, assert_fingerprint=fingerprint, **how)
-
-    return Pinned()
+        auth.verify_ssl = False  # the fingerprint is checked instead of the chain, never nothing
+    if login:
+        door = requests.Session()
+        only_to(door, address, fingerprint)
+        session.auth = Login(door, *login, address, verify_ssl=auth.verify_ssl, timeout=auth.timeout)

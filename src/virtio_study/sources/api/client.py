@@ -33,9 +33,11 @@ TRIES, FIRST_WAIT_S = 4, 0.5
 PASSING = {500, 502, 503, 504, 595, 596, 599}
 """Statuses that may pass; 401, 403, 400 and 501 say the same however often one asks."""
 
-LASTING = re.compile(r"does not exist|no such|not found|Parameter|schema|permission|not supported|not running", re.I)
-"""Reasons of a 500 that no repetition mends."""
-
+LASTING = re.compile(
+    r"does not exist|no such|not found|Parameter|schema|permission|not supported|not running|longer than|asked for",
+    re.IGNORECASE,
+)
+"""Reasons that no repetition mends."""
 
 LOGIN = {"595": "Connection refused", "596": "Connection timed out"}
 """Status of a login, which proxmoxer tells without its reason -> the reason; the host's own node answers logins."""
@@ -146,6 +148,8 @@ class Client:
         import requests
         from proxmoxer.core import AuthenticationError, ResourceException
 
+        from virtio_study.sources.api.transport import AnswerError
+
         asked = self.clock()
         place, _, query = path.partition("?")
         params = dict(pair.split("=", 1) for pair in query.split("&")) if query else {}
@@ -165,11 +169,13 @@ class Client:
             if code and code[1] != "401":  # pveproxy could not hand the login on: nothing is wrong with the password
                 return Reply(asked, path, int(code[1]), reason=LOGIN.get(code[1], "the login was not answered"))
             return Reply(asked, path, 401, reason="user or password refused")
+        except AnswerError as error:
+            return Reply(asked, path, error.status, reason=error.reason)
         except requests.exceptions.SSLError as error:
             raise self._untrusted(error) from None
         except requests.exceptions.RequestException as error:
             return Reply(asked, path, 0, reason=_short(error))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return Reply(asked, path, 200, reason="the answer is not JSON with data")
         if isinstance(data, dict) and isinstance(data.get("errors"), bytes | str):
             return Reply(asked, path, 200, reason="the answer is not JSON with data")
@@ -189,13 +195,18 @@ class Client:
         if not self.https:
             return pvesh.connect(self.endpoint, TIMEOUT_S)
         verify: bool | str = str(self.endpoint.ca_file.expanduser()) if self.endpoint.ca_file else True
-        how: dict[str, object] = {"port": self.endpoint.port, "timeout": TIMEOUT_S, "user": self.secret.user}
-        if self.secret.name:
-            how |= {"token_name": self.secret.name, "token_value": self.secret.secret}
-        else:
-            how |= {"password": self.secret.secret}
-        api: Api = ProxmoxAPI(self.endpoint.host, verify_ssl=verify, **how)
-        prepare(api, self._remember, self.endpoint.fingerprint)
+        user, secret = self.secret.user, self.secret.secret
+        token = (self.secret.name, secret) if self.secret.name else ("", "")
+        api: Api = ProxmoxAPI(
+            self.endpoint.host,
+            port=self.endpoint.port,
+            verify_ssl=verify,
+            timeout=TIMEOUT_S,
+            user=user,
+            token_name=token[0],
+            token_value=token[1],
+        )
+        prepare(api, self._remember, self.endpoint.fingerprint, None if self.secret.name else (user, secret))
         return api
 
     def _remember(self, response: "requests.Response", *_args: object, **_kwargs: object) -> None:
@@ -219,38 +230,60 @@ class Client:
                 "{host}: its certificate has another SHA-256 fingerprint than proxmox.fingerprint; is it this host?"
             )
             return StudyError(message, host=host)
-        what = next((says for sign, says in UNTRUSTED if sign in text), N_("is not signed by a CA that is known here"))
-        return StudyError(
-            N_(
-                "{host}: its certificate {what}; set proxmox.ca_file (--ca-file) to a copy of its "
-                "/etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) to the SHA-256 on its Certificates "
-                "page"
-            ),
-            host=host,
-            what=said(what),
-        )
+        what, remedy = _certificate(error)
+        return StudyError("{what}; {remedy}", what=said(what, host=host), remedy=said(remedy, name=self.endpoint.host))
 
 
-UNTRUSTED = (
-    ("expired", N_("has expired")),
-    ("doesn't match", N_("is of another name")),
-    ("Hostname mismatch", N_("is of another name")),
-    ("self-signed", N_("is signed by itself")),
+TRUST = N_(
+    "set proxmox.ca_file (--ca-file) to a copy of its /etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) "
+    "to the SHA-256 on its Certificates page"
 )
-"""A sign in the error of TLS -> what is wrong with the certificate."""
+TIME = N_("compare the clocks of both machines (timedatectl); renew it on the host with: pvecm updatecerts --force")
+NAME = N_(
+    "set proxmox.host (--host) to a name or address that is in it, not {name}, or proxmox.fingerprint (--fingerprint) "
+    "to the SHA-256 on its Certificates page; the CA is not what is wrong"
+)
+OTHER_NAME = N_("{host}: its certificate is of another name")
+UNTRUSTED = {
+    9: (N_("{host}: its certificate is not valid yet"), TIME),
+    10: (N_("{host}: its certificate has expired"), TIME),
+    18: (N_("{host}: its certificate is signed by itself"), TRUST),
+    62: (OTHER_NAME, NAME),
+    64: (OTHER_NAME, NAME),
+}
+"""OpenSSL's number of what is wrong with a certificate (`x509_vfy.h`) -> what that is, and what to do about it."""
+
+UNKNOWN_CA = (N_("{host}: its certificate is not signed by a CA that is known here"), TRUST)
+
+
+def _certificate(error: BaseException) -> tuple[str, str]:
+    """What is wrong with a certificate, and what to do, by the number that OpenSSL gave somewhere below an error."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        seen.add(id(one))
+        if (number := getattr(one, "verify_code", None)) is not None:
+            return UNTRUSTED.get(number, UNKNOWN_CA)
+        inner = [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]
+        waiting += [item for item in inner if isinstance(item, BaseException) and id(item) not in seen]
+    return (OTHER_NAME, NAME) if "doesn't match" in str(error) else UNKNOWN_CA
+
 
 NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "record layer")
 
 
 def _may_pass(reply: Reply) -> bool:
-    if reply.status == 0 or (reply.status == 200 and reply.reason):
-        return True
-    return reply.status in PASSING and not LASTING.search(reply.reason)
+    passing = reply.status in PASSING or reply.status == 0 or (reply.status == 200 and reply.reason != "")
+    return passing and not LASTING.search(reply.reason)
 
 
 def _short(error: Exception) -> str:
+    from virtio_study.sources.api.transport import TOO_LONG
+
     text = type(error).__name__
     names = {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}
+    if TOO_LONG in str(error):
+        return TOO_LONG
     if "refused" in str(error):
         return "connection refused"
     if "NameResolutionError" in str(error) or "getaddrinfo" in str(error):

@@ -96,7 +96,7 @@ def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> obj
         ) from None
     except PermissionError as error:
         raise StudyError(
-            N_("proxmox.backend: local: pvesh cannot be run: {reason}; run as root"), reason=error.strerror
+            N_("proxmox.backend: local: pvesh cannot be run: {reason}; run as root"), reason=error
         ) from None
     except subprocess.TimeoutExpired:
         raise PveshError(0, "no answer in time") from None

@@ -69,6 +69,11 @@ def remedy(reply: Reply, client: Client) -> Said:
         return said(form if client.endpoint.port == PORT or not client.https else other, place=place)
     if reply.status in (595, 596):
         return _unreached(reply)
+    if 300 <= reply.status < 400:
+        form = N_(
+            "a redirection is never followed; give the host itself (proxmox.host, proxmox.port), not what redirects"
+        )
+        return said(form)
     if reply.status == 501:
         return said(N_("this version of Proxmox VE does not have it"))
     if reply.status in (200, 404) and client.https and client.endpoint.port != PORT:

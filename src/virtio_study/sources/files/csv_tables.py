@@ -15,6 +15,7 @@ import pandas as pd
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
+from virtio_study.limits import TABLE_BYTES, text_lines
 from virtio_study.sources.files.csv_mapping import SHARES, CsvMapping, TimeColumn, units
 from virtio_study.study import Server
 from virtio_study.study.faults import FaultError
@@ -110,22 +111,21 @@ def _read(path: Path, mapping: CsvMapping) -> tuple[list[str], list[Row]]:
     """Names of the columns, and the rows that the mapping takes."""
     rows = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=mapping.delimiter)
-            names = [name.strip() for name in next(reader, [])]
-            _check_names(path, mapping, names)
-            for row in reader:
-                if not any(cell.strip() for cell in row):
-                    continue
-                if len(row) != len(names):
-                    raise DataError(
-                        N_("{path}: line {line} has {found} cells; expected {expected}"),
-                        path=path,
-                        line=reader.line_num,
-                        found=len(row),
-                        expected=len(names),
-                    )
-                rows.append((reader.line_num, [cell.strip() for cell in row]))
+        reader = csv.reader(text_lines(path, TABLE_BYTES), delimiter=mapping.delimiter)
+        names = [name.strip() for name in next(reader, [])]
+        _check_names(path, mapping, names)
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(names):
+                raise DataError(
+                    N_("{path}: line {line} has {found} cells; expected {expected}"),
+                    path=path,
+                    line=reader.line_num,
+                    found=len(row),
+                    expected=len(names),
+                )
+            rows.append((reader.line_num, [cell.strip() for cell in row]))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             N_("{path}: cannot be read as CSV in UTF-8: {error}"), path=path, error=" ".join(str(error).split())

@@ -10,16 +10,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+from virtio_study.limits import beginning, text_lines
 
 __all__ = [
     "Dump",
     "RawSample",
     "chosen",
     "dump_of",
+    "head",
     "lines",
     "number_of",
     "of_one_server",
@@ -124,24 +126,26 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _open(path: Path) -> TextIO:
-    try:
-        return path.open(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
-
-
 def lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Where it stands and text of every line that is not empty."""
+    """Where it stands and text of every line that is not empty; `DataError` if the file is no text of such lines."""
     try:
-        with _open(path) as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}: line {number}", line.strip()
+        for number, line in enumerate(text_lines(path), 1):
+            if line.strip():
+                yield f"{path}: line {number}", line.strip()
+    except OSError as error:
+        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error) from error
     except UnicodeDecodeError as error:
         raise DataError(
             N_("{path}: not UTF-8 text ({reason}); is it compressed?"), path=path, reason=error.reason
         ) from error
+
+
+def head(path: Path) -> str:
+    """How the text of a file begins."""
+    try:
+        return beginning(path).decode("utf-8-sig", errors="ignore")
+    except OSError as error:
+        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error) from error
 
 
 def read_pairs(pattern: re.Pattern[str], text: str) -> tuple[list[tuple[str, str]], str]:

@@ -12,6 +12,7 @@ from virtio_study.sources.files.dumps import (
     RawSample,
     chosen,
     dump_of,
+    head,
     lines,
     number_of,
     put,
@@ -44,6 +45,10 @@ EXPORTED: dict[str, str] = {
 _SAMPLE = re.compile(r'([A-Za-z_:][\w:]*)?(?:\{((?:"(?:\\.|[^"\\])*"|[^"}])*)\})?\s+(\S+)(?:\s+(\S+))?(?:\s+#.*)?')
 _LABEL = re.compile(r'\s*([A-Za-z_][\w.]*)\s*=\s*"((?:\\.|[^"\\])*)"\s*(?:,|$)')
 _ESCAPE = re.compile(r"\\(.)")
+
+
+JSON = re.compile(r"""\[|\{\s*("|$)|HTTP/""")
+"""How an answer of the query API begins, also with its headers, and no text of samples."""
 
 
 def read_prometheus(paths: Sequence[Path], match: Mapping[str, Collection[str]] | None = None) -> Dump:
@@ -123,8 +128,7 @@ def _two_series(where: str, first: Mapping[str, str], second: Mapping[str, str])
 
 def _series(path: Path) -> Iterator[tuple[str, dict[str, str], float, float]]:
     """Where it stands, labels with the name among them, Unix seconds and value of every sample of a dump."""
-    first = next((line for _, line in lines(path)), "")
-    if re.match(r"""\[|\{\s*("|$)|HTTP/""", first):
+    if JSON.match(head(path).lstrip()):
         yield from _of_json(path)
         return
     for where, line in lines(path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
+from virtio_study.limits import content
 from virtio_study.sources.files.dumps import short
 
 __all__ = ["documents", "host_says"]
@@ -64,11 +65,11 @@ def host_says(answer: object) -> str:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        found = content(path)
     except OSError as error:
-        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error.strerror) from error
+        raise DataError(N_("{path}: cannot be read: {reason}"), path=path, reason=error) from error
     try:
-        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        return found.decode("utf-16" if found[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             N_("{path}: not UTF-8 text ({reason}); is it compressed?"), path=path, reason=error.reason

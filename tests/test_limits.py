@@ -1,0 +1,118 @@
+"""Inputs that are too much: floods, bombs, depths and lines without an end, each refused in one short line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from small import PROTOCOL
+from virtio_study import limits
+from virtio_study.errors import StudyError, VirtioStudyError
+from virtio_study.i18n.sentences import english
+from virtio_study.sources.files.csv_mapping import load_mapping
+from virtio_study.sources.files.csv_tables import read_csv
+from virtio_study.sources.files.influx import read_influx
+from virtio_study.sources.files.prometheus import read_prometheus
+from virtio_study.sources.files.rrddata import read_rrddata
+from virtio_study.sources.responses import read_answers
+from virtio_study.study import load_study
+
+ANSWER = '{"t": 1772409600.0, "path": "/version", "status": 200, "body": {"data": {"version": "9.2"}}}'
+
+
+def levels(form: str) -> str:
+    """Nine aliases of nine aliases, eleven times over."""
+    text = "m0: &m0 {a: 1}\n"
+    return text + "".join(f"m{n}: &m{n} {form % ','.join([f'*m{n - 1}'] * 9)}\n" for n in range(1, 12))
+
+
+PROTOCOLS = {
+    "aliases": (levels("[%s]"), "more than 50000 values"),
+    "merged aliases": (levels("{<<: [%s]}"), "more than 50000 values"),
+    "values": ("a: [" + "1," * 120_000 + "]", "more than 50000 values"),
+    "an alias of itself": ("&a [*a]", "an alias stands within"),
+    "depth": ("[" * 100_000, "nested too deeply"),
+    "depth by lines": ("- " * 100_000, "nested too deeply"),
+    "bytes": ("a: " + "x" * (1 << 20), "more than 1 MiB"),
+    "a number by a tag": ("a: !!int ''", "not what its tag"),
+    "a truth by a tag": ("a: !!bool x", "not what its tag"),
+    "a date by a tag": ("a: !!timestamp x", "not what its tag"),
+    "an object": ("a: !!python/object:os.system [x]", "could not determine a constructor"),
+    "an impossible date": (PROTOCOL.replace("seed: 1", "seed: 2026-13-45"), "month must be in 1..12"),
+    "infinity": (PROTOCOL.replace("seed: 1", "confidence: Infinity\nseed: 1"), "should be a finite number"),
+    "YAML's infinity": (PROTOCOL.replace("seed: 1", "confidence: .inf\nseed: 1"), "is not what YAML reads"),
+    "400 digits": (PROTOCOL.replace("seed: 1", f"seed: {'9' * 400}"), "at most 18 digits"),
+    "5,000 digits": (PROTOCOL.replace("seed: 1", f"seed: {'9' * 5000}"), "not valid YAML"),
+    "a value of 140 KB": (PROTOCOL.replace("seed: 1", f"seed: {'x' * 140_000}"), "at most 18 digits"),
+    "the first year": (
+        PROTOCOL.replace("seed: 1", "log: [{start: 0001-01-01T00:00:00+14:00, what: x}]\nseed: 1"),
+        "of the years 2000 to 2099",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_a_protocol_that_is_too_much_is_a_short_line(kind: str, tmp_path: Path) -> None:
+    text, words = PROTOCOLS[kind]
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(StudyError) as refused:
+        load_study(tmp_path)
+    assert words in str(refused.value)
+    assert len(str(refused.value)) < 900 + len(str(tmp_path))
+
+
+def answers(path: Path, lines: bytes) -> Path:
+    path.write_bytes(zstandard.ZstdCompressor(level=3).compress(lines) if path.suffix == ".zst" else lines)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.zst"])
+def test_stored_answers_are_read_line_by_line_and_no_line_has_no_end(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOG_LINE_BYTES", 2 << 20)
+    whole = f"{ANSWER}\n{ANSWER.replace('600.0', '601.0')}\n".encode()
+    assert len(read_answers([answers(tmp_path / name, whole)])) == 2
+    assert len(read_answers([answers(tmp_path / name, whole + b'{"t": 17724')])) == 2
+    with pytest.raises(VirtioStudyError, match=r"a\.jsonl\S*: line 3 is longer than 2 MiB"):
+        read_answers([answers(tmp_path / name, whole + b"x" * (3 << 20))])
+
+
+def test_what_unpacks_to_far_more_than_answers_do_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PACKED_FLOOR", 2 << 20)
+    with pytest.raises(VirtioStudyError, match="unpacks to more than 2 MiB"):
+        read_answers([answers(tmp_path / "a.jsonl.zst", b"\n" * (3 << 20))])
+
+
+def test_deep_answers_and_numbers_without_an_end_are_named_by_their_line(tmp_path: Path) -> None:
+    for body in ("[" * 100_000, "9" * 5000, "1e400"):
+        line = f'{{"t": 1e999, "path": "/version", "status": 1e999, "body": {body}}}'
+        with pytest.raises(VirtioStudyError, match="line 1 is no answer"):
+            read_answers([answers(tmp_path / "a.jsonl", f"{line}\n{ANSWER}\n".encode())])
+
+
+MAPPING = "time: {column: t, format: unix}\nstep_s: 60\ncolumns: {cpu_cores: {column: c, unit: cores}}\n"
+READERS = {
+    "rrddata": lambda path: read_rrddata([path]),
+    "prometheus": lambda path: read_prometheus([path]),
+    "influx": lambda path: read_influx([path]),
+    "csv": lambda path: read_csv(path, load_mapping(path.with_name("mapping.yaml")), None),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("content", [b"x" * (2 << 20), b"," * (2 << 20), b'{"a":' * 100_000, b"[" * 100_000, b"\0" * 9])
+def test_every_reader_refuses_floods_and_depths_in_a_short_line(reader: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    path = tmp_path / "given"
+    path.write_bytes(content)
+    with pytest.raises(VirtioStudyError) as refused:
+        READERS[reader](path)
+    assert len(english(refused.value)) < 900 + len(str(tmp_path))
+
+
+def test_a_file_that_has_no_end_is_read_to_the_limit_and_no_further() -> None:
+    with pytest.raises(VirtioStudyError, match=r"/dev/zero: more than 1 MiB"):
+        limits.content(Path("/dev/zero"), 1 << 20)
+    assert json.dumps([limits.beginning(Path("/dev/zero"), 3).decode()]) == '["\\u0000\\u0000\\u0000"]'
