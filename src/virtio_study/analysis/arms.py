@@ -17,7 +17,7 @@ from virtio_study.stats.blocks import FEWEST_BLOCKS
 from virtio_study.stats.levels import Level, level
 from virtio_study.stats.stretch import Array, Stretch, stretch
 
-__all__ = ["Arm", "Boot", "arm_of", "not_steady"]
+__all__ = ["Arm", "Boot", "arm_of", "blocks_of", "named_alike", "not_steady"]
 
 
 MOST_OF_THEM = 0.75
@@ -146,16 +146,22 @@ def blocks_of(before: Arm, after: Arm, column: str) -> tuple[tuple[Boot, Boot], 
 
     Blocks are boots of the same name, as a lab gives them, or else boots that took turns.
     """
-    first, second = ({boot.replicate: boot for boot in arm.steady_boots(column)} for arm in (before, after))
-    named = [(first[name], second[name]) for name in first if name in second]
-    ran = sorted([*first.values(), *second.values()], key=lambda boot: boot.start_s)
-    own = set(map(id, first.values()))
+    first, second = (arm.steady_boots(column) for arm in (before, after))
+    named = named_alike(before, after, column)
+    ran = sorted([*first, *second], key=lambda boot: boot.start_s)
+    own = set(map(id, first))
     turns = [pair if id(pair[0]) in own else pair[::-1] for pair in zip(ran[::2], ran[1::2], strict=False)]
     enough = len(named) >= max(FEWEST_BLOCKS, MOST_OF_THEM * min(len(first), len(second)))
     if enough and _one_after_another(named):
         return tuple(sorted(named, key=lambda pair: pair[0].start_s))
     mixed = all((id(one) in own) != (id(other) in own) for one, other in turns)
     return tuple(turns) if len(ran) % 2 == 0 and len(turns) >= FEWEST_BLOCKS and mixed else ()
+
+
+def named_alike(before: Arm, after: Arm, column: str) -> list[tuple[Boot, Boot]]:
+    """Pairs of steady boots of the same name, one a side."""
+    first, second = ({boot.replicate: boot for boot in arm.steady_boots(column)} for arm in (before, after))
+    return [(first[name], second[name]) for name in first if name in second]
 
 
 def _one_after_another(pairs: Sequence[tuple[Boot, Boot]]) -> bool:

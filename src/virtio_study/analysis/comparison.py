@@ -3,28 +3,33 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pydantic import RootModel
+from pydantic import Field, RootModel
 
 from virtio_study.analysis.arms import Arm
 from virtio_study.analysis.decomposition import Decomposition
+from virtio_study.analysis.draws import draws_of
 from virtio_study.analysis.effects import Effect, effect_of, not_estimable
 from virtio_study.analysis.evidence import Side, Surroundings, side_of, surroundings_of
 from virtio_study.analysis.ingredients import Differing, what_differs
 from virtio_study.analysis.load import EqualLoad, LoadComparison, compare_load, equal_load
+from virtio_study.analysis.randomised import Randomised, randomised
 from virtio_study.analysis.records import Bilingual, Recorded
 from virtio_study.analysis.validity import Check, Verdict, checks, verdict
+from virtio_study.analysis.validity.switching import check_adherence, check_carry_over
 from virtio_study.analysis.variance import PerWork, per_work
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.study import METRICS, Comparison, Metric, Purpose, Study
 
-__all__ = ["Compared", "ServerComparison", "compare"]
+__all__ = ["Compared", "ServerComparison", "as_received", "compare", "with_adherence"]
 
 
 class ServerComparison(Recorded):
     """One comparison of one server: by metric its effects, checks and verdicts; the load once for all of them.
 
     `differs` names everything that differs between the sides; `decomposition` takes the whole change apart by metric.
+    `received`: by metric what blocks show by the configuration that was in force, where that was not always the
+    assigned one; the draws do not protect it.
     """
 
     before: str
@@ -39,6 +44,7 @@ class ServerComparison(Recorded):
     checks: dict[str, tuple[Check, ...]]
     verdicts: dict[str, Verdict]
     decomposition: dict[str, Decomposition]
+    received: dict[str, Randomised] = Field(default_factory=dict)
 
 
 Compared = RootModel[dict[str, ServerComparison]]
@@ -73,7 +79,10 @@ def compare(
         except DataError as error:
             effects[metric] = not_estimable(metric, error)
         declared = comparison.purpose, comparison.with_change
-        judged[metric] = tuple(checks(*sides, load, study.confidence, study.practical_margin, *declared))
+        done = checks(*sides, load, study.confidence, study.practical_margin, *declared)
+        drawn = effects[metric].randomised
+        carried = check_carry_over(drawn, study.confidence) if drawn else None
+        judged[metric] = tuple(done if carried is None else [*done, carried])
     return ServerComparison(
         before=comparison.before,
         after=comparison.after,
@@ -88,6 +97,33 @@ def compare(
         verdicts={metric: verdict(made) for metric, made in judged.items()},
         decomposition={},
     )
+
+
+def as_received(study: Study, before: Arm, after: Arm) -> dict[str, Randomised]:
+    """By metric what the blocks of a schedule show by the configuration that was in force in them."""
+    found: dict[str, Randomised] = {}
+    for metric in study.metrics:
+        draws = draws_of(study, before, after, METRICS[metric])
+        shown = randomised(study, before.server, metric, draws) if draws else None
+        if shown is not None:
+            found[metric] = shown
+    return found
+
+
+def with_adherence(
+    found: ServerComparison, received: dict[str, Randomised], kept: int, blocks: int
+) -> ServerComparison:
+    """A comparison with what was received beside it, and with the check of how the schedule was kept.
+
+    Parameters
+    ----------
+    kept, blocks : int
+        Blocks that had the assigned configuration alone, of all that were recorded.
+    """
+    check = check_adherence(kept, blocks)
+    judged = {metric: (*done, check) for metric, done in found.checks.items()}
+    verdicts = {metric: verdict(done) for metric, done in judged.items()}
+    return found.model_copy(update={"received": received, "checks": judged, "verdicts": verdicts})
 
 
 def _sides(

@@ -1,15 +1,15 @@
-"""The change of a metric between two sides: over boots, or within one recording a side."""
+"""The change of a metric between two sides, with all that is asked of it, and the sentences that say it."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any, Literal
 
-from virtio_study.analysis.arms import Arm, Boot, blocks_of
+from virtio_study.analysis.arms import Arm
+from virtio_study.analysis.draws import draws_of
+from virtio_study.analysis.estimators import DesignAnswer, Replication, answer_of_design
 from virtio_study.analysis.evidence import UNITS, Side
-from virtio_study.analysis.metric_level import stretch_of
 from virtio_study.analysis.multiverse import Sensitivity, agreement, specifications, usual_answers
+from virtio_study.analysis.randomised import Randomised, randomised
 from virtio_study.analysis.records import Estimate, Number, Recorded, Statement
 from virtio_study.analysis.validity import emulator_only
 from virtio_study.analysis.variance import MixedModel, cross_check
@@ -17,17 +17,6 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers
 from virtio_study.pve.instruments import comparable
-from virtio_study.stats import controls as control
-from virtio_study.stats.blocks import Blocks
-from virtio_study.stats.effects import difference, relative_difference
-from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_blocks, equivalent_fit
-from virtio_study.stats.hierarchical import restart_interval
-from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, same_hours, whole_days
-from virtio_study.stats.interval import Interval
-from virtio_study.stats.levels import Level, level_over_boots
-from virtio_study.stats.planning import detectable
-from virtio_study.stats.series import Fit, difference_of_series, fit
-from virtio_study.stats.stretch import FEWEST_ROWS, Statistic, Stretch
 from virtio_study.study import METRICS, Metric, Study
 
 __all__ = [
@@ -41,7 +30,6 @@ __all__ = [
 ]
 
 EffectStatus = Literal["estimated", "emulator_only", "instrument_switch", "not_estimable"]
-Replication = Literal["boots", "batches"]
 
 
 class NegativeControls(Recorded):
@@ -64,8 +52,10 @@ class Practical(Recorded):
 class Effect(Statement):
     """The change of one metric, after minus before, in `unit`; what cannot be had is None.
 
-    `replication`: over boots, or within one recording a side (batches). `about`: such recordings tell of these two
-    stretches only, unless what a restart alone changes was measured. `difference` is refused across two instruments.
+    `replication`: over blocks whose configuration was drawn, over boots, or within one recording a side (batches).
+    `randomised` is Fisher's test of what was drawn: the answer itself over blocks, a cross-check over boots. `about`:
+    single recordings tell of these two stretches only, unless what a restart alone changes was measured. `difference`
+    is refused across two instruments.
     """
 
     status: EffectStatus
@@ -86,16 +76,7 @@ class Effect(Statement):
     controls: NegativeControls | None = None
     sensitivity: Sensitivity | None = None
     mixed_model: MixedModel | None = None
-
-
-def _nearest(before: Sequence[Boot], after: Sequence[Boot]) -> tuple[Boot, Boot]:
-    """The boots of both sides with the least time between them."""
-
-    def apart(pair: tuple[Boot, Boot]) -> float:
-        one, other = pair
-        return max(float(other.ends_s[0] - one.ends_s[-1]), float(one.ends_s[0] - other.ends_s[-1]))
-
-    return min(product(before, after), key=apart)
+    randomised: Randomised | None = None
 
 
 def restarts_of(arms: Iterable[Arm], metric: Metric) -> list[float]:
@@ -106,32 +87,6 @@ def restarts_of(arms: Iterable[Arm], metric: Metric) -> list[float]:
         levels = [boot.level(METRICS[metric]).mean for boot in boots]
         found += [after - before for before, after in pairwise(levels)]
     return found
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What either design says of a metric: over boots, or within one recording a side."""
-
-    replication: Replication
-    before: Interval
-    after: Interval
-    difference: Interval
-    relative: Interval | None
-    median: Interval | None
-    peak: Interval | None
-    same: Equivalence
-    bound: Interval | None
-    detectable: float | None
-    controls: control.Controls | None
-    ready: tuple[Stretch, Stretch] | None = None
-
-    @property
-    def robust(self) -> bool | None:
-        """Whether interval and robust bound exclude zero on one side; None where boots make a bound needless."""
-        if self.bound is None:
-            return None
-        both = self.difference.excludes(0.0) and self.bound.excludes(0.0)
-        return both and (self.difference.low > 0) == (self.bound.low > 0)
 
 
 def not_estimable(metric: Metric, error: DataError) -> Effect:
@@ -159,12 +114,9 @@ def effect_of(
         If there are not enough data for an interval.
     """
     unit, column = UNITS[metric], METRICS[metric]
-    (before, after), (first, second) = sides, (arm.levels(column) for arm in arms)
-    if min(len(first), len(second)) == 1:
-        one, other = _nearest(*(arm.steady_boots(column) for arm in arms))
-        answer = _within(study, stretch_of(one, metric), stretch_of(other, metric), restarts)
-    else:
-        answer = _over_blocks(study, arms, column) or _over_boots(study, first, second)
+    before, after = sides
+    draws = draws_of(study, *arms, column)
+    answer = answer_of_design(study, metric, arms, draws if draws and draws.scheduled else None, restarts)
     levels: dict[str, Any] = {
         "unit": unit,
         "replication": answer.replication,
@@ -192,115 +144,10 @@ def effect_of(
         controls=None if answer.controls is None else NegativeControls.model_validate(answer.controls),
         sensitivity=agreement(ways, answer.difference, usual),
         mixed_model=cross_check(*arms, column),
+        randomised=None if draws is None else randomised(study, before.server, metric, draws),
         practical=Practical(margin=same.margin, equivalent=same.equivalent, p=same.p),
         **_estimate(tcg, before, answer, study, restarts),
     )
-
-
-def _over_boots(study: Study, first: Sequence[Level], second: Sequence[Level]) -> _Answer:
-    confidence = study.confidence
-    before, after = ([level.mean for level in levels] for levels in (first, second))
-    return _Answer(
-        "boots",
-        level_over_boots(before, confidence),
-        level_over_boots(after, confidence),
-        difference(before, after, confidence),
-        relative_difference(before, after, confidence),
-        _safe_difference(first, second, "median", confidence),
-        _safe_difference(first, second, "peak", confidence),
-        equivalent(before, after, study.practical_margin, confidence),
-        None,
-        detectable(before, after, confidence),
-        None,
-    )
-
-
-def _over_blocks(study: Study, arms: tuple[Arm, Arm], column: str) -> _Answer | None:
-    """Boots that took turns, as the pairs that they are; None where they did not, or their differences never vary."""
-    pairs, confidence = blocks_of(*arms, column), study.confidence
-    first, second = ([pair[side].level(column) for pair in pairs] for side in (0, 1))
-    means, medians, peaks = (_blocks(first, second, name) for name in ("mean", "median", "peak"))
-    if means is None:
-        return None
-    return _Answer(
-        "boots",
-        level_over_boots(means.before, confidence),
-        level_over_boots(means.after, confidence),
-        means.difference(confidence),
-        means.ratio(confidence),
-        medians.difference(confidence) if medians else None,
-        peaks.difference(confidence) if peaks else None,
-        equivalent_blocks(means, study.practical_margin, confidence),
-        None,
-        means.detectable(confidence),
-        None,
-    )
-
-
-def _blocks(first: Sequence[Level], second: Sequence[Level], statistic: Statistic) -> Blocks | None:
-    try:
-        return Blocks.of(*([getattr(level, statistic) for level in levels] for levels in (first, second)))
-    except DataError:
-        return None
-
-
-def _within(study: Study, before: Stretch, after: Stretch, restarts: Sequence[float]) -> _Answer:
-    """One recording a side: the series' own autocorrelation is all there is to judge by."""
-    confidence = study.confidence
-    # the cycle stays in for quantiles, which it belongs to; the hours are the same on both sides
-    raw = whole_days(before, after) if study.daily_cycle else (before, after)
-    before, after = same_hours(before, after, study.daily_cycle)
-    unchanged = _controls(raw, study)
-    both = control.held(fit(before, after), unchanged, restarts, confidence)
-    found = both.difference(confidence)
-    return _Answer(
-        "batches",
-        both.before.level(confidence),
-        both.after.level(confidence),
-        found.interval,
-        both.ratio(confidence),
-        _safe_series(*raw, "median", both, confidence),
-        _safe_series(*raw, "peak", both, confidence),
-        equivalent_fit(both, study.practical_margin, confidence),
-        restart_interval(found.bound, restarts) if restarts else found.bound,
-        None,
-        unchanged,
-        (before, after),
-    )
-
-
-def _controls(sides: tuple[Stretch, Stretch], study: Study) -> control.Controls | None:
-    """The same estimator inside each side, where no driver changed; None if a side is too short to be cut."""
-    found = []
-    for side in sides:
-        rows = round(FEWEST_DAYS * DAY_S / side.step_s) if study.daily_cycle else FEWEST_ROWS
-        for pair in control.cuts(side, max(rows, FEWEST_ROWS)):
-            with suppress(DataError):
-                ready = same_hours(*pair, study.daily_cycle)
-                found.append(difference_of_series(*ready, study.confidence).interval)
-    return control.controls(found) if found else None
-
-
-def _safe_difference(
-    first: Sequence[Level], second: Sequence[Level], statistic: Statistic, confidence: float
-) -> Interval | None:
-    """Difference of another statistic; None where it is constant on both sides (a peak can be)."""
-    before, after = ([getattr(level, statistic) for level in levels] for levels in (first, second))
-    try:
-        return difference(before, after, confidence)
-    except DataError:
-        return None
-
-
-def _safe_series(
-    before: Stretch, after: Stretch, statistic: Statistic, mean_of: Fit, confidence: float
-) -> Interval | None:
-    """As `_safe_difference`, with errors as much greater as those of the mean; None also for peaks of other steps."""
-    try:
-        own = fit(before, after, statistic)
-        return replace(own, factor=mean_of.factor, note=mean_of.note, df=mean_of.df).difference(confidence).interval
-    except DataError:
-        return None
 
 
 def _switch(before: Side, after: Side) -> dict[str, Any]:
@@ -315,7 +162,7 @@ def _switch(before: Side, after: Side) -> dict[str, Any]:
     return Effect.said(_SWITCH, numbers)
 
 
-def _estimate(tcg: bool, before: Side, answer: _Answer, study: Study, restarts: Sequence[float]) -> dict[str, Any]:
+def _estimate(tcg: bool, before: Side, answer: DesignAnswer, study: Study, restarts: Sequence[float]) -> dict[str, Any]:
     found, relative, bound = answer.difference, answer.relative, answer.bound
     numbers: Numbers = {
         "difference": found.estimate,
@@ -335,7 +182,9 @@ def _estimate(tcg: bool, before: Side, answer: _Answer, study: Study, restarts: 
         "scale": before.shown_scale,
     }
     changed = found.excludes(0.0)
-    if bound is None:
+    if answer.replication == "blocks":
+        parts = [_BLOCKS_CHANGED if changed else _BLOCKS_UNCHANGED]
+    elif bound is None:
         parts = [_CHANGED if changed else _UNCHANGED]
     elif restarts:
         parts = [_SERIES_UNCHANGED if not changed else _SERIES_ROBUST if answer.robust else _SERIES_CHANGED]
@@ -358,6 +207,14 @@ _CHANGED = N_(
 _UNCHANGED = N_(
     "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; {n_before} and {n_after} boots)."
+)
+_BLOCKS_CHANGED = N_(
+    "Switching at random changed the sustained level by {difference:quantity} ({confidence:percent} interval "
+    "{low:quantity} to {high:quantity}; {n_before} random draws)."
+)
+_BLOCKS_UNCHANGED = N_(
+    "Switching at random shows no change of the sustained level: {difference:quantity} ({confidence:percent} interval "
+    "{low:quantity} to {high:quantity}; {n_before} random draws)."
 )
 _SERIES_ROBUST = N_(
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "

@@ -7,6 +7,7 @@ import pandas as pd
 
 from virtio_study.analysis.arms import Arm, not_steady
 from virtio_study.analysis.ingredients import settings_of
+from virtio_study.analysis.scheduled import schedule_of
 from virtio_study.errors import DataError
 from virtio_study.i18n.sentences import said
 from virtio_study.pve.vm_config import kernel_version
@@ -40,13 +41,15 @@ class Surroundings:
     """What went on around a side, whatever the metric; None is "not known", never a guess.
 
     `hours` are the hours of the week (UTC, 0 to 167) that its rows cover; `randomised` says that boots ran in random
-    order; `follows_day` that the work does. `host_busy` is the mean share of the host's CPU in use, by all its guests,
-    `host_full` the share of rows with more than nine tenths in use. `interruptions` counts rows left out, by reason.
+    order, `scheduled` that they are blocks whose configuration was drawn; `follows_day` that the work does. `host_busy`
+    is the mean share of the host's CPU in use, by all its guests, `host_full` the share of rows with more than nine
+    tenths in use. `interruptions` counts rows left out, by reason.
     `settings` are the ingredients, settings and versions that are known.
     """
 
     hours: frozenset[int] | None = None
     randomised: bool = False
+    scheduled: bool = False
     follows_day: bool = True
     host_busy: float | None = None
     host_full: float | None = None
@@ -102,6 +105,7 @@ def surroundings_of(arm: Arm, study: Study) -> Surroundings:
     return Surroundings(
         hours=_hours(rows),
         randomised=study.source == "lab",
+        scheduled=schedule_of(study, arm.server) is not None,
         follows_day=study.daily_cycle,
         host_busy=busy,
         host_full=full,
@@ -201,7 +205,7 @@ def _drift(arm: Arm, column: str, confidence: float) -> Interval | None:
 
 def _interruptions(arm: Arm) -> dict[str, int]:
     """Rows left out, by reason; a start-up, a boot that never settled and what lies outside the windows are none."""
-    usual = {"", "start-up", "before the load", "no steady state", "outside the window"}
+    usual = {"", "start-up", "before the load", "wash-out", "no steady state", "outside the window"}
     reasons = pd.concat([boot.rows["reason"] for boot in arm.boots]).astype("str")
     return {
         str(reason): int(count) for reason, count in reasons[~reasons.isin(usual)].value_counts().sort_index().items()

@@ -8,7 +8,7 @@ from virtio_study.analysis.arms import Arm
 from virtio_study.analysis.audit import Audit
 from virtio_study.analysis.calibration import Calibration, calibration
 from virtio_study.analysis.capacity import OVERCOMMIT, Capacity, MeasuredCapacity, fits, fits_measured
-from virtio_study.analysis.comparison import ServerComparison, compare
+from virtio_study.analysis.comparison import ServerComparison, as_received, compare, with_adherence
 from virtio_study.analysis.decomposition import decompose
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import NegativeControls, restarts_of
@@ -16,6 +16,8 @@ from virtio_study.analysis.forecast import Forecast, forecasts
 from virtio_study.analysis.meta_analysis import Synthesis, pooled
 from virtio_study.analysis.plausibility import Counts, Plausibility, plausibility
 from virtio_study.analysis.records import Bilingual, Line, Number, Recorded
+from virtio_study.analysis.scheduled import assigned_arms, block_rows, received_arms
+from virtio_study.analysis.switchback import ScheduledBlock, Switchback, switchback
 from virtio_study.analysis.timeline import Timeline, TimelineRun, with_start_up
 from virtio_study.cleaning.transients import LATE_GAIN
 from virtio_study.errors import DataError
@@ -109,6 +111,7 @@ class Results(Recorded):
     plausibility: Plausibility | None
     published: Audit | None
     timeline: Timeline | None
+    switchback: Switchback | None = None
     capacity: HostCapacity
     controls: NegativeControls | None
     synthesis: Synthesis | None
@@ -123,9 +126,11 @@ def compare_server(study: Study, arms: Mapping[str, Arm]) -> dict[str, ServerCom
     Parameters
     ----------
     arms : mapping of driver configuration to Arm
-        The boots of the server.
+        The boots of the server; where the study has a schedule for it, they are cut at its blocks here.
     """
     found: dict[str, ServerComparison] = {}
+    server = next(iter(arms.values())).server
+    recorded_arms, arms = arms, assigned_arms(study, server, arms)
     restarts: dict[str, list[float]] = {metric: restarts_of(arms.values(), metric) for metric in study.metrics}
     # restarts first: single recordings are judged by what a restart alone was seen to change
     for name, item in sorted(study.comparisons.items(), key=lambda pair: pair[1].purpose != "restart"):
@@ -135,6 +140,13 @@ def compare_server(study: Study, arms: Mapping[str, Arm]) -> dict[str, ServerCom
         for metric, effect in found[name].effects.items():
             if item.purpose == "restart" and effect.difference and effect.replication == "batches":
                 restarts[metric].append(effect.difference.estimate)
+    recorded = [item for item in block_rows(study, server, recorded_arms) if len(item.rows)]
+    if recorded:
+        kept = sum(1 for item in recorded if item.kept)
+        others = received_arms(study, server, recorded_arms)
+        for name, item in study.comparisons.items():
+            received = as_received(study, others[item.before], others[item.after]) if kept < len(recorded) else {}
+            found[name] = with_adherence(found[name], received, kept, len(recorded))
     return {name: found[name] for name in study.comparisons}
 
 
@@ -144,6 +156,7 @@ def gather(
     compared: Mapping[str, Mapping[str, ServerComparison]],
     *,
     runs: Mapping[str, Sequence[TimelineRun]] | None,
+    blocks: Mapping[str, Sequence[ScheduledBlock]],
     counts: Counts | None,
     audit: Audit | None,
     inputs: Mapping[str, str],
@@ -158,6 +171,8 @@ def gather(
         Server -> its comparisons.
     runs : mapping, optional
         Server -> its runs.
+    blocks : mapping
+        Server -> the blocks of its schedule.
     counts : Counts, optional
         The lab's counts of device accesses.
     audit : Audit, optional
@@ -175,6 +190,7 @@ def gather(
         plausibility=_plausibility(study, servers, audit, counts),
         published=audit,
         timeline=None if runs is None else with_start_up(runs, described),
+        switchback=switchback(study, blocks),
         capacity=_capacity(study, servers),
         controls=_controls(study, servers),
         synthesis=pooled([server.comparisons for server in servers.values()], study.confidence),

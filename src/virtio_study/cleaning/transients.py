@@ -30,6 +30,7 @@ PERIODS = ("transient", "steady", "excluded")
 REASONS = {
     "start-up": "start-up, found by MSER-5 on the CPU series in the first hours after a start",
     "before the load": "steady already, but before the load of the protocol began",
+    "wash-out": "steady already, but in the first minutes of a block of the schedule, which every block leaves out",
     "restart": "a restart inside the recording (the uptime fell, or the source says so), and the start-up after it",
     "no steady state": "the start-up would take more than half of a recording of less than two hours",
     "gap": "the interval of this row is not one step long",
@@ -144,6 +145,7 @@ def label_periods(
     windows: Sequence[tuple[datetime, datetime]] = (),
     load_started: Mapping[str, float] | None = None,
     contaminated: Mapping[str, Sequence[tuple[float, float, str]]] | None = None,
+    washouts: Sequence[tuple[float, float]] = (),
 ) -> pd.DataFrame:
     """Label every row with the period that it belongs to, and why; nothing is dropped.
 
@@ -160,10 +162,11 @@ def label_periods(
     windows : sequence of (start, end)
         Stretches with time zone to which the study is restricted; none means that every row belongs.
     load_started : mapping of replicate to seconds, optional
-        Uptime at which the load of the protocol began. It only ever shortens the steady stretch that the rule found.
+        Uptime at which the load of the protocol began; it only ever shortens what the rule found.
     contaminated : mapping of replicate to sequence of (start, end, reason), optional
-        Stretches, in Unix seconds, in which something else went on; a row that any of it touches is excluded. After one
-        whose reason is `restart` the start-up is looked for anew.
+        Stretches (Unix seconds) of something else, whose rows are excluded; a start-up is looked for after `restart`.
+    washouts : sequence of (start, end)
+        Stretches (Unix seconds) at the start of a schedule's blocks; what is steady in them is left out too.
 
     Returns
     -------
@@ -182,27 +185,31 @@ def label_periods(
     labelled["reason"] = ""
     for replicate, boot in frame.groupby("replicate", sort=True):
         if (boot["time"].diff().dropna() <= pd.Timedelta(0)).any():
-            raise DataError(
-                N_("replicate {replicate}: times must increase; collect its recording again"), replicate=replicate
-            )
+            message = N_("replicate {replicate}: times must increase; collect its recording again")
+            raise DataError(message, replicate=replicate)
         name = str(replicate)
         disturbed = (contaminated or {}).get(name, ())
         restarts = [end for _, end, reason in disturbed if reason == "restart"]
         told = touched(boot, disturbed)
         reasons = _reasons(boot, column, windows, (load_started or {}).get(name), restarts, told != "")
         reasons = np.where(reasons == "", told, reasons)
+        reasons[(reasons == "") & _washed(boot, washouts)] = "wash-out"
         reasons[blips(boot, reasons)] = "another instrument"
         reasons[unmeasured(boot, column, reasons)] = "not measured"
         labelled.loc[boot.index, "reason"] = reasons
     labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
-    # the schema's columns first, then period and its reason
     return labelled[[*frame.columns.drop(["period", "reason"], errors="ignore"), "period", "reason"]]
+
+
+def _washed(boot: pd.DataFrame, washouts: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    return np.asarray(touched(boot, [(start, end, "wash-out") for start, end in washouts]) != "", dtype=bool)
 
 
 _PERIOD_OF = {
     "": "steady",
     "start-up": "transient",
     "before the load": "transient",
+    "wash-out": "transient",
     "restart": "transient",
     "no steady state": "transient",
     "gap": "excluded",

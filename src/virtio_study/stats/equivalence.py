@@ -13,11 +13,12 @@ from virtio_study.stats.blocks import Blocks
 from virtio_study.stats.effects import ratio_limits, satterthwaite
 from virtio_study.stats.elementary import mean
 from virtio_study.stats.interval import Interval, Moments, moments
+from virtio_study.stats.randomisation import Contrasts
 from virtio_study.stats.series import Fit, fit
 from virtio_study.stats.stretch import BATCHES, Stretch, present
 from virtio_study.stats.student import t_cdf
 
-__all__ = ["Equivalence", "equivalent", "equivalent_blocks", "equivalent_fit", "equivalent_series"]
+__all__ = ["Equivalence", "equivalent", "equivalent_blocks", "equivalent_draws", "equivalent_fit", "equivalent_series"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,41 @@ def equivalent_blocks(blocks: Blocks, margin_relative: float, confidence: float)
         count,
         count,
         "two one-sided t tests over blocks of boots",
+    )
+
+
+def equivalent_draws(
+    draws: Contrasts, before: ArrayLike, after: ArrayLike, margin_relative: float, confidence: float
+) -> Equivalence:
+    """As `equivalent`, of random draws: two one-sided randomisation tests on the ratio.
+
+    Parameters
+    ----------
+    draws : Contrasts
+        Of the levels.
+    before, after : array-like of float64, shape (blocks of a side,)
+        The levels themselves.
+    """
+    _check_margin(margin_relative)
+    p = max(
+        draws.p_of_ratio(1 - margin_relative, above=True),
+        draws.p_of_ratio(1 + margin_relative, above=False),
+    )
+    limits = draws.relative(2 * confidence - 1) if confidence > 0.75 else None
+    first, second = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    return Equivalence(
+        p <= 1 - confidence,
+        p,
+        mean(first),
+        mean(second),
+        1 + limits.estimate if limits else None,
+        1 + limits.low if limits else None,
+        1 + limits.high if limits else None,
+        margin_relative,
+        confidence,
+        len(first),
+        len(second),
+        "two one-sided randomisation tests on the ratio",
     )
 
 

@@ -18,6 +18,7 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import Array, exp, log, product_sum, total
 from virtio_study.stats.interval import Interval
+from virtio_study.stats.student import t_quantile
 
 __all__ = ["Contrasts", "enough_draws", "joined", "null_distribution", "of_pairs", "of_turns"]
 
@@ -111,6 +112,18 @@ class Contrasts:
         except NoLimitsError:
             return None
         return replace(found, **{name: exp(getattr(found, name)) - 1 for name in ("estimate", "low", "high")})
+
+    def detectable(self, confidence: float, power: float = 0.8) -> float:
+        """Least additive effect that such draws would show with the given power: by the width of the interval.
+
+        Raises
+        ------
+        DataError
+            As `difference`.
+        """
+        found, df = self.difference(confidence), float(self.draws - 1)
+        shown = t_quantile(df, confidence)
+        return (found.high - found.low) / 2 * (shown + t_quantile(df, 2 * power - 1)) / shown
 
     def p_of_ratio(self, ratio: float, *, above: bool) -> float:
         """One-sided p value of the hypothesis that after over before is `ratio` or less (`above`), or or more."""

@@ -162,3 +162,8 @@ class Schedule(Strict):
         """What tells each block's group, for `stats.assignments`: the number of its pair, or its own alone."""
         blocks = self.blocks[server]
         return [number if block.pair is None else block.pair for number, block in enumerate(blocks)]
+
+    def washouts(self, server: str) -> list[tuple[float, float]]:
+        """The least wash-out of every block of a server, if it has any: first and last second (Unix)."""
+        starts = [block.start.timestamp() for block in self.blocks.get(server, ())]
+        return [(start, start + self.washout_s) for start in starts]

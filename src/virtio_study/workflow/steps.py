@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from virtio_study.analysis.description import Description
     from virtio_study.analysis.plausibility import Counts
     from virtio_study.analysis.results import Results
+    from virtio_study.analysis.switchback import ScheduledBlock
     from virtio_study.analysis.timeline import TimelineRun
 
 __all__ = [
+    "blocks",
     "clean",
     "collect",
     "compare",
@@ -120,6 +122,17 @@ def compare(study: Study, server: str) -> "dict[str, ServerComparison]":
         As `collect`, for each driver configuration of the study's comparisons.
     """
     return _compare(Keys(study), server)
+
+
+def blocks(study: Study, server: str) -> "tuple[ScheduledBlock, ...]":
+    """Every block of a server's schedule beside what was recorded in it; none if it has no schedule.
+
+    Raises
+    ------
+    StudyError, DataError
+        As `collect`, for each driver configuration that was recorded.
+    """
+    return _blocks(Keys(study), server)
 
 
 def results(study: Study) -> "Results":
@@ -245,7 +258,8 @@ def _clean(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     disturbed: dict[str, list[tuple[float, float, str]]] = {}
     for p in provenances:
         disturbed.setdefault(p.replicate, []).extend(p.contaminated)
-    labelled = label_periods(collected, windows=windows, load_started=marks, contaminated=disturbed)
+    washouts = study.schedule.washouts(server) if study.schedule else []
+    labelled = label_periods(collected, "cpu_cores", windows, marks, disturbed, washouts)
     key = keys.recorded(server, driver_config)
     write_table(work_file(study, server, driver_config, "clean.parquet"), labelled, key)
     periods = [asdict(item) for item in period_table(labelled)]
@@ -271,8 +285,9 @@ def _arm(keys: Keys, server: str, driver_config: str) -> "Arm":
 
 def _describe(keys: Keys, server: str, driver_config: str) -> "Description":
     from virtio_study.analysis import description
+    from virtio_study.analysis.scheduled import of_blocks
 
-    described = description.describe(keys.study, _arm(keys, server, driver_config))
+    described = description.describe(keys.study, of_blocks(keys.study, _arm(keys, server, driver_config)))
     path = work_file(keys.study, server, driver_config, "levels.json")
     write_model(path, described, keys.recorded(server, driver_config))
     return described
@@ -312,6 +327,16 @@ def _compared(keys: Keys, server: str) -> "dict[str, ServerComparison]":
     return found.root
 
 
+def _blocks(keys: Keys, server: str) -> "tuple[ScheduledBlock, ...]":
+    from virtio_study.analysis.scheduled import schedule_of
+    from virtio_study.analysis.switchback import blocks_of_server
+
+    keys.study.server(server)
+    if schedule_of(keys.study, server) is None:
+        return ()
+    return blocks_of_server(keys.study, server, {name: _arm(keys, server, name) for name in keys.arms(server)})
+
+
 def _results(keys: Keys) -> "Results":
     from virtio_study.analysis.results import gather
 
@@ -323,6 +348,7 @@ def _results(keys: Keys) -> "Results":
         {server: {config: _described(keys, server, config) for config in study.driver_configs} for server in servers},
         {server: _compared(keys, server) for server in servers},
         runs=_runs(keys, servers),
+        blocks={server: _blocks(keys, server) for server in servers},
         counts=_counts(study),
         audit=_audit(study),
         inputs={name: inputs[name] for name in INPUTS if name in inputs},

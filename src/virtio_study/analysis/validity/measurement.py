@@ -198,6 +198,9 @@ def check_enough_replicates(before: Side, after: Side) -> Check:
     if before.replicates is None or after.replicates is None:
         return checked("enough_replicates", "not_assessable", N_("The number of repetitions is not stated."), numbers)
     fewest = min(before.replicates, after.replicates)
+    if before.around.scheduled and after.around.scheduled and fewest >= FEW_REPLICATES:
+        message = N_("{before} blocks before and {after} after count, each with a configuration that was drawn.")
+        return checked("enough_replicates", "pass", message, numbers)
     alone = fewest == 1 and _long_enough(before) and _long_enough(after)
     if alone and numbers["restarts"]:
         message = N_("A side has one recording; what a restart alone changes was measured {restarts} times and counts.")
