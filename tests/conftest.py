@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from small import NOTEBOOKS, PROTOCOL, make_recording, needs, write_notebook
-from virtio_study import recording
-from virtio_study.study import Study, load_study
+from small import needs, write_small
+from virtio_study.study import Study
 
 # What tests expect is English, whatever language the developer's terminal speaks.
 os.environ["VIRTIO_STUDY_LANGUAGE"] = "en"
@@ -27,16 +26,7 @@ def needs_fixture() -> Callable[[str], str]:
 @pytest.fixture
 def small(tmp_path: Path) -> Study:
     """A study of two servers and two driver configurations, two boots each, with notebooks beside `data/`."""
-    folder = tmp_path / "data" / "small"
-    folder.mkdir(parents=True)
-    (folder / "study.yaml").write_text(PROTOCOL)
-    for server in ("alpha", "beta"):
-        for config in ("emulated", "virtio"):
-            for boot in (1, 2):
-                recording.write(make_recording(folder, server, config, boot), folder)
-    for name, (parameters, code) in NOTEBOOKS.items():
-        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", parameters, code)
-    return load_study(folder)
+    return write_small(tmp_path)
 
 
 @pytest.fixture(scope="module")

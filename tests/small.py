@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from virtio_study import recording
+from virtio_study.study import Study, load_study
 
 PROTOCOL = """\
 title: {en: A small study, es: Un estudio pequeño}
@@ -118,3 +119,17 @@ def write_notebook(path: Path, parameters: str, *cells: str) -> None:
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": nodes, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
     path.write_text(json.dumps(notebook))
+
+
+def write_small(folder: Path) -> Study:
+    """A study of two servers and two driver configurations, two boots each, with notebooks beside `data/`."""
+    home = folder / "data" / "small"
+    home.mkdir(parents=True)
+    (home / "study.yaml").write_text(PROTOCOL)
+    for server in ("alpha", "beta"):
+        for config in ("emulated", "virtio"):
+            for boot in (1, 2):
+                recording.write(make_recording(home, server, config, boot), home)
+    for name, (parameters, code) in NOTEBOOKS.items():
+        write_notebook(folder / "notebooks" / f"{name}.ipynb", parameters, code)
+    return load_study(home)

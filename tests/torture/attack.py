@@ -22,7 +22,6 @@ class Conditions:
     seed: int
     seconds: float
     folder: Path
-    begun: float = field(default_factory=time.monotonic)
 
     def chance(self) -> random.Random:
         """Draws of this seed, from their beginning."""
@@ -30,8 +29,9 @@ class Conditions:
 
     def tries(self, most: int = 1_000_000) -> Iterator[int]:
         """Numbers of the tries until the time is over: a few at least, so that a slow machine attacks too."""
+        begun = time.monotonic()
         for number in range(most):
-            if number >= LEAST_TRIES and time.monotonic() - self.begun > self.seconds:
+            if number >= LEAST_TRIES and time.monotonic() - begun > self.seconds:
                 return
             yield number
 

@@ -1,10 +1,21 @@
 """Every attack by its name."""
 
-from torture import crash
+from torture import crash, disk, long, pairs
 from torture.attack import Attack
 
 __all__ = ["ATTACKS"]
 
 ATTACKS: dict[str, Attack] = {
     "crash-live": crash.collect_and_watch,
+    "crash-files": crash.answers,
+    "crash-run": crash.runs,
+    "crash-archive": crash.exports_and_verifications,
+    "disk-files": disk.full_for_imports,
+    "disk-watch": disk.full_for_watch,
+    "one-byte": disk.changed_bytes,
+    "pairs-files": pairs.of_imports,
+    "pairs-live": pairs.of_live,
+    "pairs-run": pairs.of_runs,
+    "clock": long.jumping_clock,
+    "soak": long.soak,
 }

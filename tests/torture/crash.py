@@ -1,15 +1,24 @@
 """Attacks that kill: processes end by SIGKILL at random moments, and what was stored has to be there as it was."""
 
 import json
+import os
+import shutil
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 import zstandard
 
+from paths import ROOT, TESTS
+from small import write_small
+from synthetic import analyse
+from synthetic import make_study as made_up
 from torture.attack import Conditions, Outcome
-from torture.processes import Forks
-from virtio_study import recording
+from torture.processes import Forks, family
+from virtio_study import recording, storage
+from virtio_study.errors import DataError
 from virtio_study.sources.api import response_log
 from virtio_study.sources.responses import read_answers
 from virtio_study.study import Study, load_study
@@ -17,9 +26,26 @@ from virtio_study.testing.demo import make_study
 from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 from virtio_study.workflow.check import check_study
 
-__all__ = ["collect_and_watch", "raw_lines", "study_of", "token"]
+__all__ = [
+    "FREEZE",
+    "NOW",
+    "answers",
+    "collect_and_watch",
+    "exports_and_verifications",
+    "raw_lines",
+    "rows_of",
+    "runs",
+    "study_of",
+    "token",
+]
 
 NOW = 1_772_409_600.0
+FREEZE = TESTS / "data" / "answers" / "freeze"
+GONE_IN_S = 5.0
+"""How long a process may outlive the program that started it."""
+
+ENDED_IN_S = 15.0
+"""How long a program may take to end after it was asked to."""
 
 
 def study_of(folder: Path, host: SimulatedHost) -> Study:
@@ -78,3 +104,146 @@ def _as_it_should_be(study: Study, lines: int) -> list[str]:
         if recording.read(path, study.folder).frame["time"].duplicated().any():
             faults.append(f"{path}: a row is there twice")
     return faults
+
+
+def answers(given: Conditions) -> Outcome:
+    """Kill imports that replace recordings: each leaves the old or the new ones, and the next one makes them all."""
+    done, chance = Outcome("kill -9 of files answers", given.seed), given.chance()
+    with Forks(given.folder / "forks") as forks:
+        base, whole = given.folder / "data" / "base", given.folder / "data" / "whole"
+        base.mkdir(parents=True)
+        shutil.copy(FREEZE / "study.yaml", base)
+        forks.run("files", "answers", base, FREEZE / "first.jsonl.zst")
+        shutil.copytree(base, whole)
+        begun = time.monotonic()
+        forks.run("files", "answers", whole, FREEZE / "later.jsonl.zst")
+        lasts = time.monotonic() - begun
+        old, new = rows_of(base), rows_of(whole)
+        for number in given.tries():
+            folder = given.folder / "data" / f"try-{number}"
+            shutil.copytree(base, folder)
+            child = forks.start("files", "answers", folder, FREEZE / "later.jsonl.zst")
+            time.sleep(chance.uniform(0.2, 1.1) * lasts)
+            forks.kill(child)
+            try:
+                left = rows_of(folder)
+                lost = sum(left.get(place) not in (rows, new.get(place)) for place, rows in old.items())
+                code = forks.run("files", "answers", folder, FREEZE / "later.jsonl.zst")
+                faults = [] if code == 0 and rows_of(folder) == new else [f"after a kill: {code}: {forks.printed()}"]
+                faults += [f"left behind: {path.name}" for path in folder.rglob(".*.*") if path.name != ".lock"]
+            except DataError as error:
+                lost, faults = 1, [str(error)]
+            done.judge(*faults, lost=lost)
+            shutil.rmtree(folder)
+    return done
+
+
+def rows_of(folder: Path) -> dict[str, int]:
+    """Listed recordings, each verified, and how many rows they have."""
+    listed = storage.manifest(folder)
+    return {
+        name: len(recording.read(folder / name, folder).frame) for name in sorted(listed) if name.endswith(".parquet")
+    }
+
+
+def runs(given: Conditions) -> Outcome:
+    """End runs by SIGKILL, or SIGTERM to one or all of their processes: nothing outlives them, and all goes on."""
+    done, chance = Outcome("kill -9 and SIGTERM of run", given.seed), given.chance()
+    study = write_small(given.folder)
+    temporary = given.folder / "tmp"
+    temporary.mkdir()
+    with Forks(given.folder / "forks", {"TMPDIR": str(temporary)}) as forks:
+        begun = time.monotonic()
+        first = forks.run("run", study.folder, "--workers", 2)
+        lasts = time.monotonic() - begun
+        done.judge(*([] if first == 0 else [f"run ended with {first}: {forks.printed()}"]))
+        whole = _report(study)
+        for _ in given.tries():
+            for made_before in (study.reports, study.work):
+                shutil.rmtree(made_before, ignore_errors=True)
+            child = forks.start("run", study.folder, "--workers", 2)
+            time.sleep(chance.uniform(0.05, 1.0) * lasts)
+            how = chance.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGTERM))
+            done.judge(*_ended(forks, child, how, of_all=chance.random() < 0.3))
+        code = forks.run("run", study.folder, "--workers", 2)
+        faults = [str(problem) for problem in check_study(study).problems]
+        faults += [] if code == 0 else [f"run ended with {code} after the kills: {forks.printed()}"]
+        faults += [f"left behind: {path}" for path in temporary.glob("vs-*")]
+        done.judge(*faults, lost=sum(_report(study).get(name) != content for name, content in whole.items()))
+    return done
+
+
+def _report(study: Study) -> dict[str, bytes]:
+    """Files of a report but hidden ones."""
+    found = [path for path in study.reports.rglob("*") if path.is_file()]
+    names = {path.relative_to(study.reports).as_posix(): path for path in found}
+    return {name: path.read_bytes() for name, path in names.items() if not name.startswith(".")}
+
+
+def _ended(forks: Forks, child: int, how: int, *, of_all: bool) -> list[str]:
+    """End a program, and say what is wrong with how it ends: late, with a traceback, or survived by its processes."""
+    of_it = family(child)
+    for pid in of_it if of_all and how != signal.SIGKILL else [child]:
+        _send(pid, how)
+    faults = []
+    if not _within(ENDED_IN_S, lambda: _is_gone(child)):
+        faults.append(f"signal {how}: process {child} did not end in {ENDED_IN_S:g} s")
+        _send(child, signal.SIGKILL)
+    forks.wait(child)
+    if not _within(GONE_IN_S, lambda: all(map(_is_gone, of_it))):
+        faults.append(f"signal {how}: {[pid for pid in of_it if not _is_gone(pid)]} outlive their program")
+    if "Traceback" in forks.printed():
+        faults.append(f"signal {how}: {forks.printed()}")
+    return faults
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has asked for its end yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def exports_and_verifications(given: Conditions) -> Outcome:
+    """Kill export and verify: a zip is the old, the new or none, nothing outlives them, and leftovers are swept."""
+    done, chance = Outcome("kill -9 of export and verify", given.seed), given.chance()
+    root, temporary = given.folder / "root", given.folder / "tmp"
+    temporary.mkdir()
+    shutil.copytree(ROOT / "data" / "published", root / "data" / "published")
+    study = made_up(root, boots=3)
+    analyse(study)
+    path, whole = given.folder / "out" / "x.zip", given.folder / "whole.zip"
+    with Forks(given.folder / "forks", {"TMPDIR": str(temporary)}) as forks:
+        begun = time.monotonic()
+        code = forks.run("export", study.folder, "-o", whole)
+        lasts = time.monotonic() - begun
+        done.judge(*([] if code == 0 else [f"export ended with {code}: {forks.printed()}"]))
+        for number in given.tries():
+            words = ("verify", whole) if number % 2 else ("export", study.folder, "-o", path)
+            child = forks.start(*words)
+            time.sleep(chance.uniform(0.05, 1.0) * lasts * (3 if number % 2 else 1))
+            faults = _ended(forks, child, signal.SIGKILL, of_all=False)
+            faults += [f"{path.name} is a half"] if path.exists() and path.read_bytes() != whole.read_bytes() else []
+            faults += ["what killed verifications left is not swept"] if len([*temporary.glob("vs-*")]) > 1 else []
+            done.judge(*faults)
+        code = forks.run("export", study.folder, "-o", path)
+        faults = [] if code == 0 and path.read_bytes() == whole.read_bytes() else ["another zip after the kills"]
+        done.judge(*faults, *[f"left behind: {left.name}" for left in path.parent.iterdir() if left != path])
+    return done

@@ -3,16 +3,19 @@
 import functools
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Forks", "serve_forks"]
+__all__ = ["Clock", "Forks", "family", "serve_forks"]
 
 TESTS = Path(__file__).parents[1]
 
@@ -47,11 +50,21 @@ class Forks:
         self._server.stdin.write(json.dumps(request) + "\n")
         return int(self._server.stdout.readline())
 
-    def start(self, *words: object, largest_file: int | None = None) -> int:
-        """Start `virtio-study WORDS` and return its process number; `largest_file` bounds its files, in bytes."""
+    def start(self, *words: object, largest_file: int | None = None, clock: Mapping[str, float] | None = None) -> int:
+        """Start `virtio-study WORDS` and return its process number.
+
+        Parameters
+        ----------
+        words : objects
+            Their texts are the words of the command.
+        largest_file : int, optional
+            Bytes that a file of it may have.
+        clock : dict, optional
+            Of `Clock`: the clock by which it asks a host.
+        """
         self._number += 1
         printed = str(self.folder / f"printed-{self._number}")
-        return self._ask(words=[str(word) for word in words], printed=printed, largest_file=largest_file)
+        return self._ask(words=[*map(str, words)], printed=printed, largest_file=largest_file, clock=clock)
 
     def wait(self, pid: int) -> int:
         """Exit code of a process that ends by itself; negative: the signal that ended it."""
@@ -83,6 +96,54 @@ class Forks:
         self._server.stdout.close()
 
 
+class Clock:
+    """A clock that is `speed` times as fast as real time, and jumps to and fro about once in `every_s` real seconds.
+
+    Parameters
+    ----------
+    now : float
+        Unix seconds that it shows first.
+    speed : float
+    jump_s : float
+        The widest jump; 0: none.
+    every_s : float
+    seed : float
+        Of the jumps.
+    """
+
+    def __init__(self, now: float, speed: float, jump_s: float = 0.0, every_s: float = 1.0, seed: float = 0) -> None:
+        self._now, self._since, self.speed, self._jump_s, self._every_s = now, time.monotonic(), speed, jump_s, every_s
+        self._chance, self._jumps, self._lock = random.Random(seed), 0, threading.Lock()
+
+    def __call__(self) -> float:
+        """The Unix seconds that it shows."""
+        passed = time.monotonic() - self._since
+        with self._lock:
+            while self._jump_s and self._jumps < passed // self._every_s:
+                self._jumps += 1
+                self._now += self._chance.uniform(-self._jump_s, self._jump_s)
+            return self._now + passed * self.speed
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so many of its seconds, or what they are at most between two polls."""
+        time.sleep(min(seconds, 10.0) / self.speed)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started, and those started, as far as they live."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it ended meanwhile
+            continue
+        children.setdefault(parent, []).append(int(path.parent.name))
+    found = [pid]
+    for each in found:
+        found += children.get(each, [])
+    return found
+
+
 def serve_forks() -> None:
     """Read requests from standard input: fork a command, or wait for one."""
     import pandas  # noqa: F401
@@ -94,11 +155,13 @@ def serve_forks() -> None:
     from virtio_study import cli
     from virtio_study.archive import export, verify  # noqa: F401
     from virtio_study.cli import archive, files, live  # noqa: F401
-    from virtio_study.sources.api import collecting, importers, watching  # noqa: F401
+    from virtio_study.sources.api import client, collecting, importers, watching  # noqa: F401
     from virtio_study.sources.files import importers as of_files  # noqa: F401
     from virtio_study.workflow import runner  # noqa: F401
 
-    watching.watch = functools.partial(watching.watch, poll_s=0.05)  # type: ignore[assignment]
+    watch = watching.watch
+    watching.watch = functools.partial(watch, poll_s=0.05)  # type: ignore[assignment]
+    watching.LOOK_FOR_ROOM_S = 0.1
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for line in sys.stdin:
         request = json.loads(line)
@@ -114,5 +177,9 @@ def serve_forks() -> None:
             os.setpgid(0, 0)
             if request["largest_file"] is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
+            if request["clock"]:
+                clock = Clock(**request["clock"])
+                watching.watch = functools.partial(watch, sleep=clock.sleep)  # type: ignore[assignment]
+                client.Client.__init__.__defaults__ = (None, client.TRIES, clock)  # type: ignore[attr-defined]
             cli.main(request["words"])
         print(child, flush=True)
