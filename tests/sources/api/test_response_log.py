@@ -66,7 +66,7 @@ def test_a_nearly_full_disk_costs_a_watch_no_answer(host: SimulatedHost, tmp_pat
     try:
         watch(
             study,
-            asked,
+            client,
             said.append,
             lambda: len(said) > 3,
             sleep=sleep,
@@ -83,7 +83,7 @@ def test_a_nearly_full_disk_costs_a_watch_no_answer(host: SimulatedHost, tmp_pat
         with pytest.raises(NoRoomError, match="not written"):
             watch(
                 study,
-                asked,
+                client,
                 said.append,
                 lambda: bool(said),
                 sleep=sleep,
