@@ -151,7 +151,7 @@ KNOWS = {
     "public": "archive workflow report analysis recording study errors i18n",
     "archive": "workflow stats recording study storage limits errors i18n",
     "compendium": "sources study storage errors i18n",
-    "testing": "workflow sources pve study errors i18n",
+    "testing": "workflow design sources pve study errors i18n",
     "workflow": "report analysis cleaning stats recording study storage errors i18n",
     "report": "analysis cleaning stats pve recording study errors i18n",
     "analysis": "cleaning stats pve recording study storage errors i18n",

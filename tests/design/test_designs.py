@@ -177,12 +177,14 @@ def test_the_files_say_the_same_times(small: Study) -> None:
 
 
 def test_the_command_writes_a_schedule_once(small: Study, tmp_path: Path) -> None:
-    shutil.rmtree(small.folder / "recordings", ignore_errors=True)
+    shutil.rmtree(small.folder / "recordings")
+    (small.folder / "manifest.json").unlink()
     words = ["design", str(small.folder), "--days", "6", "--block", "6", "--zone", "America/Lima", "--write"]
     first = CliRunner().invoke(cli, [*words, "--start", "2026-12-01", "--seed", "3"])
     assert first.exit_code == 0, first.output
     assert "No server has two whole days of rows" in first.output
     assert "Recommended: 6 days in blocks of 6 h (pairs)" in first.output
+    assert "beta was never recorded under virtio: start it so once by hand" in first.output
     schedule = load_study(small.folder).schedule
     assert schedule is not None
     assert (schedule.seed, schedule.zone, schedule.no_restart) == (3, "America/Lima", "08:00-18:00")

@@ -106,7 +106,7 @@ def design(
 
 
 def _write_files(study: "Study") -> None:
-    from virtio_study.design.following import write_schedule_files
+    from virtio_study.design.following import never_recorded, write_schedule_files
 
     assert study.schedule is not None
     first = min(block.start for blocks in study.schedule.blocks.values() for block in blocks)
@@ -122,6 +122,12 @@ def _write_files(study: "Study") -> None:
             zone=study.schedule.zone,
         )
     )
+    for server, config in never_recorded(study):
+        form = N_(
+            "{server} was never recorded under {config}: start it so once by hand, with a backup, before the first "
+            "block; docs/switchback.md has what its guest needs"
+        )
+        click.echo(_(form, server=server, config=config))
 
 
 def _told(found: "Choice") -> str:

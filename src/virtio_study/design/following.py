@@ -10,10 +10,10 @@ from virtio_study.design.switch_script import switch_script
 from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, language
-from virtio_study.storage import write_atomically
+from virtio_study.storage import manifest, write_atomically
 from virtio_study.study import Study
 
-__all__ = ["FOLDER", "schedule_calendar", "schedule_table", "write_schedule_files"]
+__all__ = ["FOLDER", "never_recorded", "schedule_calendar", "schedule_table", "write_schedule_files"]
 
 FOLDER = "schedule"
 """Folder of a study in which these files are written."""
@@ -42,6 +42,18 @@ def write_schedule_files(study: Study) -> list[Path]:
     for name, content in contents.items():
         write_atomically(study.folder / FOLDER / name, content)
     return [study.folder / FOLDER / name for name in contents]
+
+
+def never_recorded(study: Study) -> list[tuple[str, str]]:
+    """Servers of the schedule and configurations of theirs under which there is no recording.
+
+    Whether a guest starts under them cannot be seen from outside before it did.
+    """
+    assert study.schedule is not None
+    listed = [name.split("/") for name in manifest(study.folder)]
+    known = {(parts[1], parts[2]) for parts in listed if parts[0] == "recordings" and len(parts) > 2}
+    wanted = [(server, config) for server in study.schedule.blocks for config in study.schedule.configurations(server)]
+    return [item for item in wanted if item not in known]
 
 
 def schedule_table(study: Study) -> str:

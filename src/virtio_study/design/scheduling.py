@@ -105,8 +105,9 @@ def drawn_schedule(design: Design, servers: Sequence[str], start: datetime, zone
     Parameters
     ----------
     start : datetime
-        The day on which it begins, at midnight by the clock of `zone`. The clock's own changes are followed: blocks
-        begin at the same hours before and after, and the one in which the change falls is an hour shorter or longer.
+        When it begins by the clock of `zone`: a midnight, of which hours without restart are told. Changes of the clock
+        are followed: blocks begin at the same hours before and after, and the one in which a change falls is an hour
+        shorter or longer.
     seed : int
         Of the first server's draw, the next number of the next one's.
 
@@ -140,8 +141,8 @@ def drawn_schedule(design: Design, servers: Sequence[str], start: datetime, zone
 
 
 def _at(start: datetime, hours: int, zone: str) -> datetime:
-    """A time so many hours by the clock after midnight; one that a change leaves out is that much later."""
-    by_clock = datetime.combine(start.date(), time()) + timedelta(hours=hours)
+    """A time so many hours by the clock after another; one that a change leaves out is that much later."""
+    by_clock = start.replace(tzinfo=None) + timedelta(hours=hours)
     local = by_clock.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).astimezone(ZoneInfo(zone))
     # between two times of one zone Python subtracts the clocks, also where they were changed in between
     return local.replace(tzinfo=timezone(local.utcoffset() or timedelta()))

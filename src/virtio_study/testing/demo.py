@@ -14,7 +14,7 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import devices, models
-from virtio_study.study import Endpoint, Study, load_study
+from virtio_study.study import Endpoint, Schedule, Study, load_study
 from virtio_study.testing.pve import Story, serve, two_servers
 from virtio_study.testing.truth import lives_of
 
@@ -50,7 +50,7 @@ COMPARISONS = {
 }
 
 
-def make_study(folder: Path, story: Story) -> Study:
+def make_study(folder: Path, story: Story, schedule: Schedule | None = None) -> Study:
     """Write the protocol of the simulated study to `folder/data/simulated/study.yaml` and return it.
 
     Raises
@@ -62,11 +62,13 @@ def make_study(folder: Path, story: Story) -> Study:
     if path.exists():
         raise DataError(N_("{path}: there is a study already; give the demonstration another folder"), path=path)
     path.parent.mkdir(parents=True)
-    path.write_text(yaml.safe_dump(_protocol(story), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(_protocol(story, schedule), allow_unicode=True, sort_keys=False), encoding="utf-8")
     return load_study(path)
 
 
-def run_demo(folder: Path, say: Callable[[Said], None], language: str = "en") -> Path:
+def run_demo(
+    folder: Path, say: Callable[[Said], None], language: str = "en", told: tuple[Story, Schedule | None] | None = None
+) -> Path:
     """Serve the story, collect a study from it over HTTPS, run its notebooks and return the report.
 
     Parameters
@@ -77,6 +79,8 @@ def run_demo(folder: Path, say: Callable[[Said], None], language: str = "en") ->
         Is told one line about each step.
     language : str
         Of the page whose path is returned.
+    told : tuple, optional
+        The story, and the schedule that its servers followed; default: three configurations, one after another.
 
     Raises
     ------
@@ -91,8 +95,8 @@ def run_demo(folder: Path, say: Callable[[Said], None], language: str = "en") ->
     from virtio_study.sources.api.credentials import Credential
     from virtio_study.workflow.runner import run
 
-    story = two_servers(hours=HOURS)
-    study = make_study(folder, story)
+    story, schedule = told or (two_servers(hours=HOURS), None)
+    study = make_study(folder, story, schedule)
     with serve(story) as host:
         address = f"https://{host.host}:{host.port}"
         say(said(N_("a simulated Proxmox VE 9.2 answers at {address}; nothing it says was measured"), address=address))
@@ -112,7 +116,7 @@ def run_demo(folder: Path, say: Callable[[Said], None], language: str = "en") ->
     return study.reports / f"index.{language}.html"
 
 
-def _protocol(story: Story) -> dict[str, Any]:
+def _protocol(story: Story, schedule: Schedule | None) -> dict[str, Any]:
     named = {}
     for configuration in story.servers[0].configurations:
         en, es = LABELS[configuration.name]
@@ -127,6 +131,7 @@ def _protocol(story: Story) -> dict[str, Any]:
         purpose: {"before": before, "after": after, "purpose": purpose, "question": {"en": en, "es": es}}
         | ({} if purpose == "instrument" else {"with_change": ["balloon driver", "agent", "disk 0 iothread"]})
         for purpose, (before, after, en, es) in COMPARISONS.items()
+        if {before, after} <= named.keys()
     }
     servers, windows = {}, []
     for server in story.servers:
@@ -163,6 +168,7 @@ def _protocol(story: Story) -> dict[str, Any]:
         "load": {server.name: [{"column": column, "margin": 0.1} for column in LOAD] for server in story.servers},
         "windows": windows,
         "seed": story.seed,
+        **({"daily_cycle": False, "schedule": schedule.model_dump(mode="json")} if schedule else {}),
     }
 
 

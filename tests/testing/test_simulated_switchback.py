@@ -1,0 +1,30 @@
+"""The simulated switchback: its servers live by the schedule, and its effect is known."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from virtio_study.testing.demo import make_study
+from virtio_study.testing.switchback import SWITCHED, switched_story, true_changes
+from virtio_study.testing.truth import lives_of
+
+
+def test_its_servers_live_by_the_schedule_and_restart_at_every_block() -> None:
+    story, schedule = switched_story(datetime(2026, 3, 29, 12, 34, 56, tzinfo=UTC))
+    for server in story.servers:
+        blocks, lives = schedule.blocks[server.name], lives_of(server)
+        assert [life.configuration.name for life in lives] == [block.driver_config for block in blocks]
+        assert len(blocks) == 24
+        assert {block.driver_config for block in blocks} == set(SWITCHED)
+        stops = [life.stop for life in lives[:-1]]
+        assert stops == [block.start.timestamp() for block in blocks[1:]]
+    assert true_changes(story) == pytest.approx({"versat": 0.13 / 0.22 - 1, "dominio": 0.045 / 0.07 - 1})
+
+
+def test_its_study_has_the_schedule_and_the_one_comparison_between_its_configurations(tmp_path: Path) -> None:
+    story, schedule = switched_story(datetime(2026, 3, 29, 12, 34, 56, tzinfo=UTC))
+    study = make_study(tmp_path, story, schedule)
+    assert study.schedule == schedule
+    assert list(study.comparisons) == ["devices"]
+    assert study.title.en.startswith("A simulated demonstration")
