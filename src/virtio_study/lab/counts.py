@@ -15,7 +15,7 @@ from virtio_study.lab.experiment import qemu_version
 from virtio_study.lab.guest import Guest, build_guest
 from virtio_study.lab.loads import requests
 from virtio_study.lab.machine import BOOT_DEADLINE_S, Machine, Running, running
-from virtio_study.storage import write_atomically
+from virtio_study.storage import commit
 from virtio_study.study import load_study
 
 __all__ = ["OPERATIONS", "Operation", "count", "count_operation", "traced_accesses"]
@@ -153,5 +153,6 @@ def count(
         "guest": {"release": guest.kernel_release, **guest.digests()},
         "rows": rows,
     }
-    write_atomically(study.folder / "counts.json", (json.dumps(result, indent=1) + "\n").encode())
+    content = (json.dumps(result, indent=1) + "\n").encode()
+    commit(study.folder, {"counts.json": content}, instead_of=["counts.json"])
     return result

@@ -33,7 +33,8 @@ MANIFEST, JOURNAL, LOCK = "manifest.json", ".commit.json", ".lock"
 NEW = ".new"
 """How the names of files end that wait to take their place."""
 
-PLACE = re.compile(r"recordings/[^/\\]+/[^\\]+")
+PLACE = re.compile(r"recordings/[^/\\]+/[^\\]+|timeline\.json|counts\.json")
+"""Names of what a study has of itself, but for what is kept in `raw/`."""
 
 WAIT_S = 60.0
 """How long another writer of the study is waited for; most are done sooner."""

@@ -1,7 +1,7 @@
 """Kernels forked from one parent that has imported what notebooks need, so that no notebook pays for imports again.
 
-`python -m virtio_study.workflow.kernels N` is that parent: it reads requests from the socket at descriptor N and
-answers each with the process number of a new kernel. It ends with the socket, and its kernels with it.
+`python -m virtio_study.workflow.kernels N PID` is that parent, of the worker PID: it reads requests from the socket at
+descriptor N and answers each with the process number of a new kernel. It ends with the worker, and its kernels with it.
 """
 
 import importlib
@@ -17,6 +17,8 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from virtio_study.workflow.parentage import end_with
 
 __all__ = ["KernelParent", "main", "manager_of"]
 
@@ -41,7 +43,7 @@ class KernelParent:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "virtio_study.workflow.kernels", str(theirs.fileno())]
+            command = [sys.executable, "-m", "virtio_study.workflow.kernels", str(theirs.fileno()), str(os.getpid())]
             # as ipykernel would set it, but before matplotlib is imported
             environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **os.environ}
             self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), env=environment)
@@ -112,17 +114,20 @@ def manager_of(parent: KernelParent) -> type[AsyncKernelManager]:
     return Manager
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, worker: int) -> None:
     """Import what notebooks need, then fork a kernel for every request until the socket closes."""
+    end_with(worker)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
     for name in NEEDED:
         importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever ends is gone at once
     channel = socket.socket(fileno=descriptor).makefile("rwb")
+    own = os.getpid()
     for line in channel:
         request = json.loads(line)
         pid = os.fork()
         if pid == 0:
+            end_with(own)
             channel.close()
             _become_kernel(request)
         channel.write(f"{pid}\n".encode())
@@ -146,4 +151,4 @@ def _become_kernel(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -21,6 +21,7 @@ from virtio_study.errors import PipelineError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically
 from virtio_study.workflow.isolation import KERNEL, isolate, without_secrets
+from virtio_study.workflow.parentage import end_with
 
 if TYPE_CHECKING:
     from virtio_study.workflow.kernels import KernelParent
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Pool", "execute"]
 
 CELL_TIMEOUT_S = 1800
+IOPUB_TIMEOUT_S = 300
+"""For a kernel to say that a cell is done; of the usual 4 s a busy machine may need more."""
+
 _TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "bool": bool}
 
 
@@ -90,7 +94,10 @@ class Pool:
 
 
 def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
-    """Set up a worker process: quiet, isolated from the user's environment, and gone when its parent is gone."""
+    """Set up a worker process: gone when its parent is gone, quiet, and isolated from the user's environment."""
+    if (program := multiprocessing.parent_process()) is not None and program.pid is not None:
+        end_with(program.pid)
+    threading.Thread(target=_leave_with_parent, args=(stop,), daemon=True).start()
     # 35 grammars, 1.2 s of import, for a format check that no notebook needs; jsonschema does without it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     isolate(scratch)
@@ -103,7 +110,6 @@ def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
         from virtio_study.workflow.kernels import KernelParent
 
         _parent = KernelParent()
-    threading.Thread(target=_leave_with_parent, args=(stop,), daemon=True).start()
 
 
 def _leave_with_parent(stop: Any) -> None:
@@ -139,6 +145,7 @@ def execute(job: Job) -> None:
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
             execution_timeout=CELL_TIMEOUT_S,
+            iopub_timeout=IOPUB_TIMEOUT_S,
             shutdown_kernel="immediate",
             **_forked(),
             **_transport(job),

@@ -29,7 +29,7 @@ from virtio_study.sources.replacing import ANSWERS, Recordable, answered_before,
 from virtio_study.sources.responses import Answer, lists, read_answers
 from virtio_study.sources.runs import Run, match, of_present_server, runs_in
 from virtio_study.sources.standstill import not_running
-from virtio_study.storage import one_writer, write_json
+from virtio_study.storage import commit, json_bytes, one_writer
 from virtio_study.study import Study
 
 __all__ = ["import_answers", "record_rrddata"]
@@ -95,7 +95,8 @@ def _import_answers(study: Study, paths: Sequence[Path], qemu_server: str | None
             done[name] = _import_runs(study, name, history_of(study, name, answers), qemu_server, inputs)
             outcomes += [item.outcome for item in done[name]] or [_never_seen(study, name)]
     some_recorded(outcomes, [of_run(name, item.run, item.outcome) for name, found in done.items() for item in found])
-    write_json(study.folder / TIMELINE, {name: [item.as_dict() for item in found] for name, found in done.items()})
+    timeline = json_bytes({name: [item.as_dict() for item in found] for name, found in done.items()})
+    commit(study.folder, {TIMELINE: timeline}, instead_of=[TIMELINE])
     return outcomes
 
 
