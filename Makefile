@@ -14,7 +14,7 @@ STAMP := $(VENV)/.complete
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help environment report test test-all torture check-style messages schema lock clean
+.PHONY: help environment report test test-all torture check-style messages schema lock sbom audit clean
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -49,9 +49,16 @@ torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SE
 	$(BIN)/python tests/torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
 # Versions that stand in requirements.lock stay, because results depend on them; without that file, the newest are taken.
-lock: ## Bring requirements.lock in agreement with pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
+lock: ## Bring requirements.lock and docs/dependencies.md in agreement with pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra demo --extra test --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
+	@test ! -x $(BIN)/python || $(BIN)/python docs/dependencies.py
+
+sbom: $(STAMP) ## Write what this package stands on as a bill of materials (CycloneDX): sbom.cdx.json
+	@$(BIN)/python docs/dependencies.py sbom.cdx.json
+
+audit: ## Look every locked version up among known vulnerabilities
+	@PYTHON=$(PYTHON) .ci/audit
 
 clean: ## Remove the environment and everything that can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import architecture
+import dependencies
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -270,3 +271,53 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
         if path.is_file() and path.suffix != ".parquet" and (found := wrong.search(path.read_bytes())):
             named[name] = found.group()
     assert named == {}
+
+
+RUN_BY_NAME = {"jupyterlab"}
+"""What users of the package open notebooks with; nothing of it is imported."""
+NAMES = {"beautifulsoup4": "bs4", "ipython": "IPython", "pyyaml": "yaml"}
+ASKED_FOR = {"keyring", "openssh_wrapper"}
+"""Optional packages that are not declared, because they are of the user's system or of some Pythons alone."""
+
+
+def imported_packages() -> set[str]:
+    found = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"virtio_study"}
+
+
+def module_of(declared: str) -> str:
+    name = normal(re.split(r"[^A-Za-z0-9._-]", declared)[0])
+    return NAMES.get(name, name.replace("-", "_"))
+
+
+def test_what_is_declared_is_imported_and_what_is_imported_is_declared() -> None:
+    running = {module_of(item) for item in PROJECT["dependencies"]}
+    optional = {module_of(item) for item in PROJECT["optional-dependencies"]["demo"]}
+    assert imported_packages() - ASKED_FOR == (running - RUN_BY_NAME) | optional
+    assert running >= RUN_BY_NAME
+    assert not running & optional
+
+
+def test_the_page_of_dependencies_has_every_locked_version() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    rows = dict(re.findall(r"^\| (\S+) \| (\S+) \| ", page, re.MULTILINE))
+    rows.pop("package", None)
+    rows = {name: version for name, version in rows.items() if name != "---"}
+    assert rows == dependencies.locked()
+
+
+def test_the_bill_of_materials_names_every_package_and_what_needs_it() -> None:
+    bill = json.loads(dependencies.bill_of_materials())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert [item["name"] for item in bill["components"]] == sorted(dependencies.locked())
+    references = {item["bom-ref"] for item in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
+    assert {item["ref"] for item in bill["dependencies"]} == references
+    assert {one for item in bill["dependencies"] for one in item["dependsOn"]} <= references
+    assert all(item["licenses"][0]["license"]["name"] for item in bill["components"])
+    assert dependencies.bill_of_materials() == dependencies.bill_of_materials()

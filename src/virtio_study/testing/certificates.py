@@ -39,7 +39,8 @@ def make_context(folder: Path, tls: Tls) -> tuple[ssl.SSLContext, Path, str]:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
     except ImportError as error:
-        raise DataError(N_("the embedded host needs the package cryptography: pip install cryptography")) from error
+        message = N_("the embedded host needs the package cryptography: pip install 'virtio-study[demo]'")
+        raise DataError(message) from error
     authority_key, other_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
     authority = _certificate("simulated cluster CA", authority_key, None, None)
     signer = {"wrong_ca": other_key, "self_signed": key}.get(tls, authority_key)
