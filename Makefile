@@ -32,7 +32,8 @@ environment: $(STAMP) ## Make .venv alone
 
 report: $(STAMP) ## Run the studies' notebooks where something changed, and build their reports
 	@for study in $(STUDY); do $(BIN)/virtio-study run $$study; done
-	@for study in $(STUDY); do echo "Open reports/$$study/index.en.html, or index.es.html"; done
+	@echo "Open reports/index.html, or index.es.html; or of one study:"
+	@for study in $(STUDY); do echo "  reports/$$study/index.en.html, or index.es.html"; done
 
 check-style: $(STAMP)
 	$(BIN)/ruff check .
@@ -61,7 +62,7 @@ audit: ## Look every locked version up among known vulnerabilities
 	@PYTHON=$(PYTHON) .ci/audit
 
 clean: ## Remove the environment and everything that can be made again
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run reports/.run
 
 schema: $(STAMP) ## Write the JSON schema of results.json anew, from the models
 	@$(BIN)/python -m virtio_study.analysis.schema

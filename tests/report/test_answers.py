@@ -37,7 +37,7 @@ def totals(found: dict[str, Any]) -> list[Any]:
 
 def test_on_an_emulator_cpu_cannot_be_told_and_the_displayed_figure_is_no_saving() -> None:
     told = said()
-    assert told["Did CPU use fall?"] == [("not_an_effect", "This study cannot tell: it ran on a software emulator.")]
+    assert told["Did CPU use fall?"] == [("not_an_effect", "Nobody can tell: it was measured on a software emulator.")]
     assert told["Did RAM use fall?"][0] == (
         "not_an_effect",
         "Proxmox VE shows less, but now measures something else: no saving.",

@@ -36,7 +36,7 @@ def weeks(rows: int) -> pd.DataFrame:
 
 def test_two_weeks_are_thinned_and_their_peak_and_end_stay() -> None:
     table = figures.time_table(weeks(120_960))
-    assert 900 <= len(table) <= figures.MOST_POINTS
+    assert 0.9 * figures.MOST_POINTS <= len(table) <= figures.MOST_POINTS
     assert table["cpu_high"].max() == 4.0
     assert table["uptime_s"].iloc[-1] == 1_209_600
     assert table["cpu_cores"].mean() == pytest.approx(0.2, rel=1e-3)

@@ -50,20 +50,22 @@ class _Seen(NamedTuple):
     mark: str | None
 
 
-def answers(results: Results) -> list[Answered]:
+def answers(*studies: Results) -> list[Answered]:
     """What a reader wants to know first, from the comparisons of the whole change and the published study.
 
-    A question about what the study does not have is left out.
+    Of several studies, what they say together. A question about what they do not have is left out.
     """
-    cpu, displayed, host, guest = (_seen(results, m) for m in ("cpu", "mem_displayed", "mem_host", "mem_guest"))
+    metrics = ("cpu", "mem_displayed", "mem_host", "mem_guest")
+    cpu, displayed, host, guest = ([item for study in studies for item in _seen(study, m)] for m in metrics)
+    counts = next((study.counts for study in studies if study.counts), None)
     found = [
-        Answered(N_("Did CPU use fall?"), [*_lines(results, "cpu", cpu), *_counted(results.counts, cpu)]),
+        Answered(N_("Did CPU use fall?"), [*_lines("cpu", cpu), *_counted(counts, cpu)]),
         Answered(
             N_("Did RAM use fall?"),
-            [*_lines(results, "mem_displayed", displayed), *_lines(results, "mem_guest", guest)],
+            [*_lines("mem_displayed", displayed), *_lines("mem_guest", guest)],
         ),
-        Answered(N_("Does the host get RAM back, and from what?"), _host(results, host)),
-        Answered(N_("Was the published saving real?"), list(_published(results))),
+        Answered(N_("Does the host get RAM back, and from what?"), _host(host)),
+        Answered(N_("Was the published saving real?"), list(_published(studies))),
         Answered(N_("What should I do?"), list(_advice(cpu, host))),
     ]
     return [answer for answer in found if answer.lines]
@@ -72,7 +74,7 @@ def answers(results: Results) -> list[Answered]:
 def finding(results: Results, server: str) -> Line | None:
     """What is said of the host's memory of one server, for a heading; None where that was not compared."""
     found = [item for item in _seen(results, "mem_host") if item.server == server]
-    return _line(results, _HEADINGS, found) if found else None
+    return _line(_HEADINGS, found, found) if found else None
 
 
 def worst(results: Results, metric: str) -> str | None:
@@ -117,30 +119,30 @@ def _case(effect: Effect, mark: str | None) -> str:
     return "fell" if falls else "rose"
 
 
-def _lines(results: Results, metric: str, seen: Sequence[_Seen]) -> list[Line]:
+def _lines(metric: str, seen: Sequence[_Seen]) -> list[Line]:
     """One line for all servers of which the same is said with the same verdict."""
     groups: dict[tuple[str, str | None], list[_Seen]] = {}
     for item in seen:
         groups.setdefault((item.case, item.mark), []).append(item)
-    return [_line(results, _SENTENCES[metric], group) for group in groups.values()]
+    return [_line(_SENTENCES[metric], group, seen) for group in groups.values()]
 
 
-def _line(results: Results, sentences: Mapping[str, tuple[str, ...]], group: Sequence[_Seen]) -> Line:
+def _line(sentences: Mapping[str, tuple[str, ...]], group: Sequence[_Seen], seen: Sequence[_Seen]) -> Line:
     case = group[0].case
     sizes = [item.effect.relative.estimate for item in group if item.effect.relative]
     forms = sentences.get(case) or (_OTHERWISE[case],)
     rounded = {round(100 * size) for size in sizes}
     how = 0 if len(forms) == 1 or len(sizes) < len(group) else 1 if len(rounded) == 1 else 2
     practical = group[0].effect.practical
-    fields: dict[str, Filling] = {"servers": _named(results, group), "margin": practical.margin if practical else None}
+    fields: dict[str, Filling] = {"servers": _named(group, seen), "margin": practical.margin if practical else None}
     if sizes:
         fields |= {"least": min(sizes, key=abs), "most": max(sizes, key=abs)}
     return Line(group[0].mark, (forms[how],), fields)
 
 
-def _named(results: Results, group: Sequence[_Seen]) -> Filling:
+def _named(group: Sequence[_Seen], seen: Sequence[_Seen]) -> Filling:
     names = list(dict.fromkeys(item.server for item in group))
-    if len(names) == len(results.servers) > 1:
+    if len(group) == len(seen) > 1:
         return said(N_("every server"))
     return names if len(names) <= FEW else said(N_("some servers"))
 
@@ -153,9 +155,9 @@ def _counted(counts: Counts | None, cpu: Sequence[_Seen]) -> Iterator[Line]:
         yield Line("counted", (message,), {"ide": reads[0], "virtio": reads[1]})
 
 
-def _host(results: Results, host: Sequence[_Seen]) -> list[Line]:
+def _host(host: Sequence[_Seen]) -> list[Line]:
     """What the host spends, and with the servers that spend less, what that comes with."""
-    lines = _lines(results, "mem_host", host)
+    lines = _lines("mem_host", host)
     fell = [item.comparison for item in host if item.case == "fell"]
     if not fell:
         return lines
@@ -175,9 +177,10 @@ def _origin(fell: Sequence[ServerComparison]) -> tuple[tuple[str, ...], dict[str
         if len(changed) == 1:
             return (N_("That comes with {names:setting}."),), {"names": changed}
         return (N_("Its origin is not known: several things changed together."),), {}
-    mains = {_main(item) for item in apart}
-    names, share = min(mains, key=lambda main: main[1])
-    if len({main[0] for main in mains}) > 1 or share < MOST:
+    mains = [_main(item) for item in apart]
+    first, share = min(mains, key=lambda main: main[1])
+    names = tuple(name for name in first if all(name in main[0] for main in mains))
+    if not names or share < MOST:
         return (N_("It has no single origin; the waterfall of every server shows its parts."),), {}
     if REPORTING in names:
         whence = (
@@ -191,8 +194,8 @@ def _origin(fell: Sequence[ServerComparison]) -> tuple[tuple[str, ...], dict[str
             if share >= NEARLY_ALL
             else N_("Most of it comes with {names:setting}.")
         )
-    devices = [part for item in apart for part in item.parts if {DISK, CARD} & set(part.names) and part.names != names]
-    if devices and all(part.change.high >= 0 for part in devices):
+    devices = [part for item in apart for part in item.parts if {DISK, CARD} & set(part.names)]
+    if devices and not {DISK, CARD} & set(names) and all(part.change.high >= 0 for part in devices):
         return (whence, N_("VirtIO's disk and network card are not seen to give any.")), {"names": list(names)}
     return (whence,), {"names": list(names)}
 
@@ -215,11 +218,12 @@ def _audited(results: Results) -> list[AuditedMetric]:
     return [audit for metrics in servers.values() for audit in metrics.values()]
 
 
-def _published(results: Results) -> Iterator[Line]:
+def _published(studies: Sequence[Results]) -> Iterator[Line]:
     """Whether the published figures pass the checks that recordings go through, and the plainest of what fails."""
-    audited = _audited(results)
+    study = next((study for study in studies if study.published), None)
+    audited = _audited(study) if study else []
     marks = [audit.verdict.status for audit in audited]
-    if not audited:
+    if study is None or not audited:
         return
     if "not_believable" not in marks:
         yield Line(min(marks, key=MARKS.index), (N_("None of the paper's figures fails our checks."),), {})
@@ -228,7 +232,7 @@ def _published(results: Results) -> Iterator[Line]:
         N_("Nobody can know: none of the paper's figures passes our checks."),
         N_("Some of the paper's figures fail our checks."),
     )
-    messages: tuple[str, ...] = (none if none_passes(results) else some,)
+    messages: tuple[str, ...] = (none if none_passes(study) else some,)
     checks = (check for audit in audited for check in audit.checks)
     beyond = next((check for check in checks if (check.name, check.status) == ("possible_values", "fail")), None)
     if beyond:
@@ -274,7 +278,7 @@ _SENTENCES: dict[str, dict[str, tuple[str, ...]]] = {
             N_("No: it rose by {least:size} to {most:size} on {servers}."),
         ),
         "same": (N_("No: on {servers} it stays within a margin of {margin:percent}."),),
-        "emulator": (N_("This study cannot tell: it ran on a software emulator."),),
+        "emulator": (N_("Nobody can tell: it was measured on a software emulator."),),
     },
     "mem_displayed": {
         "fell": (
@@ -343,5 +347,5 @@ _OTHERWISE = {
     "too little": N_("There is too little data of {servers} to tell."),
     "switch": N_("On {servers} the figure now measures something else, so nobody can tell."),
     "switch up": N_("On {servers} the figure now measures something else, so nobody can tell."),
-    "emulator": N_("This study cannot tell on {servers}: it ran on a software emulator."),
+    "emulator": N_("Nobody can tell on {servers}: it was measured on a software emulator."),
 }

@@ -19,6 +19,7 @@ from virtio_study.report import figures
 from virtio_study.report.formats import UNITS
 from virtio_study.report.timeline_figure import timeline
 from virtio_study.report.waterfall import taken_apart, waterfall
+from virtio_study.report.ways_figure import specification_curve
 from virtio_study.study import METRICS
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _ways(server: str, total: _Total, words: Words) -> Iterator[_Sketch]:
         {"least": ways.least, "most": ways.most, "same_sign": ways.same_sign}
         | {key: effect.fields.get(key) for key in ("unit", "scale")},
     )
-    figure = figures.specification_curve(ways, effect.difference, metric, words)
+    figure = specification_curve(ways, effect.difference, metric, words)
     table = pd.DataFrame([dict(way) for way in ways.specifications])
     yield _Sketch(f"{server}-{name}-{metric}-ways", figure, title, text, table, None, server, name, metric)
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from virtio_study.analysis.description import Description
 from virtio_study.analysis.effects import Effect
-from virtio_study.analysis.multiverse import Sensitivity
 from virtio_study.analysis.plausibility import Counts
 from virtio_study.analysis.records import Estimate
 from virtio_study.i18n.labels import shortened
@@ -38,18 +37,20 @@ __all__ = [
     "over_time",
     "ram_by_instrument",
     "show",
-    "specification_curve",
     "svg",
     "time_table",
 ]
 
 MIB = 2**20
 WIDTH_IN, HEIGHT_IN = 4.4, 3.1
-MOST_POINTS = 1000
-"""Points of a line over time; a figure is 1,320 pixels wide at most."""
+MOST_POINTS = 200
+"""Points of a line over time: weeks of two servers have to fit into a page; the band keeps what lies between."""
 
 LONGEST, LINE = 32, 16
 """Characters of a label in a figure, and of a line of it; the tables beside it have the whole."""
+MOST_SIDE_BY_SIDE = 4
+"""So many driver configurations have room for their labels below an axis."""
+
 # Okabe and Ito's colours, told apart with every form of colour blindness
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#767676"
 RAM = {
@@ -177,9 +178,10 @@ def _shade(axes: "Axes", clean: pd.DataFrame, unit_s: float, words: Words | None
     if ends.empty:
         return
     end = float(ends.median()) / unit_s
-    axes.axvspan(0, end, color="#f3d9b1", alpha=0.6, linewidth=0)
-    if words is not None:
-        axes.text(end, 0.94, " " + words.gettext("start-up, left out"), transform=axes.get_xaxis_transform(), va="top")
+    label = None if words is None else words.gettext("start-up, left out")
+    axes.axvspan(0, end, color="#f3d9b1", alpha=0.6, linewidth=0, label=label)
+    if label:
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), handlelength=1.2, borderpad=0)
 
 
 def boot_levels(
@@ -198,8 +200,9 @@ def boot_levels(
     """
     scale = 1 if metric == "cpu" else MIB
     with style():
-        figure, (axes,) = blank(height_in=2.6)
-        axes.set_yticks(range(len(levels)), [_wrapped(labels[config]) for config in levels])
+        names = [_wrapped(labels[config]) for config in levels]
+        figure, (axes,) = blank(height_in=_room(names))
+        axes.set_yticks(range(len(levels)), names)
         for place, described in enumerate(levels.values()):
             _dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
             level = described.levels[metric].sustained
@@ -216,12 +219,20 @@ def boot_levels(
     return figure
 
 
+def _room(names: list[str]) -> float:
+    """Height in inches of a figure with such labels one above the other."""
+    lines = max(2, *(name.count("\n") + 1 for name in names)) if names else 2
+    return max(2.6, 0.7 + 0.155 * lines * len(names))
+
+
 def _dots(axes: "Axes", values: list[float], place: int, colour: str, marker: str = "o") -> None:
     """One dot a boot, the first uppermost: apart by a rule, since a swarm that dodges goes with the last bits."""
     import seaborn as sns
 
     spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(len(values))
-    sns.scatterplot(x=values, y=place + spread, marker=marker, color=colour, alpha=0.75, s=18, linewidth=0, ax=axes)
+    sns.scatterplot(
+        x=values, y=place + spread, marker=marker, color=colour, alpha=0.75, s=18, linewidth=0, clip_on=False, ax=axes
+    )
 
 
 def estimation(
@@ -274,48 +285,36 @@ def estimation(
     return figure
 
 
-def specification_curve(ways: Sensitivity, main: Estimate, metric: str, words: Words = ENGLISH) -> "Figure":
-    """Every estimate of one effect that keeps the promise, in order, with intervals; the main one marked."""
-    scale, unit = (1.0, N_("CPU (cores)")) if metric == "cpu" else (MIB, N_("RAM (MiB)"))
-    found = ways.specifications
-    with style():
-        figure, (axes,) = blank(height_in=2.6)
-        for place, item in enumerate(found):
-            if item.low is not None and item.high is not None:
-                axes.plot([place] * 2, [item.low / scale, item.high / scale], color=GREY, linewidth=1.4)
-        estimates = [item.estimate / scale for item in found]
-        axes.plot(range(len(found)), estimates, "o", color=BLUE, markersize=3.2)
-        nearest = int(np.argmin([abs(item.estimate - main.estimate) for item in found]))
-        axes.plot([nearest], [main.estimate / scale], "D", color=ORANGE, markersize=8, fillstyle="none")
-        axes.axhline(0, color="#222222", linewidth=0.8)
-        axes.set_xlabel(words.gettext("ways to calculate it, by their result"))
-        axes.set_ylabel(words.gettext(unit))
-        localise(figure, words)
-    return figure
-
-
 def ram_by_instrument(
     levels: Mapping[str, Description],
     labels: Mapping[str, str],
     words: Words = ENGLISH,
     height_in: float = HEIGHT_IN,
 ) -> "Figure":
-    """Displayed, host and guest memory side by side through the driver configurations."""
+    """Displayed, host and guest memory through the driver configurations: side by side, many one above the other."""
+    names = [_wrapped(labels[config]) for config in levels]
+    upright = len(names) > MOST_SIDE_BY_SIDE
     with style():
-        figure, (axes,) = blank(height_in=height_in)
+        figure, (axes,) = blank(height_in=_room(names) if upright else height_in)
         places = np.arange(len(levels))
         for metric, (name, colour, line, marker) in RAM.items():
             found = [_sustained(described, metric) for described in levels.values()]
             values = [level.estimate / MIB if level else np.nan for level in found]
             if np.isnan(values).all():
                 continue
-            axes.plot(
-                places, values, color=colour, linestyle=line, marker=marker, markersize=7, label=words.gettext(name)
-            )
-        axes.set_xticks(places, [_wrapped(labels[config]) for config in levels])
-        axes.set_xlim(-0.3, len(levels) - 0.7)
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel(words.gettext("RAM (MiB)"))
+            drawn = {"color": colour, "linestyle": line, "marker": marker, "markersize": 7, "clip_on": False}
+            at = (values, places) if upright else (places, values)
+            axes.plot(*at, label=words.gettext(name), **drawn)
+        if upright:
+            axes.set_yticks(places, names)
+            axes.set_ylim(len(levels) - 0.5, -0.5)
+            axes.set_xlim(left=0)
+            axes.set_xlabel(words.gettext("RAM (MiB)"))
+        else:
+            axes.set_xticks(places, names)
+            axes.set_xlim(-0.3, len(levels) - 0.7)
+            axes.set_ylim(bottom=0)
+            axes.set_ylabel(words.gettext("RAM (MiB)"))
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), handlelength=2.4)
         localise(figure, words)
     return figure

@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -24,7 +25,7 @@ from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.references import REFERENCES
 from virtio_study.study import METRICS
 
-__all__ = ["Page", "make_page", "render_page", "template_environment"]
+__all__ = ["Page", "dress", "make_page", "render_page", "template_environment", "words_of"]
 
 SYMBOLS = {
     "believable": "\N{HEAVY CHECK MARK}",
@@ -76,7 +77,14 @@ def template_environment(language: Words) -> jinja2.Environment:
     return made
 
 
-def _spoken(language: str) -> Words:
+def words_of(language: str) -> Words:
+    """The words of a language that a report can be in.
+
+    Raises
+    ------
+    StudyError
+        If the report does not speak it.
+    """
     try:
         return words(language)
     except UnknownLanguageError as error:
@@ -100,11 +108,9 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
     StudyError
         If the report does not speak the language.
     """
-    spoken = _spoken(language)
-    here = files("virtio_study.report") / "templates"
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    words = words_of(language)
     page: str = (
-        template_environment(spoken)
+        template_environment(words)
         .get_template("report.html.j2")
         .render(
             r=results,
@@ -114,15 +120,13 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
             worst=partial(worst, results),
             disturbed=any(run.contaminated for runs in (results.timeline or {}).values() for run in runs),
             none_passes=none_passes(results),
-            audited=_audited(results, spoken),
-            metric_names={metric: spoken.term("metric", metric) for metric in METRICS},
-            meanings=MARKS,
+            audited=_audited(results, words),
+            metric_names={metric: words.term("metric", metric) for metric in METRICS},
             configurations=[c for s in results.servers.values() for c in s.configurations.values()],
             disk_reads=disk_reads(results.counts),
             extent=_extent,
             cut_range=_cut_range,
             total=partial(_total, results),
-            symbols=SYMBOLS,
             references=REFERENCES,
             situations=SITUATIONS,
             situation_devices=DEVICES,
@@ -131,13 +135,24 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
             list_mark=", " if language == "en" else "; ",
             results_link=Markup('<a href="results.json"><code>results.json</code></a>'),
             notebooks_link=Markup('<a href="notebooks/"><code>notebooks/</code></a>'),
-            style=Markup(style),
-            script=Markup(script),
-            policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
-            "form-action 'none'",
+            **dress(),
         )
     )
     return page
+
+
+def dress() -> dict[str, Any]:
+    """What every page wears: style, script, the policy that lets these two run and nothing else, and the marks."""
+    here = files("virtio_study.report") / "templates"
+    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    return {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+        "form-action 'none'",
+        "symbols": SYMBOLS,
+        "meanings": MARKS,
+    }
 
 
 def _hash(text: str) -> str:
@@ -185,5 +200,5 @@ def make_page(results: Results, frame: Frames, language: str = "en") -> Page:
     StudyError
         If the report does not speak the language.
     """
-    drawn = draw(results, frame, _spoken(language))
+    drawn = draw(results, frame, words_of(language))
     return Page(render_page(results, drawn, language), drawn)

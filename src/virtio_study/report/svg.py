@@ -57,6 +57,7 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     text = sink.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
+    text = _without_structure(text)
     numbered = _numbered(text)
     text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name, numbered), text)  # a label may look like an attribute
     text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
@@ -67,6 +68,29 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
 
 
+def _without_structure(text: str) -> str:
+    """The same picture without matplotlib's nested groups, names that nothing refers to, and line breaks in paths."""
+    used = set(re.findall(r'(?:url\(|xlink:href=")#([^")]+)', "".join(_TAG.findall(text))))
+    kept: list[str] = []
+    opened: list[bool] = []
+    for part in re.split("(<[^>]*>)", text):
+        tag = part if part.startswith("<") else ""
+        name = re.search(r' id="([^"]*)"', tag)
+        if name and name[1] not in used:
+            tag = tag.replace(name[0], "", 1)
+        tag = _TURNED_BY_NOTHING.sub("", tag)
+        if tag == "<g>":
+            opened.append(False)
+        elif tag == "</g>":
+            kept += [tag] * opened.pop()
+        elif tag:
+            opened += [True] * (tag.startswith("<g ") and not tag.endswith("/>"))
+            kept.append(" ".join(tag.split()))
+        elif part.strip():
+            kept.append(part)
+    return "".join(kept)
+
+
 def _numbered(text: str) -> dict[str, str]:
     """Names of definitions, numbered in order: matplotlib makes them of a hash of coordinates to their last bit."""
     tags = "".join(re.findall("<[^>]*>", text))
@@ -74,6 +98,8 @@ def _numbered(text: str) -> dict[str, str]:
     return {name: f"{name[0]}{number}" for number, name in enumerate(names, 1)}
 
 
+_TAG = re.compile("<[^>]*>")
+_TURNED_BY_NOTHING = re.compile(r' transform="rotate\(-?0 [^)]*\)"')
 _PLACES = re.compile(r' (?:d|points|transform|x|y|x1|y1|x2|y2|width|height)="[^"]*"')
 _FINE = re.compile(r"-?\d+\.\d{3,}")
 

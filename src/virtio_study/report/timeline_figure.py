@@ -23,6 +23,9 @@ DATES: Any = (
 )
 """Dates without names of months, which matplotlib writes in English: zone, forms of ticks and of what they share."""
 
+PALE = (1.0, 1.0, 1.0, 0.7)
+"""Laid over what is left out at the start of a run; its colour still shows."""
+
 VIEWS = {
     "host": ("#ffffff", N_("displayed: the host's view")),
     "guest": ("#222222", N_("displayed: the guest's view")),
@@ -31,7 +34,7 @@ VIEWS = {
 
 
 def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) -> "Figure":
-    """Runs of every server by driver configuration, dotted their start-up, and hatched what disturbed them.
+    """Runs of every server by driver configuration, pale their start-up, and hatched what disturbed them.
 
     A strip below each run shows whose view the displayed memory was.
 
@@ -49,11 +52,10 @@ def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) 
             for span in spans:
                 colour = colours.get(span.driver_config, "#ffffff")
                 _bar(axes, span.start_s, span.end_s, (place - 0.3, 0.6), colour)
-                left_out = [(item.start_s, item.end_s, "///") for item in span.contaminated]
                 if span.start_up_s:
-                    left_out.append((span.start_s, span.start_s + span.start_up_s, "...."))
-                for start_s, end_s, hatch in left_out:
-                    _bar(axes, start_s, end_s, (place - 0.3, 0.6), "none", hatch)
+                    _bar(axes, span.start_s, span.start_s + span.start_up_s, (place - 0.3, 0.6), PALE)
+                for item in span.contaminated:
+                    _bar(axes, item.start_s, item.end_s, (place - 0.3, 0.6), "none", "///")
                 begins = [since for since, _ in span.instruments]
                 for (since, view), until in zip(span.instruments, [*begins[1:], span.end_s], strict=True):
                     _bar(axes, since, until, (place + 0.32, 0.13), VIEWS[view][0])
@@ -73,7 +75,7 @@ def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) 
     return figure
 
 
-def _bar(axes: "Axes", start_s: float, end_s: float, place: tuple[float, float], colour: str, hatch: str = "") -> None:
+def _bar(axes: "Axes", start_s: float, end_s: float, place: tuple[float, float], colour: Any, hatch: str = "") -> None:
     """A stretch of time, in Unix seconds, at a height (lower edge, height)."""
     bar = [(_day(start_s), _day(end_s) - _day(start_s))]
     axes.broken_barh(bar, place, facecolors=colour, edgecolor="#222222", hatch=hatch or None)

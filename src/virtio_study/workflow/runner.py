@@ -23,6 +23,7 @@ from virtio_study.workflow.check import unfinished
 from virtio_study.workflow.graph import NotebookRun, find_notebooks, plan
 from virtio_study.workflow.keys import Key, Keys
 from virtio_study.workflow.notebook import Job, Pool
+from virtio_study.workflow.overview import write_overview
 from virtio_study.workflow.reports import Made, list_made, listed, todays, withdraw
 
 __all__ = ["Outcome", "run"]
@@ -86,7 +87,9 @@ def run(
         outcome = state.go(workers or os.cpu_count() or 1)
         if outcome.ok and outcome.ran and not servers:
             withdraw(study, "notebooks/*.ipynb", [task.executed for task in tasks])
-        return outcome
+    if outcome.ok and not servers:
+        write_overview(study.reports.parent)
+    return outcome
 
 
 class _Run:

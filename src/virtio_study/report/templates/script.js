@@ -107,10 +107,10 @@
     all.textContent = open ? said.close : said.open;
   };
   all.addEventListener("click", () => unfold(all.getAttribute("aria-pressed") !== "true"));
-  nav.append(all);
+  if (nav) nav.append(all);
   if (new URLSearchParams(location.search).get("print") === "all") unfold(true);
 
-  const links = new Map([...nav.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
