@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from virtio_study.errors import VirtioStudyError
     from virtio_study.i18n.language import words
     from virtio_study.public import OpenStudy, diff, load_study, read_results, verify
-    from virtio_study.report import figures, tables, waterfall
+    from virtio_study.report import figures, switching, tables, waterfall
 
 __all__ = [
     "OpenStudy",
@@ -22,6 +22,7 @@ __all__ = [
     "figures",
     "load_study",
     "read_results",
+    "switching",
     "tables",
     "verify",
     "waterfall",
@@ -34,6 +35,7 @@ _HOMES = {
     "VirtioStudyError": "errors",
     "words": "i18n.language",
     "figures": "report",
+    "switching": "report",
     "tables": "report",
     "waterfall": "report",
 }

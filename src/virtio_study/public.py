@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from virtio_study.analysis.description import Description
     from virtio_study.analysis.planning import Planned
     from virtio_study.analysis.results import Results
+    from virtio_study.analysis.switchback import ScheduledBlock
     from virtio_study.archive.diff import Differences
     from virtio_study.archive.export import Archive
     from virtio_study.archive.verify import Repetition
@@ -80,8 +81,6 @@ class OpenStudy(protocol.Study):
         StudyError, DataError
             As `collect`.
 
-        Examples
-        --------
         >>> first = vs.load_study("lab-qemu").provenance("versat", "virtio")[0]
         >>> first.replicate, first.accelerator, first.devices["nic"]
         ('boot-01', 'tcg', 'virtio-net')
@@ -96,8 +95,6 @@ class OpenStudy(protocol.Study):
         StudyError, DataError
             As `collect`.
 
-        Examples
-        --------
         >>> sorted(vs.load_study("lab-qemu").clean("versat", "virtio")["period"].unique())
         ['steady', 'transient']
         """
@@ -148,6 +145,10 @@ class OpenStudy(protocol.Study):
             return steps.compare(self, server)
         self.comparison(comparison)
         return steps.compare(self, server)[comparison]
+
+    def blocks(self, server: str) -> "tuple[ScheduledBlock, ...]":
+        """Every block of a server's schedule beside what was recorded; none without one. Errors as of `compare`."""
+        return steps.blocks(self, server)
 
     def plan(
         self, server: str, driver_config: str | None = None, *, metric: str = "cpu", drop: float = 0.3
@@ -351,8 +352,6 @@ def diff(first: str | Path, second: str | Path) -> "Differences":
     StudyError, DataError
         As `read_results`.
 
-    Examples
-    --------
     >>> vs.diff("lab-qemu", "reports/lab-qemu/results.json").agreement
     'identical'
     """

@@ -17,6 +17,14 @@ from virtio_study.i18n.language import Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report import figures
 from virtio_study.report.formats import UNITS
+from virtio_study.report.switching import (
+    KEPT,
+    block_table,
+    blocks_over_time,
+    distribution_table,
+    draws_distribution,
+    kept,
+)
 from virtio_study.report.timeline_figure import timeline
 from virtio_study.report.waterfall import taken_apart, waterfall
 from virtio_study.report.ways_figure import specification_curve
@@ -90,6 +98,8 @@ def _sketches(results: Results, frame: Frames, words: Words) -> Iterator[_Sketch
             facts = name, metric, comparison, effect
             yield _estimation(server, found.configurations, facts, labels, words)
             yield from _ways(server, facts, words)
+    if results.switchback:
+        yield from _switching(results, labels, words)
     if results.timeline:
         yield _timeline(results.timeline, labels, words)
     if results.counts:
@@ -218,6 +228,23 @@ def _ways(server: str, total: _Total, words: Words) -> Iterator[_Sketch]:
     figure = specification_curve(ways, effect.difference, metric, words)
     table = pd.DataFrame([dict(way) for way in ways.specifications])
     yield _Sketch(f"{server}-{name}-{metric}-ways", figure, title, text, table, None, server, name, metric)
+
+
+def _switching(results: Results, labels: Mapping[str, str], words: Words) -> Iterator[_Sketch]:
+    for server, rows in results.switchback.servers.items() if results.switchback else ():
+        title = words.plain(N_("CPU of {server}, block by block"), {"server": server})
+        other = [words.plain(row.messages, row.fields) for row in rows if row.status != "followed"]
+        text = " ".join([words.plain(KEPT, {"kept": kept(rows), "blocks": len(rows)}), *other])
+        figure = blocks_over_time(rows, "cpu", "cores", labels, words)
+        yield _Sketch(f"{server}-blocks", figure, title, text, block_table(rows), None, server)
+        for name, comparison in results.servers[server].comparisons.items():
+            effect = comparison.effects.get("cpu")
+            if comparison.purpose == "total" and effect and effect.randomised and effect.randomised.distribution:
+                found = effect.randomised
+                title = words.plain(N_("CPU of {server}: the randomisation test"), {"server": server})
+                text = words.plain(effect.messages, effect.fields)
+                figure, table = draws_distribution(found, words), distribution_table(found)
+                yield _Sketch(f"{server}-{name}-draws", figure, title, text, table, None, server, name, "cpu")
 
 
 def _timeline(runs: Timeline, labels: Mapping[str, str], words: Words) -> _Sketch:
