@@ -99,7 +99,8 @@ class Host:
         (self.fake / "now").write_text(f"{(START + timedelta(hours=hours)).timestamp():.0f}\n")
         (self.fake / "calls").unlink(missing_ok=True)
         path = f"{self.programs}:{os.environ['PATH']}"
-        given = {**os.environ, "PATH": path, "FAKE": str(self.fake), "STATE": str(self.state), **environment}
+        paths = {"PATH": path, "FAKE": str(self.fake), "STATE": str(self.state)}
+        given = {**os.environ, **paths, "PATIENCE": "10", **environment}
         started = 'echo $$ > "$FAKE/caller"; exec bash "$@"'
         return subprocess.run(
             ["bash", "-c", started, "bash", str(self.script), *words], env=given, capture_output=True, text=True
@@ -179,6 +180,27 @@ def test_restore_gives_back_what_was_before_the_study(host: Host) -> None:
     assert host.run(0.2, "--restore").returncode == 0
     assert host.config() == BEFORE
     assert host.running
+    asked = len(host.asked)
+    assert host.run(6.1, "--run").returncode == 0
+    assert len(host.asked) == asked, "a study that was ended does not go on"
+
+
+def test_what_cannot_be_restored_is_tried_again_when_a_person_asks(host: Host) -> None:
+    host.run(0.1, "--run")
+    assert host.run(12.1, "--run", ALWAYS="guest cmd").returncode == 1
+    assert host.config() == AS_VIRTIO
+    asked = len(host.asked)
+    host.run(12.2, "--run")
+    assert len(host.asked) == asked
+    assert host.run(12.3, "--restore").returncode == 0
+    assert host.config() == BEFORE
+
+
+def test_the_same_refusal_is_told_once(host: Host) -> None:
+    (host.fake / "ha").write_text('[{"sid":"vm:100"}]')
+    assert "refused: it is under HA" in host.run(0.1, "--run").stdout
+    again = host.run(0.2, "--run")
+    assert (again.returncode, again.stdout) == (1, "")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@
 
 set -u -o pipefail
 umask 077
-export LC_ALL=C
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin # cron has neither, and qm is in one of them
 
 STATE=${STATE:-/var/lib/virtio-study/$STUDY}
-PATIENCE=300 # seconds that a guest has to shut down, and to answer again after its start
+PATIENCE=${PATIENCE:-300} # seconds that a guest has to shut down, and to answer again after its start
 TRIES=5      # times that what is put back is tried
 
 KEPT='^((ide|sata|scsi|virtio)[0-9]+|net[0-9]+|scsihw|boot|bootdisk|balloon|machine): '
@@ -211,7 +211,9 @@ refused() { # says why the VM $1 may not be touched now; fails if it may
     why="somebody changed its devices since this script left them"
   fi
   [ -n "$why" ] || return 1
-  note "$1" "block=$2 refused: ${why//$'\n'/; }"
+  why="block=$2 refused: ${why//$'\n'/; }"
+  [ "$why" = "$(cat "$STATE/$1.refused" 2> /dev/null)" ] || note "$1" "$why"
+  write "$STATE/$1.refused" <<< "$why"
 }
 
 keep() { # what the VM $1 has now, in its file $2
@@ -253,9 +255,11 @@ run() { # what is due for the VM $1 now
     state="failed ${state#* }"
     echo "$state" | write "$STATE/$vmid.state"
   fi
+  # restored is restored; and what could not be is tried again when a person asks
+  if [ "$state" = "done end" ] || { [ "$state" = "failed end" ] && [ "$RESTORE" = 0 ]; }; then return 0; fi
   last=$(schedule | awk -v vm="$vmid" '$1 == vm && $5 > end { end = $5 } END { print end }')
   if [ "$now" -ge "$last" ] || [ "$RESTORE" = 1 ]; then
-    [ -e "$STATE/$vmid.original" ] && [ "$state" != "done end" ] || return 0
+    [ -e "$STATE/$vmid.original" ] || return 0
     refused "$vmid" end && return 1
     switch "$vmid" end "$STATE/$vmid.original" "as it was before the study"
     return
