@@ -288,8 +288,13 @@ def watch(study: str, hours: float | None) -> None:
             with contextlib.suppress(OSError):  # what is said may go to a disk that is full
                 click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
 
+    def change(seen: "Said") -> None:
+        with contextlib.suppress(OSError):
+            click.echo(f"\r\x1b[2K{told(seen)}" if terminal else told(seen), err=True)
+
     try:
-        polls = poll(protocol, client_of(protocol, tries=1), say, lambda: time.monotonic() >= end)
+        client = client_of(protocol, tries=1)
+        polls = poll(protocol, client, say, lambda: time.monotonic() >= end, changed=change)
     finally:
         click.echo(err=True, nl=terminal)  # what follows begins a line of its own
     click.echo(_("{polls} polls stored in {folder}", polls=polls, folder=protocol.folder / "raw"))

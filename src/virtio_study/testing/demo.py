@@ -3,6 +3,7 @@
 Every number in it is invented by `virtio_study.testing.story`; title, host and driver configurations say so.
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,9 @@ from virtio_study.pve.devices import devices, models
 from virtio_study.study import Endpoint, Schedule, Study, load_study
 from virtio_study.testing.pve import Story, serve, two_servers
 from virtio_study.testing.truth import lives_of
+from virtio_study.workflow.keys import Keys
 
-__all__ = ["HOURS", "make_study", "run_demo"]
+__all__ = ["HOURS", "make_study", "one_after_another", "run_demo"]
 
 HOURS = (72, 72, 72)
 """How long each configuration is in force: three whole days, which a server with a daily cycle needs."""
@@ -66,10 +68,20 @@ def make_study(folder: Path, story: Story, schedule: Schedule | None = None) -> 
     return load_study(path)
 
 
+def one_after_another(now: float) -> tuple[Story, None]:
+    """Three configurations one after another until `now` (epoch seconds), by no schedule."""
+    return two_servers(now // 60 * 60, hours=HOURS), None
+
+
 def run_demo(
-    folder: Path, say: Callable[[Said], None], language: str = "en", told: tuple[Story, Schedule | None] | None = None
+    folder: Path,
+    say: Callable[[Said], None],
+    language: str = "en",
+    told: Callable[[float], tuple[Story, Schedule | None]] = one_after_another,
 ) -> Path:
     """Serve the story, collect a study from it over HTTPS, run its notebooks and return the report.
+
+    A demonstration that was interrupted goes on where it was.
 
     Parameters
     ----------
@@ -79,24 +91,58 @@ def run_demo(
         Is told one line about each step.
     language : str
         Of the page whose path is returned.
-    told : tuple, optional
-        The story, and the schedule that its servers followed; default: three configurations, one after another.
+    told : callable
+        Present in epoch seconds -> the story, and the schedule that its servers followed.
 
     Raises
     ------
     DataError
-        If the folder has such a study already, or the collection fails.
+        If the folder has another study of that name, or the collection fails.
     PipelineError
         If a notebook fails.
     """
     from virtio_study.errors import PipelineError
+    from virtio_study.workflow.runner import run
+
+    study, story = _begun(folder, told) or _new(folder, told)
+    if not _recorded(study):
+        _collect(study, story, say)
+    outcome = run(study, say=say)
+    failed = outcome.error | outcome.skipped
+    if failed:
+        reasons = [said("{name}: {reason}", name=name, reason=reason) for name, reason in failed.items()]
+        raise PipelineError("{reasons}", reasons=reasons)
+    return study.reports / f"index.{language}.html"
+
+
+def _new(folder: Path, told: Callable[[float], tuple[Story, Schedule | None]]) -> tuple[Study, Story]:
+    story, schedule = told(time.time())
+    return make_study(folder, story, schedule), story
+
+
+def _begun(folder: Path, told: Callable[[float], tuple[Story, Schedule | None]]) -> tuple[Study, Story] | None:
+    """A demonstration that was begun in a folder, with its story, whose present is the end of the last window."""
+    path = folder / "data" / NAME / "study.yaml"
+    if not path.exists():
+        return None
+    study = load_study(path)
+    story, schedule = told(max((window.end.timestamp() for window in study.windows), default=0.0))
+    return (study, story) if yaml.safe_load(path.read_bytes()) == _protocol(story, schedule) else None
+
+
+def _recorded(study: Study) -> bool:
+    try:
+        Keys(study).verify_all()
+    except DataError:
+        return False
+    return True
+
+
+def _collect(study: Study, story: Story, say: Callable[[Said], None]) -> None:
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.collecting import collect
     from virtio_study.sources.api.credentials import Credential
-    from virtio_study.workflow.runner import run
 
-    story, schedule = told or (two_servers(hours=HOURS), None)
-    study = make_study(folder, story, schedule)
     with serve(story) as host:
         address = f"https://{host.host}:{host.port}"
         say(said(N_("a simulated Proxmox VE 9.2 answers at {address}; nothing it says was measured"), address=address))
@@ -108,12 +154,6 @@ def run_demo(
     for lost in done.missing:
         form = N_("missing: {server}: {path}: {cause}; {remedy}")
         say(said(form, server=lost.server, path=lost.path, cause=lost.cause, remedy=lost.remedy))
-    outcome = run(study, say=say)
-    failed = outcome.error | outcome.skipped
-    if failed:
-        reasons = [said("{name}: {reason}", name=name, reason=reason) for name, reason in failed.items()]
-        raise PipelineError("{reasons}", reasons=reasons)
-    return study.reports / f"index.{language}.html"
 
 
 def _protocol(story: Story, schedule: Schedule | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Configuration", "SimulatedServer", "Story", "Use", "many_servers", "two_servers"]
+__all__ = ["Configuration", "SimulatedServer", "Story", "Use", "around_a_change", "many_servers", "two_servers"]
 
 GIB = 2**30
 MIB = 2**20
@@ -127,6 +127,35 @@ def two_servers(now: float | None = None, *, hours: tuple[float, float, float] =
         now=present,
         seed=seed,
     )
+
+
+def around_a_change(now: float, change: float, *, history_s: float = 86400.0, seed: int = 1) -> Story:
+    """Return a story in which two of three servers are shut down at `change` and come back with VirtIO.
+
+    Parameters
+    ----------
+    now, change : float
+        Epoch seconds of the story's present, and of the shutdown.
+    history_s : float
+        Seconds before `now` at which the servers started, by default a day.
+    seed : int
+        As in `two_servers`.
+    """
+    created, downtime_s = now - history_s, 60.0
+    servers = []
+    for vmid, name, cores, memory_mib, (before, after) in (
+        (100, "versat", 2, 4096, (Use(0.22, 1.9 * GIB, 3.95 * GIB), Use(0.13, 1.8 * GIB, 3.95 * GIB))),
+        (101, "dominio", 1, 2048, (Use(0.07, 0.9 * GIB, 1.95 * GIB), Use(0.045, 0.9 * GIB, 1.95 * GIB))),
+        (102, "archivos", 1, 2048, (Use(0.05, 0.8 * GIB, 1.95 * GIB), None)),
+    ):
+        given = _devices(vmid, name, cores, memory_mib)
+        lives = [Configuration("emulated", created, given["emulated"], before)]
+        if after is not None:
+            lives.append(Configuration("virtio", change + downtime_s, given["virtio"], after, balloon_driver=True))
+        servers.append(
+            SimulatedServer(vmid, name, tuple(lives), pending_s=180.0, agent_answers=True, downtime_s=downtime_s)
+        )
+    return Story(tuple(servers), created, now, seed=seed)
 
 
 def many_servers(count: int = 1000, now: float | None = None, *, history_s: float = 7200.0, seed: int = 1) -> Story:

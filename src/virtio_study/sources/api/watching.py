@@ -10,6 +10,7 @@ from virtio_study.errors import NoRoomError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.sources.api import health, response_log
+from virtio_study.sources.api.changes import Changes
 from virtio_study.sources.api.client import Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
 from virtio_study.sources.api.collecting import places_of
@@ -63,6 +64,11 @@ class _Due:
             self.next_s[path] = (now // wanted[path] + 1) * wanted[path]
         return found
 
+    def seen(self, changes: Sequence[object]) -> None:
+        """After a change ask for configurations with the next poll, for one may explain what was seen."""
+        if changes:
+            self.next_s = {path: at for path, at in self.next_s.items() if "/config?" not in path}
+
     def told(self, replies: Sequence[Reply], now: float) -> None:
         """Ask what failed less and less often, so that a node that hangs does not hold up the others' polls."""
         for reply in replies:
@@ -86,6 +92,7 @@ def watch(
     until: Callable[[], bool] = lambda: False,
     poll_s: float = POLL_S,
     sleep: Callable[[float], None] = time.sleep,
+    changed: Callable[[Said], None] = lambda change: None,
 ) -> int:
     """Poll the host until the program is ended; every answer is on the disk before the next question.
 
@@ -104,6 +111,8 @@ def watch(
         Seconds between polls of `status/current`.
     sleep : callable
         Waits so many seconds; a test that moves the client's clock passes its own.
+    changed : callable
+        Told each change of a server that is seen, before the state.
 
     Returns
     -------
@@ -117,10 +126,8 @@ def watch(
     DataError
         If another collector is at work, or answers cannot be stored.
     """
-    if (how := client.endpoint.backend) != "https":
-        says = said(N_("watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"))
-        raise StudyError("proxmox.backend: {how}: {says}", how=how, says=says)
-    polls, failures, due = 0, 0, _Due()
+    _refuse_pvesh(client)
+    polls, failures, due, changes = 0, 0, _Due(), Changes()
     cluster = Cluster()
     with response_log.alone(study.folder):
         while not until():
@@ -133,11 +140,23 @@ def watch(
             due.told(replies, now)
             if failures:
                 due = _Due()
+            due.seen(_tell(changes.among(replies), changed))
             say(_state(study, cluster, polls, replies, failures, client))
             if not until():
-                wait = _wait(poll_s, failures) * (random.uniform(1.0, 1.0 + JITTER) if failures else 1.0)
-                sleep(max(0.0, now // poll_s * poll_s + wait - client.clock()))
+                sleep(max(0.0, now // poll_s * poll_s + _jittered(poll_s, failures) - client.clock()))
     return polls
+
+
+def _tell(changes: list[Said], changed: Callable[[Said], None]) -> list[Said]:
+    for change in changes:
+        changed(change)
+    return changes
+
+
+def _refuse_pvesh(client: Client) -> None:
+    if (how := client.endpoint.backend) != "https":
+        says = said(N_("watch needs https, for a new pvesh shows 0 CPU; make a token, or use collect"))
+        raise StudyError("proxmox.backend: {how}: {says}", how=how, says=says)
 
 
 def _store(
@@ -183,6 +202,10 @@ def _poll(
         wanted = _wanted(places_of(study, cluster.nodes), cluster.hosts, poll_s)
         replies += client.get_all(due.paths(now, wanted))
     return replies, cluster
+
+
+def _jittered(poll_s: float, failures: int) -> float:
+    return _wait(poll_s, failures) * (random.uniform(1.0, 1.0 + JITTER) if failures else 1.0)
 
 
 def _wait(poll_s: float, failures: int) -> float:
