@@ -16,7 +16,7 @@ from virtio_study.i18n.sentences import Said
 from virtio_study.study import load_study
 from virtio_study.testing import demo
 from virtio_study.testing.demo import run_demo
-from virtio_study.testing.standing import Moment, lines, standing
+from virtio_study.testing.standing import Moment, standing, to_paste
 from virtio_study.testing.versions import VersionName
 from virtio_study.workflow.check import unfinished
 from virtio_study.workflow.runner import Outcome
@@ -26,9 +26,9 @@ from virtio_study.workflow.runner import Outcome
     ("moment", "version", "servers"),
     [
         ("during", "9.2", {100, 101}),
-        ("before", "8.4", {100, 101}),
+        pytest.param("before", "8.4", {100, 101}, marks=pytest.mark.slow),
         ("after", "9.2", {102}),
-        ("during", "4.4", {100, 101}),
+        pytest.param("during", "4.4", {100, 101}, marks=pytest.mark.slow),
     ],
 )
 def test_the_commands_work_as_printed(
@@ -41,7 +41,7 @@ def test_the_commands_work_as_printed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with standing(moment, version) as host:
-        for line in lines(host, moment, version):
+        for line in to_paste(host, moment, version):
             words = shlex.split(line.command)
             if line.step == "secret":
                 for setting in words[1:]:

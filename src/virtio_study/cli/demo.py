@@ -156,19 +156,17 @@ def _say_truth(results: Path, true: Mapping[str, float]) -> None:
     help=N_("How fast its clock runs; `doctor` rightly names a clock that is not yours."),
 )
 def serve(moment: "Moment", minutes: float, version: "VersionName", speed: float) -> None:
-    from virtio_study.testing.standing import lines, standing
+    from virtio_study.testing.standing import standing, to_paste
 
-    with standing(moment, version, speed, 60 * minutes) as host:
-        click.echo(
-            _(
-                "a simulated Proxmox VE {version} answers at {address} until Ctrl-C; paste into another terminal:",
-                version=version,
-                address=f"https://{host.host}:{host.port}",
+    try:
+        with standing(moment, version, speed, 60 * minutes) as host:
+            address = f"https://{host.host}:{host.port}"
+            text = N_(
+                "a simulated Proxmox VE {version} answers at {address} until Ctrl-C; paste into another terminal:"
             )
-        )
-        for line in lines(host, moment, version):
-            click.echo(f"\n# {_(STEPS[line.step])}\n{line.command}")
-        try:
+            click.echo(_(text, version=version, address=address))
+            for line in to_paste(host, moment, version):
+                click.echo(f"\n# {_(STEPS[line.step])}\n{line.command}")
             threading.Event().wait()
-        except KeyboardInterrupt:
-            click.echo(_("the simulated host has ended"), err=True)
+    except KeyboardInterrupt:
+        click.echo(_("the simulated host has ended"), err=True)

@@ -11,7 +11,7 @@ from virtio_study.testing.pve import Clock, SimulatedHost, serve
 from virtio_study.testing.story import around_a_change
 from virtio_study.testing.versions import VERSIONS, VersionName
 
-__all__ = ["MOMENTS", "Line", "Moment", "lines", "standing"]
+__all__ = ["MOMENTS", "Moment", "Pasted", "standing", "to_paste"]
 
 Moment = Literal["before", "during", "after"]
 MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
@@ -20,7 +20,7 @@ FAR_S = 6 * 3600.0
 
 
 @dataclass(frozen=True)
-class Line:
+class Pasted:
     """A command to paste, and the step that it is: a key of what the command line says of it."""
 
     step: str
@@ -51,7 +51,7 @@ def standing(
         yield host
 
 
-def lines(host: SimulatedHost, moment: Moment, version: VersionName) -> list[Line]:
+def to_paste(host: SimulatedHost, moment: Moment, version: VersionName) -> list[Pasted]:
     """Commands that try everything on a host, in their order; the protocol is completed by one of them."""
     where = f"--host {host.host} --port {host.port} --ca-file {shlex.quote(str(host.ca_file))}"
     servers = "102" if moment == "after" else "100 101"
@@ -62,13 +62,13 @@ def lines(host: SimulatedHost, moment: Moment, version: VersionName) -> list[Lin
     )
     complete = r"sed -i -E 's/ \((say what it does|diga qué hace)\)//; s/guest_os: null/guest_os: windows/'"
     made = [
-        Line("secret", secret),
-        Line("inventory", f"virtio-study inventory {where}"),
-        Line("new", f"virtio-study new data/mine {servers} {where}"),
-        Line("complete", f"{complete} data/mine/study.yaml"),
-        Line("doctor", "virtio-study doctor mine"),
-        Line("watch", "virtio-study watch mine --hours 0.25"),
+        Pasted("secret", secret),
+        Pasted("inventory", f"virtio-study inventory {where}"),
+        Pasted("new", f"virtio-study new data/mine {servers} {where}"),
+        Pasted("complete", f"{complete} data/mine/study.yaml"),
+        Pasted("doctor", "virtio-study doctor mine"),
+        Pasted("watch", "virtio-study watch mine --hours 0.25"),
     ]
     record = "virtio-study files answers mine"
     # a report needs recordings of both sides
-    return [*made, Line("record", f"{record} && virtio-study run mine" if moment == "during" else record)]
+    return [*made, Pasted("record", f"{record} && virtio-study run mine" if moment == "during" else record)]
