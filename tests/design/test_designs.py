@@ -3,17 +3,20 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from icalendar import Calendar
 
-from small import PROTOCOL
+from small import PROTOCOL, make_recording
+from virtio_study import recording
 from virtio_study.cli.main import cli
 from virtio_study.design.choosing import choose_design
 from virtio_study.design.following import write_schedule_files
@@ -192,3 +195,25 @@ def test_the_command_writes_a_schedule_once(small: Study, tmp_path: Path) -> Non
     again = CliRunner().invoke(cli, words)
     assert "no other is drawn" in again.output
     assert load_study(small.folder).schedule == schedule
+
+
+def test_the_command_shows_what_each_design_would_show(small: Study) -> None:
+    made = make_recording(small.folder, "alpha", "emulated", 9)
+    history = wandering(9)
+    frame = made.frame.iloc[[0]].loc[[made.frame.index[0]] * len(history.values)].reset_index(drop=True)
+    frame["time"] = pd.date_range("2026-01-01T00:05:00Z", periods=len(frame), freq="5min").astype("datetime64[us, UTC]")
+    frame = frame.assign(step_s=300.0, cpu_cores=history.values / 1e3)
+    recording.write(replace(made, frame=frame), small.folder)
+    words = ["design", str(small.folder), "--server", "alpha", "--zone", "UTC", "--any-hour", "--drop", "0.5"]
+    shown = CliRunner().invoke(cli, words)
+    assert shown.exit_code == 0, shown.output
+    assert "Simulated on the rows of alpha:" in shown.output
+    assert "before/after, 3 + 3 days" in shown.output
+    assert shown.output.count("\npairs, blocks of ") < 12
+    assert "h *    " in shown.output
+    assert "Recommended: " in shown.output
+    found = json.loads(CliRunner().invoke(cli, [*words, "--json"]).output)
+    least = {(item["law"], item["days"], item["block_h"]): item["least"] for item in found["tried"]}
+    assert least["pairs", 6, 3] < least["pairs", 2, 4]
+    assert least["before_after", 6, None] is None or least["before_after", 6, None] > least["pairs", 6, 3]
+    assert found["reached"]

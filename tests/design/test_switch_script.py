@@ -1,6 +1,7 @@
 """`switch.sh` against a stand-in for `qm` that knows its options: afterwards a VM is as before or as declared."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -323,6 +324,11 @@ def test_a_later_failure_keeps_the_configuration_of_the_block_before(host: Host)
 def test_shellcheck_has_nothing_to_say(host: Host) -> None:
     checked = subprocess.run([needs("shellcheck"), str(host.script)], capture_output=True, text=True)
     assert checked.stdout == ""
+
+
+def test_no_program_is_read_by_one_that_leaves_early(host: Host) -> None:
+    """With pipefail `qm status | grep -q` fails now and then, although the words are there."""
+    assert not re.search(r"\|\s*(grep -\w*q|head)", host.script.read_text())
 
 
 def test_a_device_that_proxmox_does_not_give_is_named() -> None:

@@ -159,7 +159,7 @@ def _told(found: "Choice") -> str:
 def _table(found: "Choice") -> list[str]:
     head = (_("design"), _("days"), _("restarts"), _("shown in 4 of 5"), _("shows {fall:.0%}", fall=found.fall))
     rows = [head]
-    for item in found.tried:
+    for item in found.best_of_each_length():
         least = told(said("{x:.0%}", x=item.least)) if item.least is not None else "-"
         power = item.power(found.fall)
         mark = " *" if any(power.extrapolated for power in item.powers.values()) else ""

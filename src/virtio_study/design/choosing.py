@@ -77,6 +77,16 @@ class Choice:
     reached: bool
     tried: tuple[Tried, ...]
 
+    def best_of_each_length(self) -> list[Tried]:
+        """Before/after, and of the switchbacks of as many days the one that shows most, and the recommended one."""
+        best: dict[int, Tried] = {}
+        for item in self.tried:
+            known = best.get(item.days)
+            if item.design and (known is None or _worth(item, self.fall) > _worth(known, self.fall)):
+                best[item.days] = item
+        kept = [*best.values()]
+        return [item for item in self.tried if not item.design or item.design == self.recommended or item in kept]
+
     @property
     def tried_of_recommended(self) -> Tried | None:
         """What the recommended design would show; None without a history."""
@@ -127,11 +137,16 @@ def choose_design(
     best = (
         min(reached, key=lambda item: (item.days, item.restarts))
         if reached
-        else max(tried, key=lambda item: (round(item.power(fall), 2), -item.days, -item.restarts))
+        else max(tried, key=lambda item: (_worth(item, fall)[0], -item.days, -item.restarts))
     )
     assert best.design is not None
     sides = [found for days in SIDES if (found := _before_after(histories, days, confidence))]
     return Choice(fall, best.design, best.restarts, bool(reached), (*sides, *tried))
+
+
+def _worth(item: Tried, fall: float) -> tuple[float, int]:
+    """What is better of designs of one length: more power, to a percent, and then fewer restarts."""
+    return round(item.power(fall), 2), -item.restarts
 
 
 def _restarts(design: Design) -> int | None:

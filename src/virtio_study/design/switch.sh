@@ -141,7 +141,7 @@ objections() {
   grep -qE '^template: 1' <<< "$config" && echo "it is a template"
   grep -qE '^protection: 1' <<< "$config" && echo "it is protected, so that its disks cannot be moved"
   grep -qE '^(new|del) ' <<< "$pending" && echo "it has pending changes"
-  grep -v 'current' <<< "$snapshots" | grep -q '[^[:space:]]' && echo "it has snapshots"
+  [ -z "$(sed -E '/-> current /d; /^[[:space:]]*$/d' <<< "$snapshots")" ] || echo "it has snapshots"
   grep -qE "\"sid\" *: *\"(vm:)?$vmid\"" <<< "$ha" && echo "it is under HA"
   grep -qE "\"guest\" *: *\"?$vmid\"?[,} ]" <<< "$replicated" && echo "it is replicated"
 }
@@ -170,10 +170,12 @@ configure() { # gives the stopped VM $1 the configuration of the file $2
 
 # Whether the VM $1 runs with the first disk of the file $2, and its guest answers, where it has the agent.
 lives() {
-  local disk waited=0
-  disk=$(grep -E '^(ide|sata|scsi|virtio)[0-9]+: ' "$2" | grep -v 'media=cdrom' | head -n 1 | cut -d : -f 1)
-  qm status "$1" --verbose | grep -qE "^[[:space:]]+$disk:" || return 1
-  qm config "$1" --current 1 | grep -qE '^agent: (.*,)?(enabled=)?1(,|$)' || { note "$1" "its guest is not asked: no agent"; return 0; }
+  local disk shown config waited=0
+  disk=$(awk '/^(ide|sata|scsi|virtio)[0-9]+: / && !/media=cdrom/ && !disk { disk = $1 } END { print disk }' "$2")
+  # what is searched is held first: a program whose reader leaves early has failed, with pipefail
+  shown=$(qm status "$1" --verbose) && grep -qE "^[[:space:]]+$disk" <<< "$shown" || return 1
+  config=$(qm config "$1" --current 1) || return 1
+  grep -qE '^agent: (.*,)?(enabled=)?1(,|$)' <<< "$config" || { note "$1" "its guest is not asked: no agent"; return 0; }
   until qm guest cmd "$1" ping > /dev/null 2>&1; do
     [ "$waited" -lt "$PATIENCE" ] || return 1
     sleep 5
