@@ -54,7 +54,7 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
         ),
         ("[cpu, mem_displayed]", "[cpu, ram]", r"study.yaml:12: metrics.1 is 'ram': .*'cpu', 'mem_displayed'"),
         ("source: recordings", "source: lab", r"source: lab needs the key lab"),
-        ("  alpha:", "  Alpha!:", r"study.yaml:5: servers.Alpha! is 'Alpha!': string should match pattern"),
+        ("  alpha:", "  Alpha!:", r"study.yaml:5: servers.Alpha! is 'Alpha!': a name here has small letters a to z"),
         ("title: {en", "title: {{en", r"study.yaml:\d+: not valid YAML"),
         ("seed: 1", "seed: 1\nload: {gamma: []}", r"load: unknown server 'gamma'; known: alpha, beta"),
         ("vcpus: 1, memory_bytes: 512 MiB", "vcpus: 1, memory_bytes: 512", r"a number without a unit .* as in 512 MiB"),

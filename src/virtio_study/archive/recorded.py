@@ -1,6 +1,7 @@
 """Results as they stand somewhere, with what was recorded about their making."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ def read_results(place: str | Path) -> RecordedResults:
         path = study.reports / "results.json"
         if not path.is_file():
             raise DataError(
-                N_("{path}: no results yet; make them with: virtio-study run {study}"), path=path, study=study.name
+                N_("{path}: no results yet; make them with: virtio-study run {study}"),
+                path=path,
+                study=shlex.quote(study.name),
             )
     results = _json(path)
     if not isinstance(results, dict) or not isinstance(results.get("provenance"), dict):

@@ -1,5 +1,6 @@
 """The command `init`: a folder for a study of one's own, with what is known of its servers."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def init(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint | None") -> N
         _(
             "go to {folder} and complete data/{name}/study.yaml, then: virtio-study check {name}; "
             "README.md has the next steps",
-            folder=folder,
+            folder=shlex.quote(str(folder)),
             name=name_of(folder),
         ),
         err=True,

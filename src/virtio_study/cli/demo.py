@@ -1,5 +1,6 @@
 """The command `virtio-study demo`, and `demo serve`, which keeps the simulated host up."""
 
+import difflib
 import os
 import sys
 import tempfile
@@ -37,7 +38,9 @@ class _OrFolder(Group):
     """A group whose argument may be a folder instead of a command: `demo`, `demo FOLDER`, `demo serve`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        if args and not named and "/" not in args[0] and difflib.get_close_matches(args[0], ["serve"], cutoff=0.75):
+            raise click.UsageError(_("is {word!r} demo serve, or a folder? For a folder write ./{word}", word=args[0]))
         return super().parse_args(ctx, args if named else [REPORT, *args])
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -111,7 +112,7 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
     from virtio_study.storage import write_atomically
     from virtio_study.study import load_study
 
-    path = folder / "study.yaml"
+    path, quoted = folder / "study.yaml", shlex.quote(str(folder))
     if path.exists():
         raise DataError(N_("{path}: there already; give another folder"), path=path)
     client = Client(endpoint)
@@ -120,7 +121,7 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
         _say_hidden(client, len(listed))
         click.echo(_table(listed))
         click.echo(
-            _("choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", folder=folder),
+            _("choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", folder=quoted),
             err=True,
         )
         return
@@ -129,7 +130,7 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
     load_study(path)
     for note in made.notes:
         click.echo(told(note), err=True)
-    click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=folder))
+    click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=quoted))
 
 
 def _say_hidden(client: "Client", shown: int) -> None:

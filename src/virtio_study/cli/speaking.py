@@ -1,6 +1,7 @@
 """Commands whose help, and click's own words around it, are in the reader's language."""
 
 import copy
+import difflib
 import importlib
 from typing import TypeVar
 
@@ -108,3 +109,16 @@ class Group(Command, click.Group):
     """A group of such commands."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            known = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not known or getattr(error, "possibilities", None):
+                raise
+            form = spoken().ngettext("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)", 1)
+            text = f"{error.message} {form.format(possibility=repr(known[0]))}"
+            raise click.UsageError(text, ctx=error.ctx) from None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -32,7 +33,7 @@ def write_schedule_files(study: Study) -> list[Path]:
         raise StudyError(
             N_("{path}: no schedule; write one with virtio-study design {study} --write"),
             path=study.folder / "study.yaml",
-            study=study.name,
+            study=shlex.quote(study.name),
         )
     contents = {
         "schedule.csv": schedule_table(study).encode(),

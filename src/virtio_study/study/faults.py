@@ -51,8 +51,10 @@ OF_PYDANTIC = {
     "list_type": N_("input should be a valid list"),
     "literal_error": N_("input should be {others} or {last}"),
     "model_type": N_("input should be a valid dictionary or instance of {class_name}"),
-    "string_pattern_mismatch": N_("string should match pattern '{pattern}'"),
+    "string_too_long": N_("has more than {max_length} characters"),
+    "string_too_short": N_("needs {min_length} or more characters"),
     "string_type": N_("input should be a valid string"),
+    "too_short": N_("needs {min_length} or more, and has {actual_length}"),
 }
 """Type of an error of pydantic -> what it says, for readers of other languages; other types say what pydantic says."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ByteSize, Field, ValidationError, model_validator
 
@@ -21,7 +21,7 @@ from virtio_study.study.faults import (
     unknown_server,
 )
 from virtio_study.study.schedule import Block, Schedule
-from virtio_study.study.values import Line, Name, Real, Size, Strict, Whole
+from virtio_study.study.values import Address, Fingerprint, KernelVersion, Line, Name, Real, Size, Strict, Whole
 
 __all__ = [
     "METRICS",
@@ -85,13 +85,13 @@ class Endpoint(Strict):
     `pvesh` on this machine or as `user` on another, with SSH's own configuration or that of `ssh_config`.
     """
 
-    host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]*$")
+    host: Address = "localhost"
     port: Whole = Field(default=8006, gt=0, lt=65536)
     backend: Literal["https", "local", "openssh"] = "https"
     user: str = "root"
     ssh_config: Path | None = None
     ca_file: Path | None = None
-    fingerprint: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$")] | None = None
+    fingerprint: Fingerprint | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -119,7 +119,7 @@ class Server(Strict):
     memory_bytes: Size = Field(gt=0)
     disk_bytes: Size | None = Field(default=None, gt=0)
     guest_os: Literal["linux", "windows", "other"] | None = None
-    guest_kernel: Annotated[str, Field(pattern=r"^\d+\.\d+")] | None = None
+    guest_kernel: KernelVersion | None = None
 
 
 class DriverConfiguration(Strict):

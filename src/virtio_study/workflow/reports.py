@@ -6,6 +6,7 @@ a report of another protocol, other code or other inputs are found by anyone, on
 
 import hashlib
 import json
+import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -231,7 +232,7 @@ def _missing(study: Study, name: str) -> DataError:
 
 
 def _again(study: str) -> Said:
-    return said(N_("make it again with: virtio-study run {study}"), study=study)
+    return said(N_("make it again with: virtio-study run {study}"), study=shlex.quote(study))
 
 
 def _update(study: Study, made: dict[str, Made], like: tuple[str, ...], but: Collection[str]) -> None:

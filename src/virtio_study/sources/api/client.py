@@ -39,6 +39,8 @@ LASTING = re.compile(
 )
 """Reasons that no repetition mends."""
 
+NOT_IN_TIME = "no answer in time"
+
 LOGIN = {"595": "Connection refused", "596": "Connection timed out"}
 """Status of a login, which proxmoxer tells without its reason -> the reason; the host's own node answers logins."""
 
@@ -104,6 +106,7 @@ class Client:
         # One pool for the client's life: its threads keep their sessions, so that a poll needs no new login.
         self._pool = ThreadPoolExecutor(IN_FLIGHT)
         self._local = threading.local()
+        self._heard = False
         if endpoint.ca_file is not None and not endpoint.ca_file.expanduser().is_file():
             raise StudyError(
                 N_("proxmox.ca_file: {path} is not there; copy it from /etc/pve/pve-root-ca.pem"),
@@ -118,6 +121,9 @@ class Client:
         """Ask for one path, such as `/nodes/pve1/status`, with its query; waits longer after every passing failure."""
         for number in range(self.tries):
             reply = self._once(path)
+            self._heard |= bool(reply.status)
+            if not self._heard and self.https and reply.reason == NOT_IN_TIME:
+                self._refuse_plain_http()
             if reply.good or not _may_pass(reply) or number == self.tries - 1:
                 return reply
             time.sleep(FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.5))
@@ -218,13 +224,17 @@ class Client:
         shown = text.replace(self.secret.secret, "***") if self.secret.secret else text
         return " ".join(shown.split())[:200]
 
+    def _refuse_plain_http(self) -> None:
+        """`StudyError` where a silent port waits for HTTP without TLS: asking again would be silence for minutes."""
+        from virtio_study.sources.api.transport import speaks_plain_http
+
+        if speaks_plain_http(self.endpoint.host, self.endpoint.port):
+            raise StudyError(WITHOUT_TLS, host=f"{self.endpoint.host}:{self.endpoint.port}")
+
     def _untrusted(self, error: Exception) -> StudyError:
         host, text = f"{self.endpoint.host}:{self.endpoint.port}", str(error)
         if any(sign in text for sign in NO_TLS):
-            form = N_(
-                "{host}: what answers there does not speak TLS; the API of Proxmox VE does, at port 8006 unless moved"
-            )
-            return StudyError(form, host=host)
+            return StudyError(WITHOUT_TLS, host=host)
         if self.endpoint.fingerprint:
             message = N_(
                 "{host}: its certificate has another SHA-256 fingerprint than proxmox.fingerprint; is it this host?"
@@ -269,6 +279,8 @@ def _certificate(error: BaseException) -> tuple[str, str]:
     return (OTHER_NAME, NAME) if "doesn't match" in str(error) else UNKNOWN_CA
 
 
+WITHOUT_TLS = N_("{host}: what answers there does not speak TLS; the API of Proxmox VE does, at port 8006 unless moved")
+
 NO_TLS = ("WRONG_VERSION_NUMBER", "wrong version number", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "record layer")
 
 
@@ -281,7 +293,7 @@ def _short(error: Exception) -> str:
     from virtio_study.sources.api.transport import TOO_LONG
 
     text = type(error).__name__
-    names = {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}
+    names = {"ConnectTimeout": "no connection in time", "ReadTimeout": NOT_IN_TIME}
     if TOO_LONG in str(error):
         return TOO_LONG
     if "refused" in str(error):

@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,12 @@ TOKEN, TOKEN_FILE, PASSWORD = "VIRTIO_STUDY_PVE_TOKEN", "VIRTIO_STUDY_PVE_TOKEN_
 USER = "VIRTIO_STUDY_PVE_USER"
 DEFAULT_FILE = "~/.config/virtio-study/token"
 KEYRING_SERVICE = "virtio-study"
+NEW_TOKEN = (
+    "pveum user add study@pve && pveum user token add study@pve collector --privsep 1 && "
+    "pveum acl modify / --users study@pve --roles PVEAuditor && "
+    "pveum acl modify / --tokens 'study@pve!collector' --roles PVEAuditor"
+)
+"""Lines for a root shell of the host, as in docs/proxmox.md; the second prints the secret once."""
 FORM = re.compile(r"(?P<user>[^@=\s]+@[^!@=\s]+)!(?P<name>[\w.-]+)=(?P<secret>\S+)")
 HEADER = re.compile(r"(?:Authorization:\s*)?PVEAPIToken[= ]", re.I)
 """What a request's header has before a token; examples of curl have it too."""
@@ -69,7 +76,10 @@ def credential(host: str, environment: Mapping[str, str] | None = None) -> Crede
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise StudyError(
-                N_("{path}: mode {mode:04o} lets others read the token; run: chmod 600 {path}"), path=path, mode=mode
+                N_("{path}: mode {mode:04o} lets others read the token; run: chmod 600 {quoted}"),
+                path=path,
+                mode=mode,
+                quoted=shlex.quote(str(path)),
             )
         try:
             return parse(path.read_text(encoding="utf-8"), str(path))
@@ -79,9 +89,10 @@ def credential(host: str, environment: Mapping[str, str] | None = None) -> Crede
         return parse(stored, f"keyring, {KEYRING_SERVICE} {host}")
     raise StudyError(
         N_(
-            "no token for {host}: set {token}=user@realm!name=secret, or write it to {path} and chmod 600 it; "
-            "docs/proxmox.md has the lines that make one (pveum user token add USER@REALM virtio-study --privsep 1)"
+            "no token for {host}: make one on it, that can only read: {lines}; then here: export "
+            "{token}='study@pve!collector=SECRET', or write study@pve!collector=SECRET to {path} and chmod 600 it"
         ),
+        lines=NEW_TOKEN,
         host=host,
         token=TOKEN,
         path=path,

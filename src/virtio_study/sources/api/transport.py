@@ -5,6 +5,7 @@ in, so that no header, length of a chunk or compression gets around it.
 """
 
 import io
+import socket
 import ssl
 import time
 import zlib
@@ -19,10 +20,12 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from virtio_study.limits import ANSWER_BYTES, ANSWER_S
 
-__all__ = ["AnswerError", "Login", "only_to"]
+__all__ = ["AnswerError", "Login", "only_to", "speaks_plain_http"]
 
 TOO_LONG = f"the answer is longer than {ANSWER_BYTES >> 20} MiB"
 CHUNK = 1 << 16
+CONNECT_S = 10.0
+"""For a connection and its TLS, which a host at work makes in less than a second."""
 
 
 class AnswerError(requests.RequestException):
@@ -79,7 +82,8 @@ class _Bound(HTTPAdapter):
         proxies: Any = None,
     ) -> requests.Response:
         request.headers["Accept-Encoding"] = "gzip"
-        answer = super().send(request, stream=True, timeout=timeout, verify=verify, cert=cert)
+        patience = (CONNECT_S, timeout) if isinstance(timeout, (int, float)) else timeout
+        answer = super().send(request, stream=True, timeout=patience, verify=verify, cert=cert)
         if 300 <= answer.status_code < 400:
             answer.close()
             raise AnswerError(answer.status_code, f"Location: {_place(answer.headers.get('Location', ''))}")
@@ -114,6 +118,18 @@ def _body(answer: requests.Response) -> bytes:
             answer.close()
             raise AnswerError(answer.status_code, TOO_LONG)
     return bytes(found)
+
+
+def speaks_plain_http(host: str, port: int, timeout_s: float = 3.0) -> bool:
+    """Whether what answers at a port speaks HTTP without TLS, and does not lead to TLS as Proxmox VE does."""
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout_s) as plain:
+            plain.settimeout(timeout_s)
+            plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            words = plain.recv(64).split()
+    except OSError:
+        return False
+    return len(words) > 1 and words[0].startswith(b"HTTP/") and not words[1].startswith(b"3")
 
 
 def only_to(session: requests.Session, address: str, fingerprint: str | None) -> None:
