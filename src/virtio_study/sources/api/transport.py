@@ -24,7 +24,7 @@ __all__ = ["AnswerError", "Login", "only_to", "speaks_plain_http"]
 
 TOO_LONG = f"the answer is longer than {ANSWER_BYTES >> 20} MiB"
 CHUNK = 1 << 16
-CONNECT_S = 10.0
+CONNECT_S = 15.0
 """For a connection and its TLS, which a host at work makes in less than a second."""
 
 
