@@ -6,6 +6,7 @@ its own seed; the numbers are the same on every run of the same versions of nump
     python benchmarks/coverage.py                            the simulated part (half an hour on two cores)
     python benchmarks/coverage.py --traces FOLDER            and the placebo parts, on GWA-T-12 traces, kept elsewhere
     python benchmarks/coverage.py --received [--traces FOLDER]  only what a user receives; the rest stays as it was
+    python benchmarks/coverage.py --switchback FOLDER        only switchbacks, on those traces; the rest stays as it was
     python benchmarks/coverage.py --series 200 --out FOLDER  a quick look, written elsewhere
 """
 
@@ -276,27 +277,39 @@ def simulated(series: int) -> dict[str, Any]:
     return {"confidence": CONFIDENCE, "cells": cells, "other": other_estimators(series)}
 
 
-def main() -> None:
+def measured(known: dict[str, Any], series: int, traces: Path | None, *, only_received: bool) -> dict[str, Any]:
+    """All numbers but those of switchbacks, which stay as they are known."""
     import received
     import untouched
+
+    found = known if only_received else {**known, **simulated(series)}
+    found["received_simulated"] = received.simulated(series // 20)
+    if traces and not only_received:
+        found["placebo"] = placebo(traces)
+    if traces:
+        found["received"] = received.tables(received.measure(traces, received.DAYS, 1, received.EVERY))
+        rows = untouched.measure(traces)
+        found |= {"gaps": untouched.gaps(rows), "load": untouched.loads(rows)}
+    return found
+
+
+def main() -> None:
+    import switching
     from coverage_page import page
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=2000, help="series a cell (2000)")
     parser.add_argument("--traces", type=Path, help="folder of GWA-T-12 traces: published CSV files, or Parquet")
     parser.add_argument("--received", action="store_true", help="measure only what a user receives")
+    parser.add_argument("--switchback", type=Path, help="measure only switchbacks, on the traces of this folder")
     parser.add_argument("--out", type=Path, default=ROOT, help="where docs/ and src/ are (this repository)")
     wanted = parser.parse_args()
     data = wanted.out / "src/virtio_study/stats/calibration.json"
     known = json.loads(data.read_text()) if data.exists() else {}
-    found = known if wanted.received else {**known, **simulated(wanted.series)}
-    found["received_simulated"] = received.simulated(wanted.series // 20)
-    if wanted.traces and not wanted.received:
-        found["placebo"] = placebo(wanted.traces)
-    if wanted.traces:
-        found["received"] = received.tables(received.measure(wanted.traces, received.DAYS, 1, received.EVERY))
-        rows = untouched.measure(wanted.traces)
-        found |= {"gaps": untouched.gaps(rows), "load": untouched.loads(rows)}
+    if wanted.switchback:
+        found = {**known, "switchback": switching.measure(wanted.switchback)}
+    else:
+        found = measured(known, wanted.series, wanted.traces, only_received=wanted.received)
     data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     target = wanted.out / "docs/calibration.md"

@@ -102,6 +102,53 @@ class Loaded(Recorded):
     equal_power: Number | None
 
 
+class SwitchedTraces(Recorded):
+    """A switchback on untouched servers: share of studies that show a change, without one first, then with falls.
+
+    `ranks` is the randomisation test, `students` Student's t on pairs (Welch's on single draws).
+    """
+
+    law: str
+    days: int
+    block_h: int
+    studies: int
+    ranks: tuple[Number, ...]
+    students: tuple[Number, ...]
+
+
+class SwitchedProcess(Recorded):
+    """The randomisation test on simulated series of one process: false alarms by law, coverage of two effects."""
+
+    process: str
+    series: int
+    pairs: Number
+    bojinov: Number
+    relative: Number
+    added: Number
+
+
+class SwitchedReceived(Recorded):
+    """What a user of a switchback receives on untouched servers; `shown` by the share that the level fell by."""
+
+    law: str
+    days: int
+    block_h: int
+    metric: str
+    studies: int
+    refused: Number
+    alarms: Number
+    shown: dict[str, Number]
+    draws: Number
+
+
+class SwitchbackCalibration(Recorded):
+    """The benchmark's tables of switchbacks (`benchmarks/switching.py`)."""
+
+    traces: tuple[SwitchedTraces, ...]
+    simulated: tuple[SwitchedProcess, ...]
+    received: tuple[SwitchedReceived, ...]
+
+
 class Calibration(Recorded):
     """The benchmark's tables."""
 
@@ -112,6 +159,7 @@ class Calibration(Recorded):
     received: tuple[Received, ...] = ()
     gaps: tuple[Gap, ...] = ()
     load: tuple[Loaded, ...] = ()
+    switchback: SwitchbackCalibration | None = None
 
 
 def calibration() -> Calibration:
