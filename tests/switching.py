@@ -109,6 +109,7 @@ def protocol(
     own = {"role": {"en": "a", "es": "a"}, "vcpus": 2, "memory_bytes": "1 GiB"}
     blocks = {name: _blocks(begins, plan, law) for name, plan in plans.items()}
     return PROTOCOL | {
+        "load": {name: [{"column": "net_in_bytes_per_s", "margin": 0.15}] for name in plans},
         "servers": {name: own | {"vmid": 100 + number} for number, name in enumerate(plans)},
         "schedule": {"law": law, "seed": 3, "washout_s": WASHOUT_S, "zone": zone, "blocks": blocks},
     }
@@ -173,6 +174,9 @@ def rows_of(run: Run, origin: float, seed: Sequence[int], cpu: Cpu = cpu_of) -> 
             "mem_allocated_bytes": 2.0**30,
             "uptime_s": uptime,
             "consolidation": "AVERAGE",
+            "net_in_bytes_per_s": 1e5
+            * (1 + 0.2 * np.sin(2 * np.pi * ends / 86_400 - 1))
+            * rng.uniform(0.9, 1.1, len(ends)),
         }
     )
 

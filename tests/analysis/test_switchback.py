@@ -33,6 +33,11 @@ def test_a_schedule_that_was_kept_shows_the_effect_by_its_own_randomisation() ->
     assert "8 random draws" in effect.sentence
     assert found.received == {}
     assert {item.name: item.status for item in found.checks["cpu"] if item.name in OF_DESIGN} == OF_DESIGN
+    # the load follows the day, and the blocks of a pair share the hour
+    (load,) = found.load
+    assert (load.answer, load.method) == ("same", "two one-sided t tests over blocks of boots")
+    (at_equal_load,) = effect.randomised.at_equal_load
+    assert at_equal_load.p <= 0.05
     memory = found.effects["mem_displayed"]
     assert memory.practical is not None
     assert memory.practical.equivalent

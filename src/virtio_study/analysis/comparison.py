@@ -14,6 +14,7 @@ from virtio_study.analysis.ingredients import Differing, what_differs
 from virtio_study.analysis.load import EqualLoad, LoadComparison, compare_load, equal_load
 from virtio_study.analysis.randomised import Randomised, randomised
 from virtio_study.analysis.records import Bilingual, Recorded
+from virtio_study.analysis.scheduled import schedule_of
 from virtio_study.analysis.validity import Check, Verdict, checks, verdict
 from virtio_study.analysis.validity.switching import check_adherence, check_carry_over
 from virtio_study.analysis.variance import PerWork, per_work
@@ -64,7 +65,8 @@ def compare(
         What a restart alone was seen to change; an interval within single recordings is not made narrower than that.
     """
     margins = {item.column: item.margin for item in study.load.get(before.server, [])}
-    load = compare_load(before, after, margins, study.confidence, study.daily_cycle)
+    drawn = schedule_of(study, before.server) is not None
+    load = compare_load(before, after, margins, study.confidence, study.daily_cycle, scheduled=drawn)
     around = surroundings_of(before, study), surroundings_of(after, study)
     effects: dict[str, Effect] = {}
     judged: dict[str, tuple[Check, ...]] = {}
@@ -80,8 +82,8 @@ def compare(
             effects[metric] = not_estimable(metric, error)
         declared = comparison.purpose, comparison.with_change
         done = checks(*sides, load, study.confidence, study.practical_margin, *declared)
-        drawn = effects[metric].randomised
-        carried = check_carry_over(drawn, study.confidence) if drawn else None
+        test = effects[metric].randomised
+        carried = check_carry_over(test, study.confidence) if test else None
         judged[metric] = tuple(done if carried is None else [*done, carried])
     return ServerComparison(
         before=comparison.before,

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from virtio_study.analysis.arms import Arm
+from virtio_study.analysis.arms import Arm, Boot, named_alike
 from virtio_study.analysis.records import Estimate, Number, Recorded
 from virtio_study.errors import DataError
 from virtio_study.i18n.sentences import said
+from virtio_study.stats.blocks import Blocks
 from virtio_study.stats.equal_load import difference_at_equal_load
-from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_series
+from virtio_study.stats.equivalence import Equivalence, equivalent, equivalent_blocks, equivalent_series
 from virtio_study.stats.hours import same_hours
 
 __all__ = ["EqualLoad", "LoadComparison", "answer_of", "compare_load", "equal_load", "no_load"]
@@ -88,9 +89,15 @@ def equal_load(
 
 
 def compare_load(
-    before: Arm, after: Arm, margins: Mapping[str, float], confidence: float, daily_cycle: bool
+    before: Arm,
+    after: Arm,
+    margins: Mapping[str, float],
+    confidence: float,
+    daily_cycle: bool,
+    *,
+    scheduled: bool = False,
 ) -> tuple[LoadComparison, ...]:
-    """Equivalence of every load column: over boots, or within one recording a side.
+    """Equivalence of every load column: over pairs of blocks, over boots, or within one recording a side.
 
     Parameters
     ----------
@@ -98,8 +105,26 @@ def compare_load(
         Within which the load counts as equal.
     daily_cycle : bool
         Whether the work follows the day, so that single recordings are compared over the same hours.
+    scheduled : bool
+        Whether boots of the same name are a pair of a schedule's blocks, which share the hour.
     """
-    return tuple(_column(before, after, column, margin, confidence, daily_cycle) for column, margin in margins.items())
+    found = []
+    for column, margin in margins.items():
+        pairs = named_alike(before, after, column) if scheduled else []
+        answer = _over_pairs(pairs, column, margin, confidence)
+        found.append(_column(before, after, column, margin, confidence, daily_cycle) if answer is None else answer)
+    return tuple(found)
+
+
+def _over_pairs(
+    pairs: Sequence[tuple[Boot, Boot]], column: str, margin: float, confidence: float
+) -> LoadComparison | None:
+    levels = [[pair[side].level(column).mean for pair in pairs] for side in (0, 1)]
+    try:
+        found = equivalent_blocks(Blocks.of(*levels), margin, confidence)
+    except DataError:
+        return None
+    return LoadComparison(column=column, measured=True, recorded=True, answer=answer_of(found), **vars(found))
 
 
 def no_load(margins: Mapping[str, float]) -> tuple[LoadComparison, ...]:
