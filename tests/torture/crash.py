@@ -161,8 +161,8 @@ def runs(given: Conditions) -> Outcome:
         for _ in given.tries():
             for made_before in (study.reports, study.work):
                 shutil.rmtree(made_before, ignore_errors=True)
-            child = forks.start("run", study.folder, "--workers", 2)
-            time.sleep(chance.uniform(0.05, 1.0) * lasts)
+            child = forks.start("run", study.folder, "--workers", 2, "--server", "alpha")
+            time.sleep(chance.uniform(0.05, 0.5) * lasts)
             how = chance.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGTERM))
             done.judge(*_ended(forks, child, how, of_all=chance.random() < 0.3))
         code = forks.run("run", study.folder, "--workers", 2)

@@ -24,7 +24,7 @@ from virtio_study.storage.manifest import (
     verify_file,
 )
 from virtio_study.storage.places import PACKAGE, SHIPPED, shipped
-from virtio_study.storage.sums import as_summed, summed, sums_of
+from virtio_study.storage.sums import as_summed, files_summed, summed, sums_of
 
 __all__ = [
     "PACKAGE",
@@ -33,6 +33,7 @@ __all__ = [
     "append_whole",
     "as_summed",
     "commit",
+    "files_summed",
     "json_bytes",
     "locked",
     "manifest",

@@ -3,7 +3,9 @@
 import hashlib
 from pathlib import Path
 
-__all__ = ["as_summed", "summed", "sums_of"]
+__all__ = ["as_summed", "files_summed", "summed", "sums_of"]
+
+ENDING = ".sums"
 
 LONGEST = 200
 """Bytes that a line of checksums has at most."""
@@ -11,7 +13,12 @@ LONGEST = 200
 
 def sums_of(path: Path) -> Path:
     """The file of a file's checksums."""
-    return path.with_name(f".{path.name}.sums")
+    return path.with_name(f".{path.name}{ENDING}")
+
+
+def files_summed(folder: Path) -> list[Path]:
+    """Files of a folder that have checksums, whether they are there or not."""
+    return [path.with_name(path.name[1 : -len(ENDING)]) for path in sorted(folder.glob(f".*{ENDING}"))]
 
 
 def summed(path: Path) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from virtio_study.errors import DataError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import as_summed, manifest, manifest_bytes, verify_file
+from virtio_study.storage import as_summed, files_summed, manifest, manifest_bytes, verify_file
 from virtio_study.study import SAME_ALLOCATION, Study
 from virtio_study.workflow.reports import check_reports, listed
 
@@ -105,7 +105,9 @@ def _unlisted(study: Study, names: dict[str, str]) -> list[DataError]:
         elif not as_summed(path):
             form = N_("{path}: changed since its answers were stored (SHA-256 differs); restore it from a copy")
             problems.append(DataError(form, path=path))
-    return problems
+    gone = [path for path in files_summed(study.folder / "raw") if not path.exists()]
+    form = N_("{path}: missing, and its answers are nowhere else; restore it from a copy")
+    return problems + [DataError(form, path=path) for path in gone]
 
 
 def _written_otherwise(study: Study, names: dict[str, str]) -> list[DataError]:

@@ -44,6 +44,8 @@ def test_answers_of_a_day_that_is_not_packed_have_checksums(host: SimulatedHost,
     path.write_bytes(whole[: whole.index(b"\n") + 1])  # whole lines are gone
     assert len(check_study(study).problems) == 1
     assert response_log.finish(study.folder, NOW + 86400) == [], "what changed is not packed as if it had not"
+    path.unlink()
+    assert str(check_study(study).problems[0]).startswith(f"{path}: missing, and its answers are nowhere else")
     # a program that was killed before it wrote the checksum of what it added costs none of it, and is no change
     path.write_bytes(whole + Reply(NOW + 4, "/x", 200, {"n": 4}).line().encode() + b"\n")
     assert check_study(study).problems == []

@@ -111,8 +111,8 @@ def _pack(folder: Path, path: Path) -> Path:
         number += 1
     waiting.replace(packed)
     storage.add_file(folder, packed)
+    storage.sums_of(path).unlink(missing_ok=True)  # first: checksums without their file tell of a loss
     path.unlink()
-    storage.sums_of(path).unlink(missing_ok=True)
     return packed
 
 
