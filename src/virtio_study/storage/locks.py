@@ -85,10 +85,22 @@ def scratch_folder() -> Iterator[Path]:
     for owner in Path(tempfile.gettempdir()).glob(f"vs-*/{OWNER}"):
         with contextlib.suppress(OSError), owner.open() as file:
             if os.fstat(file.fileno()).st_uid == os.getuid() and _take(file):
-                shutil.rmtree(owner.parent, ignore_errors=True)
+                _remove(owner.parent)
     with tempfile.TemporaryDirectory(prefix="vs-", ignore_cleanup_errors=True) as name:
         hidden = Path(name) / f"{OWNER}-yet-unlocked"
         with hidden.open("w") as file:
             _take(file)
             hidden.rename(Path(name) / OWNER)
             yield Path(name)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, and last of all its owner's file, by which the next start knows it if this one is killed."""
+    for path in folder.iterdir():
+        if path.name == OWNER:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -109,3 +109,25 @@ def test_a_day_is_packed_when_no_other_program_writes_the_study(tmp_path: Path) 
     assert [path.name for path in (tmp_path / "raw").iterdir()] == ["api-20260302.jsonl.zst"]
     for end in (here, there):
         os.close(end)
+
+
+@pytest.mark.parametrize("jump_s", [-2 * 86400.0, -3600.0, 3600.0])
+def test_a_watch_goes_on_when_the_clock_is_set(jump_s: float, host: SimulatedHost, tmp_path: Path) -> None:
+    """Set back by an hour while it polled, it slept for an hour, and asked nothing for another."""
+    study, clock, waits = study_of(tmp_path, host), Clock(NOW), list[float]()
+    secret = Credential(*host.token_id.split("!"), host.token_secret)
+    endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        clock.advance(seconds)
+
+    def until() -> bool:
+        if len(waits) == 2:
+            clock.advance(jump_s)
+        return len(waits) >= 6
+
+    watch(study, Client(endpoint, secret, clock=clock), lambda line: None, until, sleep=sleep)
+    assert max(waits) <= 10.0
+    polls = [path for _, path, _ in host.requests if path.endswith("/100/status/current")]
+    assert len(polls) >= 6

@@ -58,7 +58,9 @@ class _Due:
 
     def paths(self, now: float, wanted: Mapping[str, float]) -> list[str]:
         """Paths of `wanted` (path -> seconds between questions) that are due."""
-        found = [path for path in wanted if self.next_s.get(path, 0.0) <= now]
+        # what is due later than it can be was due before the clock was set back
+        ahead = LONGEST_WAIT_S * (1.0 + JITTER)
+        found = [path for path in wanted if not now < self.next_s.get(path, 0.0) <= now + max(wanted[path], ahead)]
         for path in found:
             # on the grid of its own period, so that polls do not drift and a late one does not move the next
             self.next_s[path] = (now // wanted[path] + 1) * wanted[path]
@@ -143,7 +145,7 @@ def watch(
             due.seen(_tell(changes.among(replies), changed))
             say(_state(study, cluster, polls, replies, failures, client))
             if not until():
-                sleep(max(0.0, now // poll_s * poll_s + _jittered(poll_s, failures) - client.clock()))
+                sleep(_until_next(now, _jittered(poll_s, failures), poll_s, client.clock()))
     return polls
 
 
@@ -202,6 +204,11 @@ def _poll(
         wanted = _wanted(places_of(study, cluster.nodes), cluster.hosts, poll_s)
         replies += client.get_all(due.paths(now, wanted))
     return replies, cluster
+
+
+def _until_next(began: float, wait: float, poll_s: float, now: float) -> float:
+    """Seconds to the next poll: never more than are waited, whatever became of the clock since this one began."""
+    return min(wait, max(0.0, began // poll_s * poll_s + wait - now))
 
 
 def _jittered(poll_s: float, failures: int) -> float:
