@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from virtio_study.sources.api.client import Client
+from virtio_study.sources.api.collecting import collect
+from virtio_study.sources.api.credentials import Credential
+from virtio_study.study import Endpoint
 from virtio_study.testing.demo import make_study
+from virtio_study.testing.pve import serve
 from virtio_study.testing.switchback import SWITCHED, switched_story, true_changes
 from virtio_study.testing.truth import lives_of
+from virtio_study.workflow import steps
 
 
 def test_its_servers_live_by_the_schedule_and_restart_at_every_block() -> None:
@@ -28,3 +34,19 @@ def test_its_study_has_the_schedule_and_the_one_comparison_between_its_configura
     assert study.schedule == schedule
     assert list(study.comparisons) == ["devices"]
     assert study.title.en.startswith("A simulated demonstration")
+
+
+@pytest.mark.slow
+def test_what_is_true_of_it_is_found_through_its_api(tmp_path: Path) -> None:
+    story, schedule = switched_story(datetime.now(UTC))
+    study = make_study(tmp_path, story, schedule)
+    with serve(story) as host:
+        endpoint = Endpoint(host=host.host, port=host.port, ca_file=host.ca_file)
+        user, name = host.token_id.split("!")
+        done = collect(study, Client(endpoint, Credential(user, name, host.token_secret)))
+    assert not done.missing
+    for server, change in true_changes(story).items():
+        found = steps.compare(study, server)["devices"].effects["cpu"].relative
+        assert found is not None
+        assert found.low - 0.05 < change < found.high + 0.05
+        assert found.high - found.low < 0.25
