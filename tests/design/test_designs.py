@@ -18,7 +18,7 @@ from icalendar import Calendar
 from small import PROTOCOL, make_recording
 from virtio_study import recording
 from virtio_study.cli.main import cli
-from virtio_study.design.choosing import choose_design
+from virtio_study.design.choosing import choose_design, history_of_rows
 from virtio_study.design.following import write_schedule_files
 from virtio_study.design.power import power_of_before_after, power_of_switchback
 from virtio_study.design.scheduling import Design, drawn_schedule, spans
@@ -217,3 +217,18 @@ def test_the_command_shows_what_each_design_would_show(small: Study) -> None:
     assert least["pairs", 6, 3] < least["pairs", 2, 4]
     assert least["before_after", 6, None] is None or least["before_after", 6, None] > least["pairs", 6, 3]
     assert found["reached"]
+
+
+def test_the_rows_that_reach_farthest_are_the_history_and_of_as_long_ones_the_finest() -> None:
+    def frame(step: int, days: int) -> pd.DataFrame:
+        times = pd.date_range("2026-01-01", periods=86400 * days // step, freq=f"{step}s", tz="UTC")
+        return pd.DataFrame({"time": times, "step_s": float(step), "cpu_cores": 0.5})
+
+    found = history_of_rows({60.0: frame(60, 1), 1800.0: frame(1800, 30), 21600.0: frame(21600, 300)}, "cpu_cores")
+    assert found is not None
+    assert (found.step_s, found.end_s - found.start_s) == (1800.0, 30 * 86400.0)
+    finer = history_of_rows({60.0: frame(60, 7), 1800.0: frame(1800, 7)}, "cpu_cores")
+    assert finer is not None
+    assert finer.step_s == 60.0
+    assert history_of_rows({21600.0: frame(21600, 300)}, "cpu_cores") is None
+    assert history_of_rows({60.0: frame(60, 1)}, "mem_host_bytes") is None

@@ -8,6 +8,7 @@ import pytest
 from virtio_study.sources.api.client import Client
 from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential
+from virtio_study.sources.api.importers import stored_rows
 from virtio_study.study import Endpoint
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.pve import serve
@@ -45,6 +46,9 @@ def test_what_is_true_of_it_is_found_through_its_api(tmp_path: Path) -> None:
         user, name = host.token_id.split("!")
         done = collect(study, Client(endpoint, Credential(user, name, host.token_secret)))
     assert not done.missing
+    stored = stored_rows(study, "versat")
+    assert {60.0, 1800.0} <= stored.keys()
+    assert stored[60.0]["cpu_cores"].notna().sum() > 1300
     for server, change in true_changes(story).items():
         found = steps.compare(study, server)["devices"].effects["cpu"].relative
         assert found is not None

@@ -13,6 +13,7 @@ from virtio_study.i18n.spoken import _, told
 
 if TYPE_CHECKING:
     from virtio_study.design.choosing import Choice, Tried
+    from virtio_study.stats.stretch import Stretch
     from virtio_study.study import Study
 
 __all__ = ["design"]
@@ -78,7 +79,6 @@ def design(
 ) -> None:
     from virtio_study.design.recommending import draw_schedule, recommend
     from virtio_study.study import load_study
-    from virtio_study.workflow.histories import longest_history
 
     opened = load_study(study)
     if write and opened.schedule is not None:
@@ -87,7 +87,7 @@ def design(
         return
     found = recommend(
         opened,
-        {server: longest_history(opened, server, metric) for server in servers or opened.servers},
+        {server: _history(opened, server, metric) for server in servers or opened.servers},
         driver_configs=configs,
         drop=drop,
         law="bojinov" if law == "bojinov" else "pairs",
@@ -103,6 +103,18 @@ def design(
         drawn = draw_schedule(opened, found.recommended, chosen, start=start, zone=zone, seed=seed)
         if not as_json:
             _write_files(drawn)
+
+
+def _history(study: "Study", server: str, metric: str) -> "Stretch | None":
+    """What is known of a server: its longest recording, or the rows of rrddata that are stored of it."""
+    from virtio_study.design.choosing import history_of_rows, longest
+    from virtio_study.sources.api.importers import stored_rows
+    from virtio_study.study import METRICS
+    from virtio_study.workflow.histories import longest_history
+
+    recorded = longest_history(study, server, metric)
+    columns: dict[str, str] = {**METRICS}
+    return longest([recorded, history_of_rows(stored_rows(study, server), columns[metric])])
 
 
 def _write_files(study: "Study") -> None:

@@ -1,10 +1,12 @@
 """Which design: before/after and switchbacks of several lengths on servers' own rows, and the cheapest that will do."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
+
+import pandas as pd
 
 from virtio_study.design.power import (
     FALLS,
@@ -18,9 +20,23 @@ from virtio_study.design.power import (
 from virtio_study.design.scheduling import Design, spans
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.stats.stretch import Stretch
+from virtio_study.stats.hours import DAY_S
+from virtio_study.stats.stretch import Stretch, stretch
 
-__all__ = ["BLOCKS_H", "DAYS", "DEFAULT_BLOCK_H", "DEFAULT_DAYS", "Choice", "Tried", "choose_design"]
+__all__ = [
+    "BLOCKS_H",
+    "DAYS",
+    "DEFAULT_BLOCK_H",
+    "DEFAULT_DAYS",
+    "Choice",
+    "Tried",
+    "choose_design",
+    "history_of_rows",
+    "longest",
+]
+
+COARSEST_S = 3600.0
+"""Rows that are longer say too little of blocks of some hours."""
 
 BLOCKS_H = (3, 4, 6, 8, 12, 24)
 DAYS = (2, 3, 4, 6, 8, 10, 14, 21, 28)
@@ -142,6 +158,29 @@ def choose_design(
     assert best.design is not None
     sides = [found for days in SIDES if (found := _before_after(histories, days, confidence))]
     return Choice(fall, best.design, best.restarts, bool(reached), (*sides, *tried))
+
+
+def history_of_rows(frames: Mapping[float, pd.DataFrame], column: str) -> Stretch | None:
+    """The rows of a server that reach farthest, of several frames of one column; None without any of an hour or less.
+
+    Parameters
+    ----------
+    frames : mapping
+        Seconds between rows -> frame of the schema.
+    """
+    found = []
+    for step, frame in frames.items():
+        known = frame[frame[column].notna()] if step <= COARSEST_S and column in frame else frame.iloc[:0]
+        if len(known):
+            ends = (known["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+            found.append(stretch(ends, known[column], known["step_s"]))
+    return longest(found)
+
+
+def longest(histories: Iterable[Stretch | None]) -> Stretch | None:
+    """The longest of several histories; the finest of those as long, and None of none."""
+    known = [item for item in histories if item is not None]
+    return max(known, key=lambda item: (round((item.end_s - item.start_s) / DAY_S), -item.step_s), default=None)
 
 
 def _worth(item: Tried, fall: float) -> tuple[float, int]:

@@ -32,7 +32,7 @@ from virtio_study.sources.standstill import not_running
 from virtio_study.storage import commit, json_bytes, one_writer
 from virtio_study.study import Study
 
-__all__ = ["import_answers", "record_rrddata"]
+__all__ = ["import_answers", "record_rrddata", "stored_rows"]
 
 TIMELINE = "timeline.json"
 
@@ -211,6 +211,22 @@ def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:
     except DataError as error:
         failed |= {name: said(error.message, **error.numbers) for name in named if name not in failed}
     return outcomes, failed
+
+
+def stored_rows(study: Study, name: str) -> dict[float, pd.DataFrame]:
+    """Rows of rrddata that were stored of a server, whatever its configuration was: seconds between rows -> frame.
+
+    Empty if none was stored.
+
+    Raises
+    ------
+    DataError
+        If an answer cannot be read.
+    """
+    for _names, answers in _read(study, [name], response_log.stored(study.folder), but="cf=MAX"):
+        if answers and any(_rows(answers, rf"/nodes/[^/]+/qemu/{study.servers[name].vmid}/rrddata\?.*cf=AVERAGE")):
+            return _frames(study, name, history_of(study, name, answers), answers)
+    return {}
 
 
 def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imported]:
