@@ -146,3 +146,41 @@ def test_answers_are_short_and_have_no_bracket_and_no_arrow(language: str) -> No
             assert not re.search(r"[\[\](){}→±φ]", text), text
             for sentence in re.split(r"[.:;] ", text):
                 assert len(sentence.split()) < 25, sentence
+
+
+def reading_ease(text: str, language: str) -> float:
+    """Flesch's index (1948) for English, Fernández Huerta's of it (1959) for Spanish: 60 and more is plain."""
+    sentences = [part for part in re.split(r"[.?:;](?:\s+|$)", text) if part.strip()]
+    found = re.findall(r"[^\W\d_]+", text.lower())
+    vowels = "[aeiouy]+" if language == "en" else "[aeiouáéóü]*[íú]|[aeiouáéóü]+"
+    silent = "e$" if language == "en" else "$^"
+    syllables = sum(max(1, len(re.findall(vowels, re.sub(silent, "", word)))) for word in found)
+    a_word, a_sentence = syllables / len(found), len(found) / len(sentences)
+    if language == "en":
+        return 206.835 - 84.6 * a_word - 1.015 * a_sentence
+    return 206.84 - 60 * a_word - 1.02 * a_sentence
+
+
+@pytest.mark.parametrize("name", ["lab-qemu", "pve-rig"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_level_reads_easily(language: str, name: str) -> None:
+    spoken = words(language)
+    found = (ROOT / "reports" / name / "results.json").read_text(encoding="utf-8")
+    told = answers(Results.model_validate_json(found))
+    text = " ".join(
+        [spoken.gettext(item.question) for item in told]
+        + [spoken.plain(line.messages, line.fields) for item in told for line in item.lines]
+    )
+    assert reading_ease(text, language) > 65
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_index_tells_plain_from_learned(language: str) -> None:
+    plain, learned = {
+        "en": ("The host gets it back. Load the driver.", "Heterogeneous instrumentation invalidates comparability."),
+        "es": (
+            "El huésped usa lo mismo. Baja en los dos.",
+            "La heterogeneidad instrumental imposibilita comparaciones.",
+        ),
+    }[language]
+    assert reading_ease(plain, language) > 65 > 0 > reading_ease(learned, language)

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 
 from paths import ROOT
+from virtio_study.analysis.multiverse import Sensitivity, Specification
+from virtio_study.analysis.records import Estimate
 from virtio_study.report import figures
 from virtio_study.report.svg import svg
+from virtio_study.report.ways_figure import specification_curve
 
 
 def weeks(rows: int) -> pd.DataFrame:
@@ -103,3 +106,56 @@ def test_a_matplotlibrc_of_the_user_changes_no_figure(tmp_path: Path) -> None:
     ]
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) > 5000
+
+
+def test_weeks_of_a_server_leave_room_on_a_page_for_others() -> None:
+    clean = weeks(120_960).assign(cpu_cores=np.random.default_rng(3).uniform(0, 2, 120_960))
+    text = svg(figures.over_time(clean), "versat-emulated-over-time", "title", "text")
+    table = figures.time_table(clean).to_csv(index=False)
+    assert len(text) + 4 / 3 * len(table) < 50_000  # two sides a server; a server may take 150 kB in all
+
+
+def test_the_start_up_is_named_outside_of_the_rows_that_are_kept() -> None:
+    clean = weeks(2000)
+    clean.loc[:300, "period"] = "transient"
+    figure = figures.over_time(clean)
+    figure.draw_without_rendering()
+    (name,) = [text for text in figure.axes[0].get_legend().get_texts() if "start-up" in text.get_text()]
+    assert name.get_window_extent().y0 >= figure.axes[0].get_window_extent().y1 - 1
+
+
+def test_a_picture_keeps_what_it_shows_without_the_groups_that_it_was_drawn_in() -> None:
+    figure = figures.over_time(weeks(200))
+    text = svg(figure, "name", "title", "text")
+    assert "<g>" not in text
+    assert text.count("<g ") == text.count("</g>")
+    for label in ("CPU (cores)", "RAM (MiB)", "displayed", "host", "guest", "seconds since start"):
+        assert f">{label}</text>" in text
+
+
+def test_every_way_to_calculate_has_a_tick_for_what_it_chose() -> None:
+    ways = tuple(
+        Specification(
+            start_up="found",
+            statistic=statistic,
+            rows_averaged=averaged,
+            daily_cycle="-",
+            method="pairs of boots",
+            estimate=place,
+            low=place - 1,
+            high=place + 1,
+        )
+        for place, (statistic, averaged) in enumerate([("mean", 1), ("mean", 5), ("median", 1), ("peak", 5)])
+    )
+    found = Sensitivity(specifications=ways, count=4, judged=4, same_sign=1.0, same_conclusion=1.0, least=0.0, most=3.0)
+    main = Estimate(estimate=0.0, low=-1, high=1, confidence=0.95, n=2, df=1.0, method="m", unit="cores")
+    _, below = specification_curve(found, main, "cpu").axes
+    assert [label.get_text() for label in below.get_yticklabels()] == [
+        "mean",
+        "median",
+        "peak",
+        "every row",
+        "five rows averaged",
+    ]
+    ticks = [[float(x) + 0.3 for x in line.get_xdata()[::3]] for line in below.get_lines()]
+    assert ticks == [pytest.approx(at) for at in ([0, 1], [2], [3], [0, 2], [1, 3])]
