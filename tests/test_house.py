@@ -321,3 +321,14 @@ def test_the_bill_of_materials_names_every_package_and_what_needs_it() -> None:
     assert {one for item in bill["dependencies"] for one in item["dependsOn"]} <= references
     assert all(item["licenses"][0]["license"]["name"] for item in bill["components"])
     assert dependencies.bill_of_materials() == dependencies.bill_of_materials()
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:src|tests|docs|notebooks|\.ci)/[\w./-]*|[\w.]+\.(?:py|toml|md|cff))`", text)
+    named += re.findall(r"\]\(([^)]+)\)", text)
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    targets = re.findall(r"`make ([a-z-]+)`", text)
+    makefile = (ROOT / "Makefile").read_text()
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
