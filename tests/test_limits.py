@@ -1,15 +1,20 @@
 """Inputs that are too much: floods, bombs, depths and lines without an end, each refused in one short line."""
 
 import json
+import re
+import zipfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from small import PROTOCOL
-from virtio_study import limits
+from small import PROTOCOL, make_recording
+from virtio_study import limits, recording, storage
+from virtio_study.archive.verify import unpack
 from virtio_study.errors import StudyError, VirtioStudyError
 from virtio_study.i18n.sentences import english
+from virtio_study.pve.values import LARGEST, measured
 from virtio_study.sources.files.csv_mapping import load_mapping
 from virtio_study.sources.files.csv_tables import read_csv
 from virtio_study.sources.files.influx import read_influx
@@ -116,3 +121,40 @@ def test_a_file_that_has_no_end_is_read_to_the_limit_and_no_further() -> None:
     with pytest.raises(VirtioStudyError, match=r"/dev/zero: more than 1 MiB"):
         limits.content(Path("/dev/zero"), 1 << 20)
     assert json.dumps([limits.beginning(Path("/dev/zero"), 3).decode()]) == '["\\u0000\\u0000\\u0000"]'
+
+
+def test_a_zip_whose_beginning_is_gone_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest-sha256.txt", f"{'0' * 64}  data/a/study.yaml\n")
+        archive.writestr("data/a/study.yaml", "x")
+    path.write_bytes(path.read_bytes()[40:])
+    with pytest.raises(VirtioStudyError, match=r"a\.zip: damaged, or not a zip"):
+        unpack(path, tmp_path / "out")
+
+
+def test_numbers_without_an_end_are_refused_where_they_stand_or_are_the_largest(tmp_path: Path) -> None:
+    path = tmp_path / "a.lp"
+    path.write_text(f"system,object=qemu,vmid=100 cpu=0.5 {'9' * 5000}\n")
+    with pytest.raises(VirtioStudyError, match=r"line 1: time '9{57}[.]{3}'; expected nanoseconds"):
+        read_influx([path])
+    assert (measured(10**400), measured(-(10**400))) == (LARGEST, -LARGEST)
+
+
+def test_a_recording_whose_own_notes_are_damaged_is_named(tmp_path: Path) -> None:
+    recording.write(make_recording(tmp_path, "alpha", "virtio", 1), tmp_path)
+    path = next(tmp_path.rglob("*.parquet"))
+    table = pq.read_table(path)
+    for notes in (b"{", b"{}", b'{"index_columns": [], "columns": [{"name": "time", "pandas_type": "x"}]}'):
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"pandas": notes}), path)
+        digest = {path.relative_to(tmp_path).as_posix(): storage.sha256(path)}
+        (tmp_path / "manifest.json").write_text(json.dumps({"version": 1, "files": digest}))
+        with pytest.raises(VirtioStudyError, match="not a recording of this package"):
+            recording.read(path, tmp_path)
+
+
+def test_a_text_within_a_message_within_a_message_is_short(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(f'{PROTOCOL}"{"k" * 1000}": 1\n')
+    with pytest.raises(StudyError, match="unknown key 'kkk") as refused:
+        load_study(tmp_path)
+    assert not re.search("k{700}", str(refused.value))

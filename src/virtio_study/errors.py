@@ -1,5 +1,8 @@
 """Errors whose message is one line for the user: what, where, what was expected, what to do next."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from virtio_study.i18n.sentences import Numbers, clipped, render, sayable
 
 __all__ = ["BusyError", "DataError", "LabError", "NoRoomError", "PipelineError", "StudyError", "VirtioStudyError"]
@@ -7,6 +10,15 @@ __all__ = ["BusyError", "DataError", "LabError", "NoRoomError", "PipelineError",
 
 LONGEST = 600
 """So many characters of a text that fills a message are shown: it may be all that stands in a file."""
+
+
+def _short(value: Any) -> Any:
+    """What fills a message with every text in it, also of messages within it, cut to a readable length."""
+    if isinstance(value, str):
+        return clipped(value, LONGEST)
+    if isinstance(value, Mapping):
+        return {**value, "numbers": {key: _short(inner) for key, inner in value["numbers"].items()}}
+    return [_short(inner) for inner in value] if isinstance(value, list) else value
 
 
 class VirtioStudyError(Exception):
@@ -18,10 +30,7 @@ class VirtioStudyError(Exception):
 
     def __init__(self, message: str = "", /, **numbers: object) -> None:
         self.message = message if numbers else message.replace("{", "{{").replace("}", "}}")
-        shown = {key: sayable(value) for key, value in numbers.items()}
-        self.numbers: Numbers = {
-            key: clipped(value, LONGEST) if isinstance(value, str) else value for key, value in shown.items()
-        }
+        self.numbers: Numbers = {key: _short(sayable(value)) for key, value in numbers.items()}
         super().__init__(render(self.message, self.numbers))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_, plural
@@ -303,11 +303,12 @@ def read(path: Path, folder: Path) -> Recording:
     try:
         table = pq.read_table(pa.BufferReader(content))
         provenance = Provenance.model_validate_json((table.schema.metadata or {})[b"virtio_study"])
-    except (pa.ArrowException, OSError, KeyError, ValidationError) as error:
+        frame = table.to_pandas()
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise DataError(
-            N_("{path}: not a recording of this package: {error}"), path=path, error=str(error).splitlines()[0]
+            N_("{path}: not a recording of this package: {error}"), path=path, error=" ".join(str(error).split())[:200]
         ) from error
-    return Recording(check_frame(table.to_pandas(), str(path)), provenance, path)
+    return Recording(check_frame(frame, str(path)), provenance, path)
 
 
 def share_time(one: pd.DataFrame, other: pd.DataFrame) -> bool:
@@ -359,7 +360,7 @@ def read_times(path: Path) -> pd.DataFrame:
 
     try:
         return pd.DataFrame(pq.read_table(path, columns=["time", "step_s"]).to_pandas())
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise DataError(
             N_("{path}: not a recording of this package: {error}"), path=path, error=str(error).splitlines()[0]
         ) from error

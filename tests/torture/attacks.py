@@ -1,6 +1,6 @@
 """Every attack by its name."""
 
-from torture import crash, disk, long, pairs
+from torture import canary, crash, disk, inputs, long, network, pairs
 from torture.attack import Attack
 
 __all__ = ["ATTACKS"]
@@ -17,6 +17,10 @@ ATTACKS: dict[str, Attack] = {
     "pairs-files": pairs.of_imports,
     "pairs-live": pairs.of_live,
     "pairs-run": pairs.of_runs,
+    "inputs": inputs.every_reader,
+    "network-answers": network.hostile_host,
+    "network-strangers": network.strangers,
+    "secrets": canary.every_command,
     "clock": long.jumping_clock,
     "soak": long.soak,
 }

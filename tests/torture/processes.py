@@ -162,6 +162,7 @@ def serve_forks() -> None:
     watch = watching.watch
     watching.watch = functools.partial(watch, poll_s=0.05)  # type: ignore[assignment]
     watching.LOOK_FOR_ROOM_S = 0.1
+    client.FIRST_WAIT_S = 0.05
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for line in sys.stdin:
         request = json.loads(line)

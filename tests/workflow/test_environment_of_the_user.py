@@ -87,3 +87,25 @@ def test_a_locale_without_accents_is_no_matter(tmp_path: Path, small: object) ->
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert b"Traceback" not in done.stderr
     assert "año" in (done.stdout + done.stderr).decode()
+
+
+KEEPS_ACCOUNT = """
+import sys
+import time
+from multiprocessing import resource_tracker
+from pathlib import Path
+from virtio_study.workflow.notebook import Pool
+with Pool(1, Path(sys.argv[1]), Path(sys.argv[1]) / "log"):
+    place = Path(f"/proc/{resource_tracker._resource_tracker._pid}/environ")
+    while not (text := place.read_text()):  # its program is not loaded yet
+        time.sleep(0.01)
+    print(text)
+"""
+
+
+def test_no_process_that_a_run_starts_beside_its_kernels_has_the_token(tmp_path: Path) -> None:
+    given = {**os.environ, "VIRTIO_STUDY_PVE_TOKEN": "study@pve!a=canary-7c1d"}
+    words = [sys.executable, "-c", KEEPS_ACCOUNT, str(tmp_path)]
+    found = subprocess.run(words, env=given, capture_output=True, text=True, check=True)
+    assert "PATH=" in found.stdout
+    assert "canary" not in found.stdout

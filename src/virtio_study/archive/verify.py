@@ -4,6 +4,7 @@ An archive is somebody else's file: names that leave the folder, links, floods o
 default it is analysed by the program that is installed, and none of its code runs.
 """
 
+import errno
 import hashlib
 import re
 import shutil
@@ -154,7 +155,10 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
                 )
             for name in tqdm(sorted(digests), unit="file", desc="check", disable=None):
                 _extract(archive, entries[name], folder / name, digests[name], path)
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        # a zip that points outside itself is told by the system, which finds no such place in the file
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise DataError(N_("{path}: damaged, or not a zip ({error}); get it again"), path=path, error=error) from error
     return digests
 

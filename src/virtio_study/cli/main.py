@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from virtio_study.cli.speaking import Group, translate_click
-from virtio_study.cli.unforeseen import unforeseen, without_secrets
+from virtio_study.cli.unforeseen import scrubbed, unforeseen
 from virtio_study.errors import LabError, PipelineError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import clipped, said
@@ -151,13 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except (VirtioStudyError, OSError) as error:
         if debug:
-            click.echo(without_secrets(traceback.format_exc()), err=True)
+            click.echo(scrubbed(traceback.format_exc()), err=True)
         where = {"path": error.filename} if isinstance(error, OSError) and error.filename else {}
         _fail(told(said("{path}: {error}", error=error, **where) if where else error))
         sys.exit(FAILED if isinstance(error, (PipelineError, LabError)) else BAD_INPUT)
     except Exception as error:  # the boundary: nothing that nobody foresaw is a traceback for the user
         if debug:
-            click.echo(without_secrets(traceback.format_exc()), err=True)
+            click.echo(scrubbed(traceback.format_exc()), err=True)
         _fail(told(unforeseen(error, words)))
         sys.exit(FAILED)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, clipped, said
 
-__all__ = ["unforeseen", "without_secrets"]
+__all__ = ["scrubbed", "unforeseen"]
 
 SECRET = re.compile(
     r"(![\w.-]+[=:])\S+|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|PVE:[^\s'\"]+", re.IGNORECASE
@@ -25,7 +25,7 @@ VARIABLES = "VIRTIO_STUDY_PVE_"
 LONGEST_FILE = 200_000
 
 
-def without_secrets(text: str) -> str:
+def scrubbed(text: str) -> str:
     """A text without the tokens, passwords and tickets that may stand in it."""
     for name, value in os.environ.items():
         if name.startswith(VARIABLES) and not name.endswith(("_USER", "_FILE")) and len(value) > 3:
@@ -37,7 +37,7 @@ def unforeseen(error: Exception, words: Sequence[str]) -> Said:
     """What to tell the user of an error, once its details are in a file; `words` are those of the command."""
     if isinstance(error, MemoryError):
         return said(N_("there is not enough memory for this; end other programs, or give the command less at a time"))
-    what = clipped(without_secrets(" ".join(f"{type(error).__name__}: {error}".split())), 200)
+    what = clipped(scrubbed(" ".join(f"{type(error).__name__}: {error}".split())), 200)
     lines = [
         f"virtio-study {version('virtio-study')}, Python {platform.python_version()}, {platform.platform()}",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
@@ -54,7 +54,7 @@ def unforeseen(error: Exception, words: Sequence[str]) -> Said:
 
 def _written(text: str) -> Path:
     """A file for its owner alone, which a user finds again."""
-    plain = without_secrets(text)
+    plain = scrubbed(text)
     shown = plain if len(plain) <= LONGEST_FILE else f"{plain[: LONGEST_FILE // 2]}\n...\n{plain[-LONGEST_FILE // 2 :]}"
     handle, name = tempfile.mkstemp(prefix="virtio-study-error-", suffix=".txt")
     with os.fdopen(handle, "w", encoding=sys.getfilesystemencoding(), errors="replace") as file:

@@ -58,7 +58,7 @@ def measured(value: object) -> float:
     try:
         found = float(value)
     except OverflowError:
-        found = math.copysign(LARGEST, int(value))
+        found = LARGEST if int(value) > 0 else -LARGEST
     return max(-LARGEST, min(LARGEST, found)) if math.isfinite(found) else math.nan
 
 

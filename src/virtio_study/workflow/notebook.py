@@ -65,7 +65,8 @@ class Pool:
 
     def __init__(self, workers: int, scratch: Path, log: Path) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._stop = self._context.Event()
+        with without_secrets():  # what is shared between processes starts one that keeps account of it
+            self._stop = self._context.Event()
         self._workers, self._initargs = workers, (self._stop, scratch, log)
         self._executor = self._start()
 

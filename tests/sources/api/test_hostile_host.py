@@ -133,19 +133,19 @@ def test_proxies_and_netrc_of_the_environment_see_nothing(
 
 CHUNK = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
 TOO_LONG: dict[str, Callable[[socket.socket], None]] = {
-    "a body": lambda to: to.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (20 << 20)),
+    "a body": lambda to: to.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (17 << 20)),
     "a promised length": lambda to: to.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + b" " * (20 << 20)
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + b" " * (17 << 20)
     ),
-    "chunks": lambda to: to.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK * 20),
+    "chunks": lambda to: to.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK * 17),
     "a chunk of negative length": lambda to: to.sendall(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n" + b" " * (20 << 20)
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n" + b" " * (17 << 20)
     ),
     "a length of a chunk": lambda to: to.sendall(
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * (20 << 20)
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * (17 << 20)
     ),
     "gzip": lambda to: to.sendall(body(PACKED, "Content-Encoding: gzip\r\n")),
-    "headers": lambda to: to.sendall(b"HTTP/1.1 200 OK\r\nX: " + b"a" * (20 << 20)),
+    "headers": lambda to: to.sendall(b"HTTP/1.1 200 OK\r\nX: " + b"a" * (17 << 20)),
     "another compression": lambda to: to.sendall(body(b"x", "Content-Encoding: zstd\r\n")),
     "compression twice": lambda to: to.sendall(body(gzip.compress(DATA), "Content-Encoding: gzip, gzip\r\n")),
     "damaged compression": lambda to: to.sendall(body(b"no gzip", "Content-Encoding: gzip\r\n")),
@@ -169,7 +169,7 @@ def test_an_answer_that_is_too_much_is_a_reason_and_no_data(kind: str, tls: tupl
     assert reply.data is None
     assert reply.reason
     assert len(reply.reason) < 100
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 60
     if kind in {"a body", "a promised length", "chunks", "gzip"}:
         assert (reply.reason, host.seen.count(b"GET")) == ("the answer is longer than 16 MiB", 1)
 
@@ -183,7 +183,7 @@ def test_an_answer_that_drips_has_an_end(
 
     def drip(to: socket.socket, _request: bytes) -> None:
         to.sendall(head)
-        for _ in range(60):
+        for _ in range(200):
             to.sendall(b" ")
             time.sleep(0.05)
 
@@ -192,7 +192,7 @@ def test_an_answer_that_drips_has_an_end(
         started = time.monotonic()
         reply = client.get("/version")
     assert reply.reason == "no answer in time"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 8
 
 
 @pytest.mark.parametrize(

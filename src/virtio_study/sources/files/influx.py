@@ -50,6 +50,7 @@ MOVES_NS, FEW_MOVES = 300 * 10**9, 2
 Tags = tuple[tuple[str, str], ...]
 
 NANOSECONDS = (10**18, 41 * 10**17)
+DIGITS = 20
 """Unix times from 2001 to 2099 in nanoseconds, the precision in which Proxmox VE writes."""
 
 
@@ -136,12 +137,12 @@ def _parts(line: str, where: str) -> tuple[str, str, str | None]:
 
 
 def _stamp(time: str | None, where: str) -> int:
-    stamp = int(time or 0)
+    stamp = int(time) if time and len(time) < DIGITS else 0
     if not NANOSECONDS[0] <= stamp < NANOSECONDS[1]:
         raise DataError(
             N_("{where}: time {time}; expected nanoseconds since 1970, as Proxmox VE writes"),
             where=where,
-            time=time or said(N_("is missing")),
+            time=short(time) if time else said(N_("is missing")),
         )
     return stamp
 
