@@ -12,7 +12,6 @@ ATTACKS: dict[str, Attack] = {
     "crash-archive": crash.exports_and_verifications,
     "disk-files": disk.full_for_imports,
     "disk-watch": disk.full_for_watch,
-    "disk-read-only": disk.read_only,
     "one-byte": disk.changed_bytes,
     "pairs-files": pairs.of_imports,
     "pairs-live": pairs.of_live,

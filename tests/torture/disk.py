@@ -24,7 +24,7 @@ from virtio_study.workflow.check import check_study
 from virtio_study.workflow.keys import Keys
 from virtio_study.workflow.reports import publish, todays
 
-__all__ = ["changed_bytes", "full_for_imports", "full_for_watch", "read_only", "small_disk"]
+__all__ = ["changed_bytes", "full_for_imports", "full_for_watch", "small_disk"]
 
 DISK_BYTES = 48 * 2**20
 PAGE = 4096
@@ -130,27 +130,6 @@ def full_for_watch(given: Conditions) -> Outcome:
             forks.kill(child)
         problems = [str(problem) for problem in check_study(study).problems]
         done.judge(*problems, *_told(0, forks.printed()))
-    return done
-
-
-def read_only(given: Conditions) -> Outcome:
-    """Write to a disk that may only be read: it is said in a line, reading works, and later all goes on."""
-    done, disk = Outcome("read-only disk", given.seed), given.folder / "disk"
-    with small_disk(disk), Forks(given.folder / "forks") as forks:
-        study = write_small(disk)
-        (disk / "data" / "answers").mkdir()
-        shutil.copy(FREEZE / "study.yaml", disk / "data" / "answers")
-        imported = ("files", "answers", disk / "data" / "answers", FREEZE / "first.jsonl.zst")
-        for words in (imported, ("run", study.folder, "--server", "alpha")):
-            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-            code = forks.run(*words)
-            faults = _told(code, forks.printed())
-            faults += [] if code == 2 else [f"exit code {code}"]
-            code = forks.run("check", study.folder)
-            faults += [] if code == 0 else [f"check ended with {code}: {forks.printed()}"]
-            subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-            code = forks.run(*words)
-            done.judge(*faults, *([f"exit code {code}: {forks.printed()}"] if code else []))
     return done
 
 

@@ -84,7 +84,10 @@ def of_runs(given: Conditions) -> Outcome:
             for made_before in (study.reports, study.work):
                 shutil.rmtree(made_before, ignore_errors=True)
             first = forks.start(*words, "--workers", 2)
-            time.sleep(chance.uniform(0.5, 1.5))
+            until = time.monotonic() + 60.0
+            while not (study.reports / ".run" / "lock").exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0.0, 1.0))
             code = forks.run(*words)
             faults = [] if code == 1 and BUSY.search(forks.printed()) else [f"exit code {code}: {forks.printed()}"]
             forks.run("check", study.folder)
