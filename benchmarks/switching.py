@@ -7,23 +7,22 @@
 
 import argparse
 import multiprocessing
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy.stats import ttest_1samp, ttest_ind
 
-from virtio_study.analysis.comparison import ServerComparison
-from virtio_study.errors import DataError
-from virtio_study.recording import Provenance, Recording, write
+from virtio_study.analysis.arms import arm_of
+from virtio_study.analysis.draws import draws_of
+from virtio_study.analysis.randomised import Randomised, randomised
+from virtio_study.analysis.scheduled import assigned_arms
+from virtio_study.cleaning.transients import label_periods
 from virtio_study.stats.assignments import drawn_assignments
 from virtio_study.stats.randomisation import Contrasts, of_pairs, of_turns
-from virtio_study.study import load_study
-from virtio_study.workflow.steps import compare
+from virtio_study.study import METRICS, Study
 
 CONFIDENCE, ALPHA = 0.95, 1 - 0.95
 FALLS = (0.2, 0.3, 0.5, 0.88)
@@ -45,7 +44,8 @@ class Plan(NamedTuple):
 ON_TRACES = (
     Plan("pairs", 3, 3), Plan("pairs", 6, 6), Plan("pairs", 14, 6), Plan("bojinov", 3, 3), Plan("bojinov", 14, 6),
 )  # fmt: skip
-RECEIVED = (Plan("pairs", 3, 3), Plan("pairs", 7, 6), Plan("pairs", 14, 6))
+RECEIVED = (Plan("pairs", 7, 6), Plan("pairs", 14, 6))
+RECEIVED_FALL = 0.3
 
 
 def assigned(plan: Plan, rng: np.random.Generator) -> np.ndarray:
@@ -219,10 +219,10 @@ def jobs(folder: Path, every: int) -> Iterator[Job]:
             yield Job(int(vm), plan, start_s, cpu, memory, assigned(plan, rng))
 
 
-def as_received(job: Job, fall: float) -> ServerComparison:
-    """The answer of the study's own steps to a recording a block, each begun by a restart, with rows of a minute.
+def as_received(job: Job, fall: float) -> dict[str, Randomised | None]:
+    """The answer of the product's own cleaning, cutting and test to a run a block, each begun by a restart, by metric.
 
-    Each row of the trace stands for five; the blocks after are less by `fall`.
+    Each row of the trace stands for five of a minute; the blocks after are less by `fall`.
     """
     length = 3600 * job.plan.block_h
     starts = [job.start_s + length * number for number in range(len(job.after))]
@@ -237,22 +237,20 @@ def as_received(job: Job, fall: float) -> ServerComparison:
         for number, (start, config) in enumerate(zip(starts, configs, strict=True))
     ]
     schedule = {"law": job.plan.law, "seed": 1, "washout_s": 900, "blocks": {"server": blocks}}
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "data" / "untouched"
-        folder.mkdir(parents=True)
-        (folder / "study.yaml").write_text(yaml.safe_dump({**PROTOCOL, "schedule": schedule}))
-        for number, (start, config) in enumerate(zip(starts, configs, strict=True)):
-            name = f"api-{number + 1:03d}"
-            frame = _frame(job, start, length, 1 - fall if config == "after" else 1.0)
-            if frame.empty:
-                continue
-            provenance = Provenance(
-                study="untouched", server="server", driver_config=config, replicate=name, kind="measured",
-                source="GWA-T-12", collector_version="0", started_at="2013-08-01T00:00:00Z",
-            )  # fmt: skip
-            path = folder / "recordings" / "server" / config / f"{name}.parquet"
-            write(Recording(frame, provenance, path), folder)
-        return compare(load_study(folder), "server")["total"]
+    study = Study.model_validate({**PROTOCOL, "schedule": schedule})
+    assert study.schedule is not None
+    washouts = study.schedule.washouts("server")
+    frames: dict[str, list[pd.DataFrame]] = {"before": [], "after": []}
+    for number, (start, config) in enumerate(zip(starts, configs, strict=True)):
+        frame = _frame(job, start, length, 1 - fall if config == "after" else 1.0)
+        frames[config].append(frame.assign(replicate=f"api-{number + 1:03d}"))
+    arms = {
+        config: arm_of("server", config, label_periods(pd.concat(own, ignore_index=True), washouts=washouts))
+        for config, own in frames.items()
+    }
+    cut = assigned_arms(study, "server", arms)
+    drawn = {metric: draws_of(study, cut["before"], cut["after"], METRICS[metric]) for metric in study.metrics}
+    return {metric: randomised(study, "server", metric, draws) for metric, draws in drawn.items() if draws}
 
 
 def _frame(job: Job, start_s: float, length: float, factor: float) -> pd.DataFrame:
@@ -275,27 +273,23 @@ def _frame(job: Job, start_s: float, length: float, factor: float) -> pd.DataFra
 
 
 def answers(job: Job) -> list[dict[str, Any]]:
-    """One row a metric: whether it was answered, and whether each fall was shown."""
+    """One row a metric: whether it was answered, and whether a change was shown without and with a fall."""
     found = [{**job.plan._asdict(), "vm": job.vm, "metric": metric} for metric in COLUMNS]
     for row in found:
         values = job.cpu if row["metric"] == "cpu" else job.memory
         row["constant"] = bool(np.nanmax(values) == np.nanmin(values))
-    for fall in (0.0, *FALLS):
-        try:
-            effects = as_received(job, fall).effects
-        except DataError:
-            effects = {}
+    for fall in (0.0, RECEIVED_FALL):
+        received_now = as_received(job, fall)
         for row in found:
-            effect = effects.get(row["metric"])
-            answered = effect is not None and effect.difference is not None
-            row[f"answered_{fall:g}"] = answered
-            row[f"shown_{fall:g}"] = bool(answered and effect and effect.difference and effect.difference.excludes_zero)
-            row["draws"] = effect.randomised.draws if effect and effect.randomised else 0
+            test = received_now.get(row["metric"])
+            row[f"answered_{fall:g}"] = test is not None and test.difference is not None
+            row[f"shown_{fall:g}"] = bool(test and test.difference and test.difference.excludes_zero)
+            row["draws"] = test.draws if test else 0
     return found
 
 
 def received(folder: Path, every: int) -> list[dict[str, Any]]:
-    """False alarms of those answered, refusals, and how often falls are shown, by design and metric."""
+    """False alarms of those answered, refusals, and how often a fall is shown, by design and metric."""
     rows: list[dict[str, Any]] = []
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for done in pool.imap(answers, jobs(folder, every)):
@@ -312,7 +306,7 @@ def received(folder: Path, every: int) -> list[dict[str, Any]]:
                 "law": law, "days": int(days), "block_h": int(hours), "metric": metric, "studies": len(cell),
                 "refused": 1 - len(known) / len(cell),
                 "alarms": float(known["shown_0"].mean()),
-                "shown": {f"{fall:g}": float(cell[f"shown_{fall:g}"].mean()) for fall in FALLS},
+                "shown": {f"{RECEIVED_FALL:g}": float(cell[f"shown_{RECEIVED_FALL:g}"].mean())},
                 "draws": float(known["draws"].mean()),
             }
         )  # fmt: skip
