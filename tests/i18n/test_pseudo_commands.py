@@ -28,7 +28,7 @@ CODE = re.compile(
 )
 """Options, names of arguments, paths, quoted values and ranges: code that is shown as code."""
 SERVERS = {"versat", "dominio", "archivos"}
-CHOICES = {"https", "local", "openssh", "table", "csv", "json", "cpu"}
+CHOICES = {"https", "local", "openssh", "table", "csv", "json", "cpu", "before", "during", "after", "pairs", "bojinov"}
 
 
 @pytest.fixture
