@@ -283,7 +283,7 @@ def measured(known: dict[str, Any], series: int, traces: Path | None, *, only_re
     import untouched
 
     found = known if only_received else {**known, **simulated(series)}
-    found["received_simulated"] = received.simulated(series // 20)
+    found["received_simulated"] = received.simulated(series // 50)
     if traces and not only_received:
         found["placebo"] = placebo(traces)
     if traces:

@@ -99,6 +99,7 @@ def received(rows: list[dict[str, Any]]) -> str:
             "days a side",
             "pairs",
             "refused",
+            "of them short",
             "**ours**",
             "robust bound",
             "**both**",
@@ -111,6 +112,7 @@ def received(rows: list[dict[str, Any]]) -> str:
                 _days(row["days"]),
                 str(row["pairs"]),
                 percent(row["refused"]),
+                percent(row.get("short")),
                 *(percent(row["alarms"][name]) for name in ("received", "bound", "robust")),
                 percent(row["estimator_alarms"]),
             ]
@@ -192,7 +194,9 @@ def of_users(rows: list[dict[str, Any]]) -> list[str]:
         "study's steps, and the answer read from their results. Every third server of a month is cut at one random "
         "place for each length (seeds: month, server, draw, length); gaps stay in, pairs that are constant on both "
         "sides are left out, and a side without any row is no side. Percentages of false alarms are of answered pairs. "
-        "Sides of less than three whole days, so also of 1 h and 6 h, are refused by the rule; of them the column of "
+        "Sides of less than three whole days, so also of 1 h and 6 h, are refused by the rule, and a longer side that "
+        "has rows for less than three days because the servers were out (short: percent of pairs; they are no part of "
+        "the next table). Of sides of hours or a day, the column of "
         "the estimator is what the interval beneath would have said. It needs 24 rows a side, and an hour of these "
         "traces has 12: no method here answers.\n",
         received(rows),
@@ -210,7 +214,7 @@ def of_users_simulated(cells: list[dict[str, Any]]) -> list[str]:
     most = max(known, key=lambda cell: cell["alarms"]["received"])
     return [
         "The simulated series of the tables above by the same path (two independent series a study, false alarms in "
-        f"percent, standard error some 1.5 points a cell): over the {len(grid)} cells of the grid that are answered "
+        f"percent, standard error some 2.5 points a cell): over the {len(grid)} cells of the grid that are answered "
         f"{percent(mean_alarms(grid))} on average, over all {len(known)} {percent(mean_alarms(known))}; most "
         f"{percent(most['alarms']['received'])} ({most['process'] or 'AR(1)'}, {most['rows']} rows a side).\n",
         received_simulated(cells),

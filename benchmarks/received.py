@@ -23,7 +23,7 @@ import pandas as pd
 from virtio_study.analysis.comparison import ServerComparison
 from virtio_study.errors import DataError
 from virtio_study.recording import Provenance, Recording, write
-from virtio_study.stats.hours import FEWEST_DAYS, same_hours
+from virtio_study.stats.hours import EDGE_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.methods import hac
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Stretch
@@ -141,8 +141,11 @@ def _frame(job: Job, after: bool, factor: float) -> pd.DataFrame:
 def answers(job: Job) -> list[dict[str, Any]]:
     """One row a metric: what was received and what the estimator says of the same sides, without and with falls."""
     found = [_row(job, metric) for metric in METRICS]
+    compared = as_received(job)
+    refused = all(compared.effects[metric].difference is None for metric in METRICS)
     for fall in (0.0, *FALLS) if job.falls else (0.0,):
-        compared = as_received(job, fall)
+        if fall and not refused:  # a fall makes no side longer
+            compared = as_received(job, fall)
         for row in found:
             effect = compared.effects[row["metric"]]
             if fall == 0:
@@ -165,10 +168,10 @@ def _row(job: Job, metric: str) -> dict[str, Any]:
     values = job.rows[METRICS[metric]]
     half = len(values) // 2
     constant = all(np.nanmax(side) == np.nanmin(side) for side in (values[:half], values[half:]))
-    missing = max(np.isnan(side).mean() for side in (values[:half], values[half:]))
+    recorded = min(np.ptp(np.flatnonzero(~np.isnan(side))) + 1 for side in (values[:half], values[half:]))
     return {
         "month": job.month, "vm": job.vm, "draw": job.draw, "days": job.days, "metric": metric,
-        "constant": constant, "missing": missing, "falls": job.falls,
+        "constant": constant, "recorded_days": recorded * job.step_s / 86_400, "falls": job.falls,
     }  # fmt: skip
 
 
@@ -277,7 +280,8 @@ def tables(rows: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     for (month, metric, days), cell in rows[~rows["constant"]].groupby(["month", "metric", "days"], sort=False):
         answered = cell[cell["why"] == ""]
-        fallen = cell[cell["falls"]]
+        long = cell[(cell["recorded_days"] + EDGE_S / 86_400 >= FEWEST_DAYS) | (days < FEWEST_DAYS)]
+        fallen = long[long["falls"]]
         alarms = {name: _share(answered[f"{name}_0"]) for name in ("received", "bound", "robust")}
         beneath = _share(cell["estimator_0"])
         found.append(
@@ -287,6 +291,7 @@ def tables(rows: pd.DataFrame) -> list[dict[str, Any]]:
                 "days": days,
                 "pairs": len(cell),
                 "refused": 1 - len(answered) / len(cell),
+                "short": 1 - len(long) / len(cell),
                 "alarms": alarms,
                 "estimator_alarms": beneath,
                 "fallen": len(fallen),

@@ -59,8 +59,9 @@ class Shown(Recorded):
 class Received(Recorded):
     """What a user receives on recordings of real servers that nobody touched, and with falls put into them.
 
-    `alarms`: share of answered pairs whose interval, bound, or both exclude zero. `power` is by the share that the
-    level was made to fall by, over `fallen` pairs; a refused pair shows nothing.
+    `alarms`: share of answered pairs whose interval, bound, or both exclude zero. `short`: share of pairs of which a
+    side has rows for less than the whole days that it takes. `power` is by the share that the level was made to fall by,
+    over `fallen` of the others; a refused pair shows nothing.
     """
 
     month: str
@@ -68,10 +69,24 @@ class Received(Recorded):
     days: Number
     pairs: int
     refused: Number
+    short: Number
     alarms: dict[str, Number | None]
     estimator_alarms: Number | None
     fallen: int
     power: dict[str, Shown]
+
+
+class ReceivedSimulated(Recorded):
+    """What a user receives of a simulated cell in which nothing changed: `alarms` as in `Received`."""
+
+    kind: str
+    process: str | None
+    phi: Number | None
+    rows: int
+    daily: bool
+    answers: int
+    refused: Number
+    alarms: dict[str, Number | None]
 
 
 class Gap(Recorded):
@@ -157,6 +172,7 @@ class Calibration(Recorded):
     other: tuple[Other, ...]
     placebo: tuple[Placebo, ...]
     received: tuple[Received, ...] = ()
+    received_simulated: tuple[ReceivedSimulated, ...] = ()
     gaps: tuple[Gap, ...] = ()
     load: tuple[Loaded, ...] = ()
     switchback: SwitchbackCalibration | None = None
