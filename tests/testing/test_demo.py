@@ -50,7 +50,7 @@ def test_the_commands_work_as_printed(
                 subprocess.run(words, check=True)
             elif line.step != "record":  # which needs more polls than this test waits for
                 with pytest.raises(SystemExit) as ended:
-                    main([*words[1:-1], "0.0001"] if line.step == "watch" else words[1:])
+                    main([*words[1:-1], "0.000001"] if line.step == "watch" else words[1:])
                 assert ended.value.code == 0, (line, capsys.readouterr())
     study = load_study("mine")
     assert {server.vmid for server in study.servers.values()} == servers
