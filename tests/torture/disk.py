@@ -18,7 +18,7 @@ from torture.processes import Forks
 from virtio_study.errors import DataError
 from virtio_study.sources.api import response_log
 from virtio_study.sources.api.client import Reply
-from virtio_study.study import load_study
+from virtio_study.study import Study, load_study
 from virtio_study.testing.pve import Clock, serve, two_servers
 from virtio_study.workflow.check import check_study
 from virtio_study.workflow.keys import Keys
@@ -160,11 +160,19 @@ def changed_bytes(given: Conditions) -> Outcome:
         path = ours[number % len(ours)]
         content = path.read_bytes()
         path.write_bytes(_harmed(content, chance))
-        problems = [str(problem) for problem in check_study(load_study(study.folder)).problems]
+        problems = _found(study)
         named = any(part in problem for problem in problems for part in (path.name, "manifest.json", path.name[1:-5]))
         done.judge(*([] if named else [f"{path.relative_to(given.folder)}: not found: {problems}"]))
         path.write_bytes(content)
     return done
+
+
+def _found(study: Study) -> list[str]:
+    """What `check` says of a study; of a manifest that cannot be read it says nothing else."""
+    try:
+        return [str(problem) for problem in check_study(load_study(study.folder)).problems]
+    except DataError as error:
+        return [str(error)]
 
 
 def _harmed(content: bytes, chance: random.Random) -> bytes:
