@@ -60,8 +60,8 @@ class Received(Recorded):
     """What a user receives on recordings of real servers that nobody touched, and with falls put into them.
 
     `alarms`: share of answered pairs whose interval, bound, or both exclude zero. `short`: share of pairs of which a
-    side has rows for less than the whole days that it takes. `power` is by the share that the level was made to fall by,
-    over `fallen` of the others; a refused pair shows nothing.
+    side has rows for less than the whole days that it takes. `power` is by the share that the level was made to fall
+    by, over `fallen` of the others; a refused pair shows nothing.
     """
 
     month: str
