@@ -75,7 +75,7 @@ def test_the_lines_of_the_readme_run(readme: str, checkout: Path, monkeypatch: p
     assert found
     exec(textwrap.dedent(found.group()), {})
     out = capsys.readouterr().out
-    assert "The sustained level changed by -171.7 MiB" in out
+    assert "The sustained level changed by -169 MiB" in out
     assert "not_an_effect" in out
 
 

@@ -145,7 +145,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_old_file(tmp_path: Path) -> 
     write_atomically(path, b"old")
     code = (
         "import os, sys; from pathlib import Path; from virtio_study import storage\n"
-        "storage.os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
         "storage.write_atomically(Path(sys.argv[1]), b'new')"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
@@ -160,6 +160,6 @@ def test_a_failure_in_the_middle_of_writing_leaves_no_temporary_file(
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="not written: disk full"):
         write_atomically(tmp_path / "a", b"x")
     assert list(tmp_path.iterdir()) == []

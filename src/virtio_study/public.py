@@ -134,11 +134,10 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> total = vs.load_study("lab-qemu").compare("versat", "total")
-        >>> effect = total.effects["mem_host"]
-        >>> effect.status, f"{effect.difference.estimate / 2**20:.0f} MiB"
-        ('estimated', '-172 MiB')
-        >>> total.effects["mem_displayed"].status, total.effects["mem_displayed"].difference
+        >>> effects = vs.load_study("lab-qemu").compare("versat", "total").effects
+        >>> effects["mem_host"].status, f"{effects['mem_host'].difference.estimate / 2**20:.0f} MiB"
+        ('estimated', '-169 MiB')
+        >>> effects["mem_displayed"].status, effects["mem_displayed"].difference
         ('instrument_switch', None)
         """
         if comparison is None:
@@ -147,7 +146,10 @@ class OpenStudy(protocol.Study):
         return steps.compare(self, server)[comparison]
 
     def blocks(self, server: str) -> "tuple[ScheduledBlock, ...]":
-        """Every block of a server's schedule beside what was recorded; none without one. Errors as of `compare`."""
+        """Every block of a server's schedule beside what was recorded; none without one. Errors as of `compare`.
+        >>> vs.load_study("lab-qemu").blocks("versat")
+        ()
+        """
         return steps.blocks(self, server)
 
     def plan(
@@ -173,9 +175,8 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> planned = vs.load_study("lab-qemu").plan("versat", metric="mem_host", drop=0.1)
-        >>> planned.enough, planned.unit
-        (2, 'boots')
+        >>> vs.load_study("lab-qemu").plan("versat", metric="mem_host", drop=0.1).enough
+        3
         """
         from virtio_study.analysis.planning import planned
 

@@ -100,7 +100,7 @@ def test_escapes_and_texts_that_look_like_fields_are_no_fields(tmp_path: Path) -
         (point("cpu=much"), "line 1, field cpu: 'much' is not a number"),
         (point("cpu=0.5,,mem=1"), "line 1: fields cannot be read from ',mem=1'"),
         (point("cpu=0.5").rsplit(" ", 1)[0], "line 1: time is missing; expected nanoseconds"),
-        (point("cpu=0.5")[:-6], "line 1: time 1795442000000; expected nanoseconds"),
+        (point("cpu=0.5")[:-6], "line 1: time '1795442000000'; expected nanoseconds"),
         (point("cpu=0.5", tags="object=qemu,vmid=web"), "line 1: 'web' is not the number of a server"),
         (point("cpu=0.5", tags="object=lxc,vmid=100"), "no point of a Proxmox VE server"),
         ("", "no point of a Proxmox VE server"),
