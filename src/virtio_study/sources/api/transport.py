@@ -160,7 +160,9 @@ class Login(ProxmoxHTTPAuth):  # type: ignore[misc]
         place = f"{self.base_url}/access/ticket"
         given = {"username": self.username, "password": password or self.pve_auth_ticket}
         answer = self._door.post(place, data=given, verify=self.verify_ssl, timeout=self.timeout)
-        ticket: dict[str, Any] = answer.json()["data"] if answer.status_code == 200 else {"NeedTFA": True}
+        ticket = answer.json()["data"] if answer.status_code == 200 else {"NeedTFA": True}
+        if not isinstance(ticket, dict):
+            raise ValueError("a ticket is an object")  # the client says that the answer is not JSON with data
         if ticket.get("NeedTFA"):  # the words are proxmoxer's own, which the client reads
             code = answer.status_code if answer.status_code != 200 else 401
             raise AuthenticationError(f"Couldn't authenticate user: {self.username} to {place} code: {code}")
