@@ -1,5 +1,7 @@
 """Rows held against the protocol: what no server of it can have is left out, or the protocol is said to be wrong."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from small import make_frame
 from virtio_study.errors import DataError
 from virtio_study.i18n.sentences import english
 from virtio_study.sources.bounds import held_against
+from virtio_study.sources.responses import read_answers
 from virtio_study.study import Host, Server, Text
 
 HOST = Host(name="h", cpu_model="c", logical_cpus=2, memory_bytes=128 * 2**30, hypervisor="none")  # type: ignore[arg-type]
@@ -92,3 +95,11 @@ def test_a_few_rows_of_another_allocation_are_left_out() -> None:
     held = held_against(SERVER, HOST, frame(cpu_allocated_cores=at(5, 8.0, 1.0)))
     assert [*map(english, held.remarks)] == ["1 rows of vcpus 8, not 1, are left out"]
     assert [item.reason for item in held.disturbed] == ["another allocation"]
+
+
+def test_a_byte_that_is_no_text_never_shortens_a_number(tmp_path: Path) -> None:
+    """In a last line without its end it was left out, and 370225716 bytes became 37225716."""
+    path = tmp_path / "api-20260302.jsonl"
+    line = b'{"t": %d, "path": "/version", "status": 200, "body": {"data": {"mem": 370%s225716}}}'
+    path.write_bytes(line % (1, b"") + b"\n" + line % (2, b"\x98"))
+    assert [answer.data for answer in read_answers([path])] == [{"mem": 370225716}]

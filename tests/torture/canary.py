@@ -56,7 +56,10 @@ def unpacked(path: Path) -> Iterator[bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             yield from (packed.read(name) for name in packed.namelist())
     elif path.suffix == ".parquet":
-        table = pq.read_table(pa.BufferReader(content))
+        try:
+            table = pq.read_table(pa.BufferReader(content))
+        except pa.ArrowInvalid:  # half a file of a program that was just killed: its bytes were looked at
+            return
         yield repr(table.schema.metadata).encode() + repr(table.to_pydict()).encode()
 
 

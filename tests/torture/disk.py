@@ -159,7 +159,10 @@ def changed_bytes(given: Conditions) -> Outcome:
     for number in given.tries():
         path = ours[number % len(ours)]
         content = path.read_bytes()
-        path.write_bytes(_harmed(content, chance))
+        harmed = _harmed(content, chance)
+        if path.suffix == ".sums" and content.startswith(harmed):
+            continue  # a list of checksums that ends early is what a kill leaves: all that it lists is as it says
+        path.write_bytes(harmed)
         problems = _found(study)
         named = any(part in problem for problem in problems for part in (path.name, "manifest.json", path.name[1:-5]))
         done.judge(*([] if named else [f"{path.relative_to(given.folder)}: not found: {problems}"]))

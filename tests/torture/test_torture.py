@@ -1,6 +1,5 @@
-"""The short version of every attack: a few seconds each, with another seed each time, which is told where it fails."""
+"""The short version of every attack: a few seconds each, with one seed; `make torture` takes another each time."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ from torture.attacks import ATTACKS
 
 SECONDS = 5.0
 TAKE_MINUTES = {"soak"}
-SEED = random.SystemRandom().randrange(10**6)
+SEED = 895771
+"""The first whose answers had a byte that is no text between the digits of a number, which was read without it."""
 
 
 @pytest.mark.slow

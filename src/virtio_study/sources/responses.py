@@ -102,7 +102,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
 
     try:
         for number, line, finished in unpacked_lines(path):
-            yield number, line.decode(errors="strict" if finished else "ignore"), finished
+            yield number, line.decode(errors="strict" if finished else "replace"), finished
     except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
         raise DataError(N_("{path}: cannot be read: {error}"), path=path, error=error) from error
 

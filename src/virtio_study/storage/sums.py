@@ -1,6 +1,7 @@
 """Checksums of a file that still grows: one line a piece, in a file beside it, as `BEGIN END SHA-256`."""
 
 import hashlib
+import re
 from pathlib import Path
 
 __all__ = ["as_summed", "files_summed", "summed", "sums_of"]
@@ -42,13 +43,18 @@ def as_summed(path: Path) -> bool:
         return True
     at = 0
     with path.open("rb") as file:
-        for line in lines[:-1]:  # behind the last line end is nothing, or a line that was being added
-            try:
-                begin, end, digest = line.decode("ascii").split(" ")
-                piece = file.read(int(end) - at) if int(begin) == at else b""
-            except ValueError:
+        for number, line in enumerate(lines):
+            found = _LINE.fullmatch(line)
+            if found is None:
+                # behind the last line end is nothing, or the beginning of a line that was being added
+                return number == len(lines) - 1 and _BEGUN.fullmatch(line) is not None
+            begin, end = int(found[1]), int(found[2])
+            if begin != at or end < at or hashlib.sha256(file.read(end - at)).hexdigest() != found[3].decode("ascii"):
                 return False
-            if int(begin) != at or hashlib.sha256(piece).hexdigest() != digest:
-                return False
-            at = int(end)
+            at = end
     return True
+
+
+_NUMBER = rb"(0|[1-9][0-9]*)"
+_LINE = re.compile(_NUMBER + b" " + _NUMBER + rb" ([0-9a-f]{64})")
+_BEGUN = re.compile(rb"([0-9]+( ([0-9]+( [0-9a-f]{0,63})?)?)?)?")
