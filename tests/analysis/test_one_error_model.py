@@ -131,9 +131,9 @@ def test_no_answer_contradicts_another():
 
 
 @pytest.mark.slow
-def test_no_answer_contradicts_another_in_a_thousand_studies():
+def test_no_answer_contradicts_another_in_further_studies():
     """`benchmarks/contradictions.py` has ten thousand."""
-    assert {seed: wrong for seed in range(1_000, 2_000) if (wrong := contradictions(random_case(seed)))} == {}
+    assert {seed: wrong for seed in range(10_000, 10_250) if (wrong := contradictions(random_case(seed)))} == {}
 
 
 def test_one_recording_a_side_tells_of_two_stretches_until_a_restart_was_measured():

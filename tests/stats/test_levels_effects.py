@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from virtio_study.errors import DataError
+from virtio_study.stats import effects
 from virtio_study.stats.effects import difference, relative_difference
 from virtio_study.stats.equivalence import equivalent
 from virtio_study.stats.levels import Level, level, level_over_boots
@@ -208,17 +209,23 @@ def test_measured_coverage(n_before, n_after, sd_after):
     assert covered(rng, n_before, n_after, 0.5, sd_after, relative_difference, -0.2) == pytest.approx(0.95, abs=0.025)
 
 
+@pytest.mark.parametrize(
+    ("n_before", "few", "share"), [(2, 0, 0.89), (2, effects.FEW_BOOTS, 0.99), (3, effects.FEW_BOOTS, 0.93)]
+)
 @pytest.mark.parametrize("sd_before", [0.4, 1.0])
-def test_two_boots_never_promise_too_much(sd_before):
-    """By Satterthwaite's df it is 89 % of the differences, and 87 and 75 % of the ratios."""
+def test_two_boots_never_promise_too_much(sd_before, n_before, few, share, monkeypatch):
+    """By Satterthwaite's df (no boots are few) two boots promise too much; by the smaller side's they do not."""
+    monkeypatch.setattr(effects, "FEW_BOOTS", few)
     rng = np.random.default_rng(8)
-    assert covered(rng, 2, 8, sd_before, sd_before / 4, difference, -4.0) > 0.97
-    few = [
-        relative_difference(20 + sd_before * rng.standard_normal(2), 16 + sd_before / 4 * rng.standard_normal(8), 0.95)
+    shown = covered(rng, n_before, 8, sd_before, sd_before / 4, difference, -4.0)
+    ratios = [
+        relative_difference(
+            20 + sd_before * rng.standard_normal(n_before), 16 + sd_before / 4 * rng.standard_normal(8), 0.95
+        )
         for _ in range(1500)
     ]
-    answered = [interval.low <= -0.2 <= interval.high for interval in few if interval]
-    assert np.mean(answered) > 0.96
+    answered = [interval.low <= -0.2 <= interval.high for interval in ratios if interval]
+    assert (shown, np.mean(answered)) == pytest.approx((share, share), abs=0.008)
 
 
 def test_false_equivalence_at_the_margin_is_at_most_alpha():

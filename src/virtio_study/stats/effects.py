@@ -17,8 +17,8 @@ FEW_BOOTS = 3
 """With fewer boots on a side, the smaller side's df count: two boots that are alike by chance look exact.
 
 By Satterthwaite's df, 2 boots before and 8 after with a quarter of the spread have the truth in 89 % of 95 % intervals
-of the difference and in 53 to 87 % of those of the ratio; by the smaller side's, in 99 and in 95 to 99 %. With three
-boots it is 93 to 96 %.
+of the difference and of the ratio; by the smaller side's, in 99 %; with three boots by Satterthwaite's, in 93 %
+(`test_two_boots_never_promise_too_much`).
 """
 
 
