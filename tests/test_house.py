@@ -202,10 +202,10 @@ def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
         assert not others & {f"sources.{room}" for room in above}, module
 
 
-def test_the_root_holds_the_recording_errors_and_the_public_face() -> None:
+def test_the_root_holds_the_recording_the_errors_and_the_limits() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}
-    assert modules == {"__init__", "__main__", "errors", "limits", "public", "recording"}
+    assert modules == {"__init__", "__main__", "errors", "limits", "recording"}
     folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
     assert folders == KNOWS.keys() - modules
 
@@ -220,7 +220,7 @@ def test_the_tests_mirror_the_rooms() -> None:
             assert (package / place / "__init__.py").is_file() or place in {"benchmarks", "torture"}, place
 
 
-CALLERS = {"cli", "public.py", "workflow/steps.py", "report/tables.py", "report/figures.py"}
+CALLERS = {"cli", "public", "workflow/steps.py", "report/tables.py", "report/figures.py"}
 """Where a name is that of what it calls or shows: commands, the public face, the steps, tables and figures."""
 
 

@@ -16,14 +16,15 @@ import virtio_study as vs
 from paths import ROOT
 from virtio_study import public
 from virtio_study.errors import StudyError
+from virtio_study.public import opened, written
 from virtio_study.study import load_study
 from virtio_study.workflow.keys import Keys
 
 EXAMPLES = {
-    test.name: test
-    for module in (vs, public)
+    test.name.removeprefix(f"{module.__name__}."): test
+    for module in (vs, opened, written)
     for test in doctest.DocTestFinder(exclude_empty=False).find(module, extraglobs={"vs": vs})
-    if module is public or test.name == vs.__name__
+    if module is not vs or test.name == vs.__name__
 }
 OF_A_REPORT = (
     "OpenStudy.run",
@@ -59,7 +60,7 @@ def run(example: doctest.DocTest) -> str:
     return "".join(said)
 
 
-QUICK = sorted(name for name in EXAMPLES if name.removeprefix("virtio_study.public.") not in OF_A_REPORT)
+QUICK = sorted(name for name in EXAMPLES if name not in OF_A_REPORT)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -83,7 +84,7 @@ def test_the_lines_of_the_readme_run(readme: str, checkout: Path, monkeypatch: p
 def test_the_examples_of_a_report_do_what_they_say(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(checkout)
     for name in OF_A_REPORT:
-        assert run(EXAMPLES[f"virtio_study.public.{name}"]) == "", name
+        assert run(EXAMPLES[name]) == "", name
 
 
 def test_every_public_name_is_there_and_explained_by_an_example() -> None:
@@ -92,7 +93,7 @@ def test_every_public_name_is_there_and_explained_by_an_example() -> None:
     for name in vs.__all__:
         assert getattr(vs, name).__doc__
     own = {name for name, value in vars(public.OpenStudy).items() if inspect.isfunction(value) and name[0] != "_"}
-    shown = {name.removeprefix("virtio_study.public.") for name, test in EXAMPLES.items() if test.examples}
+    shown = {name for name, test in EXAMPLES.items() if test.examples}
     assert {f"OpenStudy.{name}" for name in own} | set(public.__all__) <= shown
 
 

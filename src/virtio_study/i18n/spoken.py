@@ -7,7 +7,7 @@ from typing import Any
 from virtio_study.i18n.language import LANGUAGES, Words, words
 from virtio_study.i18n.sentences import sayable
 
-__all__ = ["_", "language", "ngettext", "spoken", "told"]
+__all__ = ["_", "language", "ngettext", "spoken", "tell", "told"]
 
 SETTINGS = ("VIRTIO_STUDY_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -39,3 +39,8 @@ def ngettext(one: str, many: str, count: int, /, **fields: object) -> str:
 def told(message: Any) -> str:
     """What a library function says (a message that carries its numbers, an error, or plain text) for the reader."""
     return spoken().line("{message}", {"message": sayable(message)})
+
+
+def tell(message: Any) -> None:
+    """Print what a library function says, for the reader."""
+    print(told(message))

@@ -1,4 +1,4 @@
-"""The public face: a study opened for JupyterLab, and results read and compared."""
+"""A study that was opened: every step from its recordings to its report, as a method."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 import pandas as pd
 
 from virtio_study import study as protocol
-from virtio_study.i18n.spoken import told
+from virtio_study.i18n.spoken import tell
 from virtio_study.recording import Provenance
 from virtio_study.workflow import steps
 
@@ -17,17 +17,11 @@ if TYPE_CHECKING:
     from virtio_study.analysis.planning import Planned
     from virtio_study.analysis.results import Results
     from virtio_study.analysis.switchback import ScheduledBlock
-    from virtio_study.archive.diff import Differences
     from virtio_study.archive.export import Archive
-    from virtio_study.archive.verify import Repetition
     from virtio_study.workflow.check import Checked
     from virtio_study.workflow.runner import Outcome
 
-__all__ = ["OpenStudy", "diff", "load_study", "read_results", "verify"]
-
-
-def _print(line: Any) -> None:
-    print(told(line))
+__all__ = ["OpenStudy", "load_study"]
 
 
 class OpenStudy(protocol.Study):
@@ -218,7 +212,7 @@ class OpenStudy(protocol.Study):
         """
         return steps.write_report(self, language)
 
-    def run(self, *, workers: int | None = None, say: Callable[[Any], None] = _print) -> "Outcome":
+    def run(self, *, workers: int | None = None, say: Callable[[Any], None] = tell) -> "Outcome":
         """Run every notebook that is not up to date, in parallel; what becomes of each is in the outcome.
 
         Parameters
@@ -310,91 +304,3 @@ def load_study(study: str | Path) -> OpenStudy:
     here and above; give a study's folder or the name of a folder in data/
     """
     return OpenStudy.model_validate(dict(protocol.load_study(study)))
-
-
-def read_results(place: str | Path) -> "Results":
-    """Read results that were written.
-
-    Parameters
-    ----------
-    place : str or Path
-        A study, whose results must be of today; or a `results.json` or its folder, read as they stand.
-
-    Raises
-    ------
-    StudyError, DataError
-        If there are none, they are damaged, or a study's were made of another protocol, code or inputs.
-
-    Examples
-    --------
-    >>> results = vs.read_results("lab-qemu")
-    >>> results.servers["versat"].comparisons["total"].effects["mem_host"].relative.method
-    'Fieller over blocks of boots'
-    """
-    from virtio_study.analysis.results import Results
-    from virtio_study.archive import recorded
-    from virtio_study.workflow import artefacts, reports
-
-    found = recorded.read_results(place)
-    path = found.path if found.study is None else reports.up_to_date(found.study, found.path.name)
-    return artefacts.read_input(path, Results, "virtio-study run")
-
-
-def diff(first: str | Path, second: str | Path) -> "Differences":
-    """Which values differ between two results, and what differs in the record of their making.
-
-    Parameters
-    ----------
-    first, second : str or Path
-        Each as `read_results` takes it.
-
-    Raises
-    ------
-    StudyError, DataError
-        As `read_results`.
-
-    >>> vs.diff("lab-qemu", "reports/lab-qemu/results.json").agreement
-    'identical'
-    """
-    from virtio_study.archive import recorded
-    from virtio_study.archive.diff import differences
-
-    return differences(*(recorded.read_results(place).values for place in (first, second)))
-
-
-def verify(
-    archive: str | Path,
-    *,
-    archived_code: bool = False,
-    workers: int | None = None,
-    say: Callable[[Any], None] = _print,
-) -> "Repetition":
-    """Unpack an archive with care, analyse its recordings again, and compare every value and file.
-
-    Parameters
-    ----------
-    archive : str or Path
-        A zip that `OpenStudy.export` wrote.
-    archived_code : bool
-        Run the program in the archive instead of the installed one; only if you trust its authors.
-    workers : int, optional
-        Notebooks at the same time; default: one for each CPU.
-    say : callable
-        Told what is being done and what was found on the way.
-
-    Raises
-    ------
-    DataError
-        If the zip is damaged or not safe to unpack.
-    PipelineError
-        If a notebook fails.
-
-    Examples
-    --------
-    >>> repeated = vs.verify("lab-qemu.zip", workers=2, say=lambda line: None)
-    >>> repeated.study, repeated.agreement
-    ('lab-qemu', 'identical')
-    """
-    from virtio_study.archive.verify import repeat
-
-    return repeat(Path(archive), archived_code=archived_code, workers=workers, say=say)
