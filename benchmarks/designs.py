@@ -104,9 +104,10 @@ Each cell: share of studies in % that show the fall, promised by the pilot / kep
 {chr(10).join(lines)}
 
 The last columns are means over all falls from 5 to 95 %: how far the promise is off on average, and how far off it is
-for one server, whose later days may be busier or quieter than its pilot. "Shown" is a two-sided 95 % interval below
-zero, by Student's t over pairs or blocks; before/after has the interval that the report gives two single recordings. A
-design that is longer than the rows is drawn from their blocks with replacement; the command marks it with a star.
+for one server, whose later days may be busier or quieter than its pilot. "Shown" is what the study itself decides: of a
+switchback a two-sided 95 % interval below zero by the randomisation test of `stats/randomisation.py`, of a before/after
+the interval that the report gives two single recordings. A design that is longer than the rows is drawn from their
+blocks with replacement; the command marks it with a star.
 """
 
 

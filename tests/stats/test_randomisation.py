@@ -32,7 +32,7 @@ def test_the_p_value_is_the_share_of_all_assignments_of_the_law_that_are_as_extr
     assert ALL.complete
     assert len(ALL.each) == 2**PAIRS
     levels = wandering(2 * PAIRS)
-    changes = np.array([pairs_of(levels, each).changes for each in ALL.each])
+    changes = np.array([levels[each == 1] - levels[each == 0] for each in ALL.each])
     ranks = np.apply_along_axis(lambda row: rankdata(np.abs(row)) @ (row > 0), 1, changes)
     extreme = np.maximum(ranks, PAIRS * (PAIRS + 1) / 2 - ranks)
     for number in (0, 17, 200):
@@ -58,20 +58,31 @@ def test_over_all_assignments_the_intervals_cover_a_relative_and_an_additive_eff
     assert 0.9 <= np.mean([found.low <= 2.5 <= found.high for found in added]) <= 0.96
 
 
-def test_it_is_wilcoxons_test_on_log_ratios_and_its_limits_are_hodges_and_lehmanns() -> None:
+def test_it_is_wilcoxons_test_of_differences_and_its_limits_are_hodges_and_lehmanns() -> None:
     rng = np.random.default_rng(4)
     before = np.exp(rng.normal(size=15))
     after = before * 0.7 * np.exp(0.3 * rng.normal(size=15))
     found = of_pairs(before, after)
-    assert found.p == pytest.approx(wilcoxon(np.log(after / before), method="exact").pvalue, abs=1e-12)
-    logs = np.log(after / before)
-    walsh = np.sort([(logs[i] + logs[j]) / 2 for i in range(15) for j in range(i, 15)])
+    assert found.p == pytest.approx(wilcoxon(after - before, method="exact").pvalue, abs=1e-12)
+    both = [(i, j) for i in range(15) for j in range(i, 15)]
+    walsh = np.sort([(after[i] + after[j] - before[i] - before[j]) / 2 for i, j in both])
+    # 25 is the critical value of 15 pairs in every table of Wilcoxon's two-sided test at 0.05
+    difference = found.difference(0.95)
+    assert [difference.estimate, difference.low, difference.high] == pytest.approx(
+        [np.median(walsh), walsh[25], walsh[-26]]
+    )
+    ratios = np.sort([(after[i] + after[j]) / (before[i] + before[j]) for i, j in both]) - 1
     relative = found.relative(0.95)
     assert relative is not None
-    # 25 is the critical value of 15 pairs in every table of Wilcoxon's two-sided test at 0.05
     assert [relative.estimate, relative.low, relative.high] == pytest.approx(
-        np.exp([np.median(walsh), walsh[25], walsh[-26]]) - 1
+        [np.median(ratios), ratios[25], ratios[-26]]
     )
+
+
+def test_a_fall_of_the_busy_blocks_is_shown_whatever_idle_ones_do() -> None:
+    busy, idle = np.linspace(2.0, 3.0, 8), np.full(3, 0.01)
+    before, after = np.concatenate([busy, idle]), np.concatenate([0.5 * busy, 10 * idle])
+    assert of_pairs(before, after).p < 0.05 < wilcoxon(np.log(after / before), method="exact").pvalue
 
 
 @given(st.lists(st.tuples(st.floats(0, 4), st.floats(0, 4)), min_size=6, max_size=12))

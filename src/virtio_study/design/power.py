@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
@@ -10,9 +9,9 @@ from virtio_study.design.scheduling import Design, Span, spans
 from virtio_study.errors import DataError
 from virtio_study.stats.assignments import drawn_assignments
 from virtio_study.stats.hours import DAY_S, FEWEST_DAYS, HOUR_S, same_hours
+from virtio_study.stats.randomisation import least_ranks
 from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import Array, Stretch
-from virtio_study.stats.student import t_quantile
 
 __all__ = [
     "FALLS",
@@ -74,8 +73,8 @@ def least_shown(shown: tuple[float, ...]) -> float | None:
 def power_of_switchback(history: Stretch, design: Design, midnight_s: float, confidence: float, seed: int) -> Power:
     """Draw a design's assignments again and again, at every day of the history where it fits, and analyse each.
 
-    Under the configuration after, rows are multiplied by 1 minus the fall. The analysis is Student's t: over the
-    differences within groups (`pairs`), or between the blocks of both sides (`bojinov`).
+    Under the configuration after, rows are multiplied by 1 minus the fall. The analysis is the study's own: the
+    randomisation test of the differences within groups (`pairs`), or of each block from its neighbours (`bojinov`).
 
     Parameters
     ----------
@@ -141,7 +140,7 @@ def _block_means(history: Stretch, laid: list[Span], starts: list[float], washou
 
 
 def _shown_in_groups(grouped: Array, short: bool, groups: int, confidence: float, seed: int) -> tuple[float, ...]:
-    """Power of the t over groups: `grouped` has the blocks' means, shape (places, groups, configurations)."""
+    """Power of the test over groups: `grouped` has the blocks' means, shape (places, groups, configurations)."""
     generator = np.random.default_rng(seed)
     number = grouped.shape[2]
     if short:
@@ -154,21 +153,15 @@ def _shown_in_groups(grouped: Array, short: bool, groups: int, confidence: float
     before = np.take_along_axis(grouped, np.argmax(order == 0, axis=2)[:, :, None], axis=2)[:, :, 0]
     after = np.take_along_axis(grouped, np.argmax(order == 1, axis=2)[:, :, None], axis=2)[:, :, 0]
     known = np.isfinite(before) & np.isfinite(after)
-    count = known.sum(axis=1)
-    enough, critical = count >= FEWEST_GROUPS, _critical(count - 1, confidence)
-    found = []
-    for fall in FALLS:
-        apart = np.where(known, after * (1 - fall) - before, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            middle = apart.sum(axis=1) / count
-            spread = np.where(known, (apart - middle[:, None]) ** 2, 0.0).sum(axis=1) / (count - 1)
-            t = middle / np.sqrt(spread / count)
-        found.append(float((enough & (t < -critical)).mean()))
-    return tuple(found)
+    found = np.zeros(len(FALLS))
+    for count, rows in _by_count(known):
+        early, late = (side[rows][known[rows]].reshape(-1, count) for side in (before, after))
+        found += [_shown(late * (1 - fall) - early, confidence) for fall in FALLS]
+    return tuple((found / len(grouped)).tolist())
 
 
 def _shown_alone(means: Array, pooled: Array | None, blocks: int, confidence: float, seed: int) -> tuple[float, ...]:
-    """Power of the t between blocks of both sides, drawn independently: `means` has shape (places, blocks)."""
+    """Power of the test over blocks that are drawn one by one: `means` has shape (places, blocks)."""
     generator = np.random.default_rng(seed)
     if pooled is None:
         values = np.repeat(means, math.ceil(STUDIES / len(means)), axis=0)
@@ -176,33 +169,38 @@ def _shown_alone(means: Array, pooled: Array | None, blocks: int, confidence: fl
         values = pooled[generator.integers(len(pooled), size=(STUDIES, blocks)), 0]
     side = drawn_assignments(range(blocks), 2, len(values), seed)
     known = np.isfinite(values)
-    sides = [known & (side == which) for which in (0, 1)]
-    counts = [mask.sum(axis=1) for mask in sides]
-    enough = np.minimum(*counts) >= FEWEST_GROUPS / 2
-    critical = _critical(counts[0] + counts[1] - 2, confidence)
-    found = []
-    for fall in FALLS:
-        moments = []
-        for which, (mask, count) in enumerate(zip(sides, counts, strict=True)):
-            scaled = np.where(mask, values * (1 - fall if which else 1.0), 0.0)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                middle = scaled.sum(axis=1) / count
-                spread = np.where(mask, (scaled - middle[:, None]) ** 2, 0.0).sum(axis=1) / (count - 1) / count
-            moments.append((middle, spread))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            t = (moments[1][0] - moments[0][0]) / np.sqrt(moments[0][1] + moments[1][1])
-        found.append(float((enough & (t < -critical)).mean()))
-    return tuple(found)
+    found = np.zeros(len(FALLS))
+    for count, rows in _by_count(known):
+        if count < FEWEST_GROUPS:
+            continue
+        levels, after = (each[rows][known[rows]].reshape(-1, count) for each in (values, side))
+        sign = np.where(after == 1, 1.0, -1.0)
+        with np.errstate(divide="ignore"):
+            logs = np.log(levels)
+        for place, fall in enumerate(FALLS):
+            fallen = logs + np.where(after == 1, math.log(1 - fall), 0.0)
+            padded = np.concatenate([fallen[:, 1:2], fallen, fallen[:, -2:-1]], axis=1)
+            with np.errstate(invalid="ignore"):
+                changes = sign * (fallen - (padded[:, :-2] + padded[:, 2:]) / 2)
+            found[place] += _shown(np.where(np.isnan(changes), 0.0, changes), confidence)
+    return tuple((found / len(values)).tolist())
 
 
-def _critical(df: np.ndarray, confidence: float) -> Array:
-    """Student's two-sided quantile for each number of degrees of freedom."""
-    return np.array([_quantile(max(int(number), 1), confidence) for number in df.tolist()])
+def _by_count(known: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Studies by how many of their draws are known: number, and places of the studies."""
+    counts = known.sum(axis=1)
+    return [(int(count), np.flatnonzero(counts == count)) for count in np.unique(counts) if count]
 
 
-@cache
-def _quantile(df: int, confidence: float) -> float:
-    return t_quantile(float(df), confidence)
+def _shown(changes: Array, confidence: float) -> int:
+    """How many studies, rows of `changes`, show a fall by the signed ranks of `stats.randomisation`."""
+    needed = least_ranks(changes.shape[1], confidence)
+    if needed is None:
+        return 0
+    # of equal sizes the falls come first: whatever contradicts them takes its rank from them, as in the test
+    order = np.lexsort((changes > 0, np.abs(changes)), axis=1)
+    fell = np.take_along_axis(changes < 0, order, axis=1)
+    return int(((fell * np.arange(1, changes.shape[1] + 1)).sum(axis=1) >= needed).sum())
 
 
 def power_of_before_after(history: Stretch, days: int, confidence: float) -> Power | None:
