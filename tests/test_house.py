@@ -162,7 +162,7 @@ KNOWS = {
     "sources": "pve recording study storage limits errors i18n",
     "lab": "recording study storage errors i18n",
     "pve": "recording errors i18n",
-    "recording": "storage errors i18n",
+    "recording": "storage limits errors i18n",
     "study": "limits errors i18n",
     "storage": "errors i18n",
     "limits": "errors i18n",

@@ -1,10 +1,15 @@
 """Inputs that are too much: floods, bombs, depths and lines without an end, each refused in one short line."""
 
+import hashlib
 import json
 import re
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
@@ -158,3 +163,53 @@ def test_a_text_within_a_message_within_a_message_is_short(tmp_path: Path) -> No
     with pytest.raises(StudyError, match="unknown key 'kkk") as refused:
         load_study(tmp_path)
     assert not re.search("k{700}", str(refused.value))
+
+
+def listed(path: Path) -> None:
+    """Let a study's manifest list a file as it is."""
+    digest = {path.name: storage.sha256(path)}
+    (path.parent / "manifest.json").write_text(json.dumps({"version": 1, "files": digest}))
+
+
+BOMBS = {
+    "rows": (lambda: {"time": pa.array([0], pa.int64()).take(pa.array([0] * 4_000_001, pa.int8()))}, "4000001 rows"),
+    "columns": (lambda: {f"c{number}": [0] for number in range(65)}, "65 columns"),
+    "one text in every row": (lambda: {"consolidation": ["x" * 10_000] * 100_000}, "longer than 1000 characters"),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_recording_that_unpacks_to_too_much_is_refused_before_the_memory_is_gone(kind: str, tmp_path: Path) -> None:
+    columns, says = BOMBS[kind]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(columns()), path, compression="zstd")
+    listed(path)
+    assert path.stat().st_size < 1 << 18
+    with pytest.raises(VirtioStudyError, match=says):
+        recording.read(path, tmp_path)
+
+
+def test_what_a_program_prints_is_read_to_the_limit_and_the_program_is_ended(tmp_path: Path) -> None:
+    flood = "import os, sys; print(os.getpid(), file=sys.stderr, flush=True)\nwhile True: print('x' * 65536)"
+    begun = time.monotonic()
+    with pytest.raises(limits.TooMuchPrintedError):
+        limits.printed([sys.executable, "-c", flood], 60.0, 1 << 20)
+    with pytest.raises(subprocess.TimeoutExpired):
+        limits.printed(["sleep", "60"], 0.2)
+    assert time.monotonic() - begun < 30
+    echoed = limits.printed(["sh", "-c", "cat; echo an error >&2; exit 3"], 60.0, given=b"given")
+    assert echoed == limits.Printed("given", "an error\n", 3)
+
+
+def test_a_zip_that_unpacks_to_far_more_than_it_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PACKED_FLOOR", 1 << 20)
+    path = tmp_path / "a.zip"
+    content = bytes(4 << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest-sha256.txt", f"{hashlib.sha256(content).hexdigest()}  data/a/raw/x\n")
+        archive.writestr("data/a/raw/x", content)
+    with pytest.raises(VirtioStudyError, match=r"a\.zip: refused at 'data/a/raw/x': beyond"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

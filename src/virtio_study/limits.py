@@ -4,23 +4,38 @@ Whatever a study can need stands well below these limits; what is beyond is dama
 refused in one line before the memory is gone. What is read needs ten to thirty times the memory of its text.
 """
 
-from collections.abc import Iterator
+import contextlib
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "ANSWER_BYTES",
     "ANSWER_S",
     "DOCUMENT_BYTES",
+    "PROGRAM_BYTES",
     "PROTOCOL_BYTES",
     "PROTOCOL_DEPTH",
     "PROTOCOL_NODES",
     "TABLE_BYTES",
+    "Printed",
+    "TooMuchPrintedError",
     "beginning",
     "content",
+    "may_grow_to",
+    "parquet",
+    "printed",
     "text_lines",
     "unpacked_lines",
 ]
@@ -36,6 +51,12 @@ DOCUMENT_BYTES = 40 << 20
 
 TABLE_BYTES = 64 << 20
 """A table in CSV: 600,000 rows, or a year of minutes."""
+
+PROGRAM_BYTES = 64 << 20
+"""What a program prints, such as `rrdtool` of a host's file: a year of minutes."""
+
+PARQUET_ROWS, PARQUET_COLUMNS, PARQUET_BYTES, PARQUET_TEXT = 4_000_000, 64, 1 << 30, 1000
+"""A recording: rows (15 months of a poll in ten seconds), columns, bytes unpacked, and characters of one text."""
 
 DUMP_BYTES = 4 << 30
 """A dump, which is read line by line."""
@@ -96,11 +117,148 @@ def unpacked_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
         return
     import zstandard
 
-    grown = max(PACKED_FLOOR, PACKED_RATIO * path.stat().st_size)
+    grown = may_grow_to(path)
     # a frame may ask for a window of 2 GiB; what this package writes needs 8 MiB
     unpacking = zstandard.ZstdDecompressor(max_window_size=1 << 27)
     with path.open("rb") as file, unpacking.stream_reader(file, read_across_frames=True) as reader:
         yield from _lines(path, reader, grown)
+
+
+def may_grow_to(path: Path) -> int:
+    """Bytes to which what is packed in a file may grow."""
+    return max(PACKED_FLOOR, PACKED_RATIO * path.stat().st_size)
+
+
+def parquet(source: "Path | IO[bytes] | pa.BufferReader", path: Path, columns: list[str] | None = None) -> "pa.Table":
+    """Table of a Parquet file, once what the file says of itself is of a sensible size.
+
+    Parameters
+    ----------
+    source : path or file
+        To read it from.
+    path : Path
+        What to call it in an error.
+    columns : list of str, optional
+        Those to read.
+
+    Raises
+    ------
+    DataError
+        If it has too many rows, columns, bytes or too long a text.
+    pyarrow.ArrowException, OSError
+        If it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source) as file:
+        known, fields = file.metadata, file.schema_arrow
+        unpacked = sum(known.row_group(number).total_byte_size for number in range(known.num_row_groups))
+        if known.num_rows > PARQUET_ROWS or known.num_columns > PARQUET_COLUMNS or unpacked > PARQUET_BYTES:
+            raise DataError(
+                N_(
+                    "{path}: {rows} rows, {columns} columns and {size} MiB, more than a recording has; is it the right "
+                    "file?"
+                ),
+                path=path,
+                rows=known.num_rows,
+                columns=known.num_columns,
+                size=unpacked >> 20,
+            )
+        texts = [field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    # a text that is in every row is there once as long as it is not unpacked
+    with pq.ParquetFile(source, read_dictionary=texts) as file:
+        table = file.read(columns)
+    for number, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        for chunk in table.column(number).chunks:
+            if any(len(text) > PARQUET_TEXT for text in chunk.dictionary.to_pylist() if text is not None):
+                raise DataError(
+                    N_("{path}: column {name!r} has a text longer than {most} characters; is it the right file?"),
+                    path=path,
+                    name=field.name,
+                    most=PARQUET_TEXT,
+                )
+        table = table.set_column(number, field.name, table.column(number).cast(fields.field(field.name).type))
+    return table
+
+
+class TooMuchPrintedError(Exception):
+    """A program printed more than is read; it was ended."""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What a program printed to standard output and standard error, and its exit code."""
+
+    out: str
+    error: str
+    code: int
+
+
+def printed(
+    words: Sequence[str | bytes],
+    seconds: float,
+    most: int = PROGRAM_BYTES,
+    given: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+) -> Printed:
+    """Run a program and read what it prints, up to a size and a time; it is ended there.
+
+    Parameters
+    ----------
+    words : sequence of str or bytes
+        Of the command.
+    seconds, most : float, int
+        That it may take, and bytes that it may print.
+    given : bytes
+        Its standard input; short, for it is written before anything is read.
+    environment : dict, optional
+        Its variables; default: those of this process.
+
+    Raises
+    ------
+    TooMuchPrintedError
+        If it prints more.
+    subprocess.TimeoutExpired
+        If it takes longer.
+    OSError
+        If it cannot be started.
+    """
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as running:
+        try:
+            found = _read_both(running, given, seconds, most)
+            code = running.wait(seconds)
+        except BaseException:  # whatever ended the reading, the program ends too; raised again
+            running.kill()
+            raise
+    out, error = (text.decode(errors="replace") for text in found)
+    return Printed(out, error, code)
+
+
+def _read_both(running: "subprocess.Popen[bytes]", given: bytes, seconds: float, most: int) -> list[bytearray]:
+    assert running.stdin is not None
+    until, found = time.monotonic() + seconds, [bytearray(), bytearray()]
+    with contextlib.suppress(BrokenPipeError):  # it reads nothing
+        running.stdin.write(given)
+        running.stdin.close()
+    with selectors.DefaultSelector() as ready:
+        for pipe, text in zip((running.stdout, running.stderr), found, strict=True):
+            assert pipe is not None
+            ready.register(pipe, selectors.EVENT_READ, text)
+        while ready.get_map():
+            if (left := until - time.monotonic()) <= 0:
+                raise subprocess.TimeoutExpired(running.args, seconds)
+            for key, _ in ready.select(left):
+                block = os.read(key.fd, BLOCK)
+                key.data.extend(block)
+                if not block:
+                    ready.unregister(key.fileobj)
+            if sum(map(len, found)) > most:
+                raise TooMuchPrintedError
+    return found
 
 
 def _lines(path: Path, file: BinaryIO, grown: int | None) -> Iterator[tuple[int, bytes, bool]]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from virtio_study import limits
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
@@ -297,11 +298,10 @@ def read(path: Path, folder: Path) -> Recording:
         If the file is missing, not in the manifest, changed since it was recorded, truncated, or breaks the schema.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     content = read_verified(path, folder)
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = limits.parquet(pa.BufferReader(content), path)
         provenance = Provenance.model_validate_json((table.schema.metadata or {})[b"virtio_study"])
         frame = table.to_pandas()
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
@@ -356,10 +356,9 @@ def boots_of(found: Sequence[Recording]) -> dict[str, str]:
 def read_times(path: Path) -> pd.DataFrame:
     """`time` and `step_s` of a recording alone, without verifying the rest; `DataError` if it cannot be read."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        return pd.DataFrame(pq.read_table(path, columns=["time", "step_s"]).to_pandas())
+        return pd.DataFrame(limits.parquet(path, path, ["time", "step_s"]).to_pandas())
     except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise DataError(
             N_("{path}: not a recording of this package: {error}"), path=path, error=str(error).splitlines()[0]

@@ -42,7 +42,7 @@ def test_a_folder_has_all_that_a_study_needs_and_says_what_is_left_to_do(
         assert key in left
     assert "virtio-study run hospital-2026" in (folder / "README.md").read_text()
     assert "STUDY := hospital-2026\n" in (folder / "Makefile").read_text()
-    assert "data/*/work/" in (folder / ".gitignore").read_text().splitlines()
+    assert {"data/*/work/", "data/*/raw/.lock"} <= {*(folder / ".gitignore").read_text().splitlines()}
     environment = yaml.safe_load((folder / "environment.yml").read_text())
     assert environment["dependencies"][-1] == {"pip": ["-r requirements.lock"]}
 

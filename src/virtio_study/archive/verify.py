@@ -20,6 +20,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
+from virtio_study import limits
 from virtio_study.archive.diff import Agreement, Differences, differences
 from virtio_study.archive.export import CHECKSUMS, PACKAGE, code_files, safe_name
 from virtio_study.archive.recorded import read_results
@@ -167,7 +168,7 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     """Files of a zip by name, once no name, kind or size among them can do harm."""
     found: dict[str, zipfile.ZipInfo] = {}
     folded: set[str] = set()
-    total = 0
+    total, most = 0, min(MOST_BYTES, limits.may_grow_to(path))
     for entry in archive.infolist():
         name = entry.orig_filename
         total += entry.file_size
@@ -180,9 +181,9 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             problem = said(N_("two files have that name"))
         elif entry.flag_bits & 1 or entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             problem = said(N_("it is encrypted, or compressed in a way that export does not use"))
-        elif len(found) >= MOST_FILES or total > MOST_BYTES:
-            message = N_("beyond {files} files or {bytes} bytes, more than a study has")
-            problem = said(message, files=MOST_FILES, bytes=MOST_BYTES)
+        elif len(found) >= MOST_FILES or total > most:
+            message = N_("beyond {files} files or {bytes} bytes, more than a study packs into such a file")
+            problem = said(message, files=MOST_FILES, bytes=most)
         else:
             found[name] = entry
             folded.add(name.casefold())

@@ -119,6 +119,14 @@ def test_without_pvesh_it_says_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_
         Client(Endpoint(backend="local")).get("/version")
 
 
+def test_a_pvesh_that_prints_without_an_end_is_ended_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "pvesh").write_text("#!/bin/sh\nexec yes\n")
+    (tmp_path / "pvesh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    reply = Client(Endpoint(backend="local")).get("/version")
+    assert (reply.status, reply.reason) == (0, "the answer is longer than 16 MiB")
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Protocol
+from typing import Any, Protocol
 
 from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 
-__all__ = ["CHECKED", "Api", "prepare"]
+__all__ = ["CHECKED", "Api", "prepare", "run_by"]
 
 CHECKED = "2.3.0"
 """The version of proxmoxer whose private attributes were looked at."""
@@ -77,3 +77,31 @@ def prepare(
         door = requests.Session()
         only_to(door, address, fingerprint)
         session.auth = Login(door, *login, address, verify_ssl=auth.verify_ssl, timeout=auth.timeout)
+
+
+def run_by(api: Api, execute: Callable[[list[str]], tuple[str, str, int]]) -> Any:
+    """Let an API that asks through a command run it by a function, and return the API's session.
+
+    Parameters
+    ----------
+    execute : callable
+        Of the words of a command: what it printed to standard output and standard error, and its exit code.
+
+    Raises
+    ------
+    StudyError
+        If this version of proxmoxer runs it elsewhere.
+    """
+    store = getattr(api, "_store", None)
+    session = store.get("session") if isinstance(store, dict) else None
+    if not hasattr(session, "_exec"):
+        raise StudyError(
+            N_(
+                "proxmoxer {version} runs pvesh otherwise than version {checked} does; run: pip install "
+                "proxmoxer=={checked}"
+            ),
+            version=version("proxmoxer"),
+            checked=CHECKED,
+        )
+    setattr(session, "_exec", execute)  # noqa: B010  a private attribute of another package's class
+    return session

@@ -4,17 +4,20 @@ A fresh `pvesh` has seen no CPU time before, so that `cpu` of its `status/curren
 the figure is the difference to the same process' last call). rrddata, which `pvestatd` writes, are as through the API.
 """
 
-import ast
 import contextlib
 import importlib
 import json
 import re
+import shlex
 import subprocess
+from collections.abc import Sequence
+from dataclasses import astuple
 
 from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.sources.api.backend import Api
+from virtio_study.limits import ANSWER_BYTES, Printed, TooMuchPrintedError, printed
+from virtio_study.sources.api.backend import Api, run_by
 from virtio_study.study import Endpoint
 
 __all__ = ["PveshError", "ask", "connect"]
@@ -26,6 +29,14 @@ REFUSED = (
     ("Permission denied", N_("SSH as {user} is refused; allow this user's key there: ssh-copy-id {user}@{host}")),
     ("Host key verification failed", N_("its SSH key is not known here; run ssh {user}@{host} once and compare it")),
 )
+
+
+SSH_FAILED = 255
+"""Exit code of ssh itself."""
+
+
+class SshError(Exception):
+    """What ssh says where it cannot log in, or loses its connection."""
 
 
 class PveshError(Exception):
@@ -42,6 +53,7 @@ def connect(endpoint: Endpoint, timeout_s: float) -> Api:
 
     if endpoint.backend == "local":
         local: Api = ProxmoxAPI(backend="local", timeout=timeout_s)
+        run_by(local, lambda words: astuple(_printed(words, timeout_s)))
         return local
     try:
         importlib.import_module("openssh_wrapper")  # proxmoxer ends the program where it cannot be imported
@@ -59,7 +71,22 @@ def connect(endpoint: Endpoint, timeout_s: float) -> Api:
         )
     how = {"user": endpoint.user, "port": endpoint.port, "config_file": config and str(config)}
     over_ssh: Api = ProxmoxAPI(endpoint.host, backend="openssh", timeout=int(timeout_s), **how)
+    way = run_by(over_ssh, lambda words: _over_ssh(way, words, timeout_s)).ssh_client.ssh_command("/bin/bash", False)
     return over_ssh
+
+
+def _over_ssh(way: list[bytes], words: list[str], timeout_s: float) -> tuple[str, str, int]:
+    done = _printed(way, timeout_s, shlex.join(words).encode())
+    if done.code == SSH_FAILED:
+        raise SshError(done.error.strip())
+    return done.out, done.error, done.code
+
+
+def _printed(words: Sequence[str | bytes], timeout_s: float, given: bytes = b"") -> Printed:
+    try:
+        return printed(words, timeout_s, ANSWER_BYTES, given)
+    except TooMuchPrintedError:
+        raise PveshError(0, f"the answer is longer than {ANSWER_BYTES >> 20} MiB") from None
 
 
 def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> object:
@@ -77,7 +104,7 @@ def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> obj
     try:
         return api(place).get(**params)
     except ResourceException as error:
-        text = _text(str(error.content))
+        text = str(error.content)
         if error.exit_code == 0:  # warnings of Perl on its standard error are no failure
             with contextlib.suppress(ValueError):
                 data: object = json.loads(text)
@@ -100,21 +127,11 @@ def ask(api: Api, endpoint: Endpoint, place: str, params: dict[str, str]) -> obj
         ) from None
     except subprocess.TimeoutExpired:
         raise PveshError(0, "no answer in time") from None
-    except Exception as error:  # SSHError is of a package that need not be installed; anything else goes on
-        if type(error).__name__ != "SSHError":
-            raise
-        text = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+    except SshError as error:
+        text = str(error)
         for sign, says in REFUSED:
             if sign in text:
                 raise StudyError(
                     "{host}: {says}", host=endpoint.host, says=said(says, user=endpoint.user, host=endpoint.host)
                 ) from None
         raise PveshError(0, text.splitlines()[-1] if text.strip() else "connection lost") from None
-
-
-def _text(text: str) -> str:
-    """What was said, where proxmoxer made a text such as b'...' of the bytes that openssh-wrapper gives."""
-    if re.match(r"b['\"]", text):
-        with contextlib.suppress(ValueError, SyntaxError):
-            return bytes(ast.literal_eval(text)).decode(errors="replace")
-    return text

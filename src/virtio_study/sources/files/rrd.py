@@ -15,11 +15,14 @@ from pathlib import Path
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
+from virtio_study.limits import PROGRAM_BYTES, TooMuchPrintedError, printed
 
 __all__ = ["RoundRobinArchive", "Row", "archives", "fetch", "find_files", "read_rows"]
 
 Row = dict[str, float]
 """One row as the API gives it: `time` (Unix seconds, the END of the interval) and a key for each known value."""
+
+RRDTOOL_S = 60.0
 
 CONSOLIDATIONS = ("AVERAGE", "MAX")
 
@@ -178,14 +181,7 @@ def _rrdtool(command: str, path: Path, *arguments: str) -> list[str]:
     # The caching daemon of another host, or a decimal comma, would change what is read.
     environment = {key: value for key, value in os.environ.items() if key != "RRDCACHED_ADDRESS"} | {"LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            ["rrdtool", command, str(path.resolve()), *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-        )
+        done = printed(["rrdtool", command, str(path.resolve()), *arguments], RRDTOOL_S, environment=environment)
     except FileNotFoundError as error:
         raise DataError(N_("rrdtool is not installed; install it (Debian: apt install rrdtool)")) from error
     except subprocess.TimeoutExpired as error:
@@ -195,10 +191,13 @@ def _rrdtool(command: str, path: Path, *arguments: str) -> list[str]:
             command=command,
             timeout=error.timeout,
         ) from error
-    if done.returncode:
+    except TooMuchPrintedError as error:
+        message = N_("{path}: rrdtool {command} prints more than {most} MiB, which no file of a host needs")
+        raise DataError(message, path=path, command=command, most=PROGRAM_BYTES >> 20) from error
+    if done.code:
         raise DataError(
             "{path}: {error}",
             path=path,
-            error=" ".join(done.stderr.split()) or said(N_("rrdtool {command} failed"), command=command),
+            error=" ".join(done.error.split()) or said(N_("rrdtool {command} failed"), command=command),
         )
-    return done.stdout.splitlines()
+    return done.out.splitlines()
