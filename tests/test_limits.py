@@ -193,11 +193,11 @@ def test_what_a_program_prints_is_read_to_the_limit_and_the_program_is_ended(tmp
     flood = "import os, sys; print(os.getpid(), file=sys.stderr, flush=True)\nwhile True: print('x' * 65536)"
     begun = time.monotonic()
     with pytest.raises(limits.TooMuchPrintedError):
-        limits.printed([sys.executable, "-c", flood], 60.0, 1 << 20)
+        limits.output_of([sys.executable, "-c", flood], 60.0, 1 << 20)
     with pytest.raises(subprocess.TimeoutExpired):
-        limits.printed(["sleep", "60"], 0.2)
+        limits.output_of(["sleep", "60"], 0.2)
     assert time.monotonic() - begun < 30
-    echoed = limits.printed(["sh", "-c", "cat; echo an error >&2; exit 3"], 60.0, given=b"given")
+    echoed = limits.output_of(["sh", "-c", "cat; echo an error >&2; exit 3"], 60.0, given=b"given")
     assert echoed == limits.Printed("given", "an error\n", 3)
 
 

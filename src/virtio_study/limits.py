@@ -34,8 +34,8 @@ __all__ = [
     "beginning",
     "content",
     "may_grow_to",
+    "output_of",
     "parquet",
-    "printed",
     "text_lines",
     "unpacked_lines",
 ]
@@ -197,7 +197,7 @@ class Printed:
     code: int
 
 
-def printed(
+def output_of(
     words: Sequence[str | bytes],
     seconds: float,
     most: int = PROGRAM_BYTES,

@@ -551,7 +551,7 @@ def test_a_flood_is_refused_before_it_is_unpacked(
     for limit, value in (("MOST_FILES", 10), ("MOST_BYTES", 1000)):
         with monkeypatch.context() as patch:
             patch.setattr(archive_verify, limit, value)
-            with pytest.raises(DataError, match="more than a study has"):
+            with pytest.raises(DataError, match="more than a study packs"):
                 unpack(packed, tmp_path / "crate")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 10}))
     with pytest.raises(DataError, match="set TMPDIR to a larger one"):

@@ -16,7 +16,7 @@ from dataclasses import astuple
 from virtio_study.errors import StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.limits import ANSWER_BYTES, Printed, TooMuchPrintedError, printed
+from virtio_study.limits import ANSWER_BYTES, Printed, TooMuchPrintedError, output_of
 from virtio_study.sources.api.backend import Api, run_by
 from virtio_study.study import Endpoint
 
@@ -84,7 +84,7 @@ def _over_ssh(way: list[bytes], words: list[str], timeout_s: float) -> tuple[str
 
 def _printed(words: Sequence[str | bytes], timeout_s: float, given: bytes = b"") -> Printed:
     try:
-        return printed(words, timeout_s, ANSWER_BYTES, given)
+        return output_of(words, timeout_s, ANSWER_BYTES, given)
     except TooMuchPrintedError:
         raise PveshError(0, f"the answer is longer than {ANSWER_BYTES >> 20} MiB") from None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.limits import PROGRAM_BYTES, TooMuchPrintedError, printed
+from virtio_study.limits import PROGRAM_BYTES, TooMuchPrintedError, output_of
 
 __all__ = ["RoundRobinArchive", "Row", "archives", "fetch", "find_files", "read_rows"]
 
@@ -181,7 +181,7 @@ def _rrdtool(command: str, path: Path, *arguments: str) -> list[str]:
     # The caching daemon of another host, or a decimal comma, would change what is read.
     environment = {key: value for key, value in os.environ.items() if key != "RRDCACHED_ADDRESS"} | {"LC_ALL": "C"}
     try:
-        done = printed(["rrdtool", command, str(path.resolve()), *arguments], RRDTOOL_S, environment=environment)
+        done = output_of(["rrdtool", command, str(path.resolve()), *arguments], RRDTOOL_S, environment=environment)
     except FileNotFoundError as error:
         raise DataError(N_("rrdtool is not installed; install it (Debian: apt install rrdtool)")) from error
     except subprocess.TimeoutExpired as error:
