@@ -42,12 +42,14 @@ OF_A_REPORT = (
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled studies without their reports, in a folder where examples may write."""
     folder = tmp_path_factory.mktemp("checkout")
-    study = folder / "data" / "lab-qemu"
-    study.mkdir(parents=True)
-    for file in (ROOT / "data" / "lab-qemu").iterdir():
-        if file.is_file():
-            shutil.copy(file, study)
-    (study / "recordings").symlink_to(ROOT / "data" / "lab-qemu" / "recordings")
+    for name in ("lab-qemu", "pve-rig"):
+        study = folder / "data" / name
+        study.mkdir(parents=True)
+        for part in (ROOT / "data" / name).iterdir():
+            if part.is_file():
+                shutil.copy(part, study)
+            elif part.name in ("raw", "recordings"):
+                (study / part.name).symlink_to(part)
     (folder / "data" / "published").symlink_to(ROOT / "data" / "published")
     (folder / "notebooks").symlink_to(ROOT / "notebooks")
     return folder

@@ -187,7 +187,7 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> results = vs.load_study("lab-qemu").results()
+        >>> results = vs.load_study("pve-rig").results()
         >>> results.servers["versat"].comparisons["total"].verdicts["mem_displayed"].status
         'not_an_effect'
         """
@@ -205,7 +205,7 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> study = vs.load_study("lab-qemu")
+        >>> study = vs.load_study("pve-rig")
         >>> results = study.report("es")
         >>> (study.reports / "index.es.html").is_file()
         True
@@ -231,7 +231,7 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> outcome = vs.load_study("lab-qemu").run(workers=2, say=lambda line: None)
+        >>> outcome = vs.load_study("pve-rig").run(workers=2, say=lambda line: None)
         >>> outcome.ok, outcome.error
         (True, {})
         """
@@ -249,7 +249,7 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> vs.load_study("lab-qemu").check().problems
+        >>> vs.load_study("pve-rig").check().problems
         []
         """
         from virtio_study.workflow.check import check_study
@@ -271,8 +271,8 @@ class OpenStudy(protocol.Study):
 
         Examples
         --------
-        >>> vs.load_study("lab-qemu").export("lab-qemu.zip").path.name
-        'lab-qemu.zip'
+        >>> vs.load_study("pve-rig").export("pve-rig.zip").path.name
+        'pve-rig.zip'
         """
         from virtio_study.archive.export import export
 

@@ -29,9 +29,9 @@ def read_results(place: str | Path) -> "Results":
 
     Examples
     --------
-    >>> results = vs.read_results("lab-qemu")
-    >>> results.servers["versat"].comparisons["total"].effects["mem_host"].relative.method
-    'Fieller over blocks of boots'
+    >>> results = vs.read_results("pve-rig")
+    >>> results.servers["versat"].comparisons["devices"].verdicts["mem_host"].status
+    'with_reservations'
     """
     from virtio_study.analysis.results import Results
     from virtio_study.archive import recorded
@@ -55,7 +55,7 @@ def diff(first: str | Path, second: str | Path) -> "Differences":
     StudyError, DataError
         As `read_results`.
 
-    >>> vs.diff("lab-qemu", "reports/lab-qemu/results.json").agreement
+    >>> vs.diff("pve-rig", "reports/pve-rig/results.json").agreement
     'identical'
     """
     from virtio_study.archive import recorded
@@ -93,9 +93,9 @@ def verify(
 
     Examples
     --------
-    >>> repeated = vs.verify("lab-qemu.zip", workers=2, say=lambda line: None)
+    >>> repeated = vs.verify("pve-rig.zip", workers=2, say=lambda line: None)
     >>> repeated.study, repeated.agreement
-    ('lab-qemu', 'identical')
+    ('pve-rig', 'identical')
     """
     from virtio_study.archive.verify import repeat
 
