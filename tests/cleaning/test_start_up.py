@@ -256,3 +256,23 @@ def test_a_restart_inside_weeks_costs_an_hour_at_most():
     reasons = label_periods(frame)["reason"]
     assert reasons.index[reasons == "restart"].tolist() == list(range(restart, restart + 12))
     assert reasons.drop(range(restart, restart + 12)).eq("").all()
+
+
+@pytest.mark.parametrize(("minutes", "least", "most"), [(1, 15, 40), (5, 15, 40), (10, 20, 40), (30, 60, 60)])
+def test_of_coarse_rows_the_start_up_alone_is_left_out_not_an_hour(minutes: int, least: int, most: int) -> None:
+    rng = np.random.default_rng(5)
+    seconds = 60.0 * minutes * np.arange(1, 6 * 60 // minutes + 1)
+    started = seconds - 60.0 * minutes < 900
+    frame = pd.DataFrame(
+        {
+            "time": pd.to_datetime([START + timedelta(seconds=s) for s in seconds]),
+            "step_s": 60.0 * minutes,
+            "cpu_cores": np.where(started, 1.2, 0.3) * np.exp(0.1 * rng.normal(size=len(seconds))),
+            "uptime_s": seconds,
+            "replicate": "block-01",
+        }
+    )
+    labelled = label_periods(frame)
+    left_out = minutes * int((labelled["period"] == "transient").sum())
+    assert least <= left_out <= most
+    assert (labelled["period"].iloc[-60 // minutes :] == "steady").all()

@@ -75,6 +75,7 @@ set_() {
         [ -n "${pending[delete]-}" ] || unset 'pending[delete]' ;;
       ide[0-3] | sata[0-5] | scsi[0-9]* | virtio[0-9]*)
         [[ $key == ide* || $key == sata* ]] && [[ $value == *iothread* ]] && die "400 Parameter verification failed. $key: invalid format - format error iothread: property is not defined in schema"
+        [[ $key != ide* && $value == *,model=* ]] && die "400 Parameter verification failed. $key: invalid format - format error model: property is not defined in schema"
         [[ $key == virtio* ]] && [[ $value == *,ssd=* ]] && die "400 Parameter verification failed. $key: invalid format - ssd"
         [[ $value == none* || $value == *media=cdrom* ]] || grep -qxF -- "${value%%,*}" "$FAKE/volumes" || die "volume '${value%%,*}' does not exist"
         [[ $value == *media=cdrom* ]] || value+=,size=32G

@@ -88,6 +88,17 @@ def test_each_server_has_its_own_draw_and_the_same_seed_the_same() -> None:
     assert drawn["alpha"] != drawn["beta"]
 
 
+def test_servers_restart_minutes_apart_and_none_in_the_hours_without_restart() -> None:
+    design = Design("pairs", 6, 6, CONFIGS, 1800.0, "00:20-05:00")
+    names = [f"server-{number}" for number in range(6)]
+    schedule = drawn_schedule(design, names, datetime(2026, 3, 1), "UTC", 4)
+    assert [schedule.blocks[name][0].start.minute for name in names] == [0, 5, 10, 15, 0, 5]
+    for blocks in schedule.blocks.values():
+        assert {block.end - block.start for block in blocks} == {timedelta(hours=6)}
+    free = drawn_schedule(replace(design, no_restart=None), [*names, *"abcdefg"], datetime(2026, 3, 1), "UTC", 4)
+    assert [blocks[0].start.minute for blocks in free.blocks.values()] == [*range(0, 60, 5), 0]
+
+
 def wandering(days: int, seed: int = 1) -> Stretch:
     """A server whose level wanders from hour to hour, every five minutes."""
     rng = np.random.default_rng(seed)

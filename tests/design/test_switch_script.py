@@ -244,6 +244,35 @@ def test_a_lock_that_goes_in_time_delays_a_switch_and_a_late_one_is_missed(host:
     assert host.config() == AS_VIRTIO
 
 
+def test_a_cd_that_is_ejected_or_changed_is_nobody_s_change_and_stays(host: Host) -> None:
+    host.write(100, ORIGINAL | {"sata4": "local-lvm:vm-100-cloudinit,media=cdrom,size=4M"})
+    host.run(0.1, "--run")
+    text = (host.fake / "100.conf").read_text()
+    ejected = "none,media=cdrom"
+    (host.fake / "100.conf").write_text(text.replace(ORIGINAL["ide2"], ejected))
+    assert "block=2 done: emulated" in host.run(6.1, "--run").stdout
+    assert host.config()["ide2"] == ejected
+    assert "block=end done" in host.run(12.1, "--run").stdout
+    assert (host.config()["ide0"], host.config()["ide2"]) == (BEFORE["ide0"], ejected)
+    assert host.config()["sata4"].startswith("local-lvm:vm-100-cloudinit")
+
+
+def test_a_read_only_disk_is_never_made_writable(host: Host) -> None:
+    without = {key: value for key, value in ORIGINAL.items() if key != "sata1"}
+    host.write(100, without | {"scsi1": "local-lvm:vm-100-disk-1,ro=1"})
+    refused = host.run(6.1, "--run")
+    assert "block=2 refused: read-only disk scsi1" in refused.stdout
+    assert "scsi1: local-lvm:vm-100-disk-1,ro=1" in (host.fake / "100.conf").read_text()
+
+
+def test_the_name_that_an_ide_disk_shows_goes_with_the_bus_and_comes_back(host: Host) -> None:
+    host.write(100, ORIGINAL | {"ide0": ORIGINAL["ide0"] + ",model=Disk"})
+    assert "block=1 done: virtio" in host.run(0.1, "--run").stdout
+    assert host.config()["scsi0"] == AS_VIRTIO["scsi0"]
+    host.run(6.1, "--run")
+    assert host.config()["ide0"].endswith(",model=Disk")
+
+
 def test_what_somebody_changed_is_not_changed_back(host: Host) -> None:
     host.run(0.1, "--run")
     text = (host.fake / "100.conf").read_text()

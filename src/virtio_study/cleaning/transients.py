@@ -54,6 +54,14 @@ that it let pass 15 to 24 % were false alarms (GWA-T-12, trace Rnd).
 BATCH, SMALL_BATCH = 5, 3
 """Rows a batch of the rule, and where what is missing or disturbed leaves too few of them for it."""
 
+COARSE_BATCH = 1
+"""Rows a batch where a recording goes on, but its rows are so long that two hours of them are too few for the rule.
+
+Of simulated servers with rows of five or ten minutes (AR(1), phi 0 to 0.9) a start-up of a quarter of an hour at four
+times the level is then found in 99.8 %, and 10 to 28 minutes are left out where there is none. Of rows of more than
+twelve minutes nothing can be told; the longest start-up is left out.
+"""
+
 OTHER_BATCHES = (3, 5, 10)
 """Rows a batch among which the rule's answer is looked at, to say how sure it is."""
 
@@ -298,7 +306,10 @@ def _start_up(boot: pd.DataFrame, column: str, looked: _Looked) -> int | None:
     """
     values = boot[column].to_numpy(dtype=np.float64)[looked.rows]
     left = np.count_nonzero(~np.isnan(values))
-    found = steady_start(values, SMALL_BATCH if left < min(len(values), 2 * LAST_BATCHES * BATCH) else BATCH)
+    batch = SMALL_BATCH if left < min(len(values), 2 * LAST_BATCHES * BATCH) else BATCH
+    if not looked.whole and left < 2 * LAST_BATCHES * batch:
+        batch = COARSE_BATCH
+    found = steady_start(values, batch)
     if found is None:
         return None if looked.whole else looked.most
     memory = (

@@ -12,6 +12,9 @@ from virtio_study.study import Block, Law, Schedule, hours_of, within
 
 __all__ = ["Design", "Span", "drawn_schedule", "spans"]
 
+APART_MIN = 5
+"""Minutes between the restarts of two servers: as often as cron runs `switch.sh`."""
+
 
 @dataclass(frozen=True)
 class Design:
@@ -100,7 +103,7 @@ def _merged_at_both_ends(starts: Sequence[int], ends: Sequence[int]) -> list[Spa
 
 
 def drawn_schedule(design: Design, servers: Sequence[str], start: datetime, zone: str, seed: int) -> Schedule:
-    """Draw a schedule: each server has the same times and its own draw.
+    """Draw a schedule: each server has its own draw, and the same times but for minutes, so that not all restart at once.
 
     Parameters
     ----------
@@ -118,13 +121,15 @@ def drawn_schedule(design: Design, servers: Sequence[str], start: datetime, zone
     """
     laid = spans(design)
     groups = list(dict.fromkeys(span.group for span in laid))
+    minutes = _minutes_apart(design, laid)
     blocks = {}
     for place, server in enumerate(servers):
+        first = start + timedelta(minutes=minutes[place % len(minutes)])
         drawn = drawn_assignments([span.group for span in laid], len(design.configurations), 1, seed + place)[0]
         blocks[server] = tuple(
             Block(
-                start=_at(start, span.start_h, zone),
-                end=_at(start, span.end_h, zone),
+                start=_at(first, span.start_h, zone),
+                end=_at(first, span.end_h, zone),
                 driver_config=design.configurations[number],
                 pair=None if design.law == "bojinov" else groups.index(span.group) + 1,
             )
@@ -138,6 +143,16 @@ def drawn_schedule(design: Design, servers: Sequence[str], start: datetime, zone
         no_restart=design.no_restart,
         blocks=blocks,
     )
+
+
+def _minutes_apart(design: Design, laid: Sequence[Span]) -> list[int]:
+    """Minutes after the hour at which a server may restart at every block, a run of cron apart."""
+    forbidden = hours_of(design.no_restart) if design.no_restart else None
+    return [
+        minute
+        for minute in range(0, 60, APART_MIN)
+        if not forbidden or not any(within(time(span.start_h % 24, minute), forbidden) for span in laid)
+    ]
 
 
 def _at(start: datetime, hours: int, zone: str) -> datetime:

@@ -24,8 +24,12 @@ write() { # standard input to the file $1, whole or not at all
   cat > "$1.new" && sync "$1.new" && mv "$1.new" "$1"
 }
 
-# The configuration in force, as far as a study changes it; sizes of disks are Proxmox's to say.
-kept() { qm config "$1" --current 1 | grep -E "$KEPT" | sed -E 's/,size=[^,]*//' | sort; }
+# The configuration in force, as far as a study changes it; sizes of disks are Proxmox's to say, and what lies in a CD drive
+# is the administrator's: only that the drive has its place is kept.
+kept() {
+  qm config "$1" --current 1 | grep -E "$KEPT" |
+    sed -E 's/^([a-z]+[0-9]+: ).*,media=cdrom.*/\1cd,media=cdrom/; s/,size=[^,]*//' | sort
+}
 
 # The same, with the options of a device in one order, to compare.
 ordered() {
@@ -62,7 +66,7 @@ target() {
         key = keys[i]; kind = key; sub(/[0-9]+$/, "", kind)
         if (!(kind in most)) continue
         value = values[key]
-        if (value ~ /(^|,)media=cdrom/ || value ~ /^none/ || value ~ /cloudinit/) { used[key] = 1; cd[key] = 1; continue }
+        if (value ~ /,media=cdrom/) { used[key] = 1; cd[key] = 1; continue }
         if (value !~ /^[A-Za-z][A-Za-z0-9._-]*:[^,]/ || value ~ /scsiblock=1/) refuse("unknown disk " key ": " value)
         disks[++number] = key
         if (bus == "-" || kind == bus) used[key] = 1
@@ -77,8 +81,12 @@ target() {
         }
         to[key] = place; kind = place; sub(/[0-9]+$/, "", kind)
         value = values[key]
-        if (kind == "ide" || kind == "sata") value = without(value, " iothread queues ro product vendor ")
+        if (kind == "ide" || kind == "sata") {
+          if (value ~ /,ro=(1|on|yes|true)/) refuse("read-only disk " key ": " kind " has none")
+          value = without(value, " iothread queues ro product vendor ")
+        }
         if (kind == "virtio") value = without(value, " ssd wwn queues product vendor ")
+        if (kind != "ide") value = without(value, " model ")
         if ((thread == "0" || thread == "1") && (kind == "scsi" || kind == "virtio")) {
           value = without(value, " iothread ")
           if (thread == "1") value = value ",iothread=1"
@@ -155,7 +163,7 @@ has() {
   pending=$(qm pending "$1") && ! grep -qE '^(new|del) ' <<< "$pending" || return 1
   while read -r volume; do
     grep -qF -- " $volume" <<< "$(kept "$1")" || return 1
-  done < <(grep -E '^(ide|sata|scsi|virtio)[0-9]+: ' "$STATE/$1.original" | sed -E 's/^[^ ]* ([^,]*).*/\1/' | grep -v '^none$')
+  done < <(grep -E '^(ide|sata|scsi|virtio)[0-9]+: ' "$STATE/$1.original" | sed -E 's/^[^ ]* ([^,]*).*/\1/' | grep -v '^cd$')
 }
 
 configure() { # gives the stopped VM $1 the configuration of the file $2
