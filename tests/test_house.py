@@ -220,8 +220,8 @@ def test_the_tests_mirror_the_rooms() -> None:
             assert (package / place / "__init__.py").is_file() or place in {"benchmarks", "torture"}, place
 
 
-CALLERS = {"cli", "public", "workflow/steps.py", "report/tables.py", "report/figures.py"}
-"""Where a name is that of what it calls or shows: commands, the public face, the steps, tables and figures."""
+CALLERS = {"cli", "public", "workflow/steps.py", "report/tables.py", "report/figures.py", "report/pictures.py"}
+"""Where a name is that of what it calls or shows: commands, public face, steps, tables, figures, pictures."""
 
 
 def test_one_name_is_one_class_or_function() -> None:

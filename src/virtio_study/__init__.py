@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from virtio_study.errors import VirtioStudyError
     from virtio_study.i18n.language import words
     from virtio_study.public import OpenStudy, diff, load_study, read_results, verify
-    from virtio_study.report import figures, switching, tables, waterfall
+    from virtio_study.report import figures, pictures, switching, tables, waterfall
 
 __all__ = [
     "OpenStudy",
@@ -21,6 +21,7 @@ __all__ = [
     "diff",
     "figures",
     "load_study",
+    "pictures",
     "read_results",
     "switching",
     "tables",
@@ -35,6 +36,7 @@ _HOMES = {
     "VirtioStudyError": "errors",
     "words": "i18n.language",
     "figures": "report",
+    "pictures": "report",
     "switching": "report",
     "tables": "report",
     "waterfall": "report",

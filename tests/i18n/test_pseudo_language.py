@@ -104,7 +104,7 @@ def data_of(results: Results) -> set[str]:
         }
     for config in results.study.driver_configs.values():  # a figure has no room for a long label
         short = shortened(config.label.en, figures.LONGEST)
-        found |= {short, *figures._wrapped(config.label.en).split("\n")}
+        found |= {short, *figures.wrapped(config.label.en).split("\n")}
     return {text for text in found if len(text) > 1} | NAMES
 
 

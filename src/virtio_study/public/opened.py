@@ -110,6 +110,22 @@ class OpenStudy(protocol.Study):
         """
         return steps.describe(self, server, driver_config)
 
+    def levels(self, server: str) -> "dict[str, Description]":
+        """Levels of a server under every driver configuration that is compared, as `describe` left them.
+
+        Raises
+        ------
+        StudyError, DataError
+            As `compare`.
+
+        Examples
+        --------
+        >>> levels = vs.load_study("lab-qemu").levels("versat")
+        >>> f"{levels['emulated'].levels['mem_displayed'].sustained.estimate / 2**20:.0f} MiB"
+        '407 MiB'
+        """
+        return steps.levels(self, server)
+
     @overload
     def compare(self, server: str, comparison: str) -> "ServerComparison": ...
 

@@ -29,9 +29,11 @@ __all__ = [
     "LONGEST",
     "MIB",
     "ORANGE",
+    "RAM",
     "accesses",
     "blank",
     "boot_levels",
+    "dots",
     "estimation",
     "localise",
     "over_time",
@@ -39,6 +41,7 @@ __all__ = [
     "show",
     "svg",
     "time_table",
+    "wrapped",
 ]
 
 MIB = 2**20
@@ -200,11 +203,11 @@ def boot_levels(
     """
     scale = 1 if metric == "cpu" else MIB
     with style():
-        names = [_wrapped(labels[config]) for config in levels]
+        names = [wrapped(labels[config]) for config in levels]
         figure, (axes,) = blank(height_in=_room(names))
         axes.set_yticks(range(len(levels)), names)
         for place, described in enumerate(levels.values()):
-            _dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
+            dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
             level = described.levels[metric].sustained
             if level is None:
                 continue
@@ -225,7 +228,7 @@ def _room(names: list[str]) -> float:
     return max(2.6, 0.7 + 0.155 * lines * len(names))
 
 
-def _dots(axes: "Axes", values: list[float], place: int, colour: str, marker: str = "o") -> None:
+def dots(axes: "Axes", values: list[float], place: int, colour: str, marker: str = "o") -> None:
     """One dot a boot, the first uppermost: apart by a rule, since a swarm that dodges goes with the last bits."""
     import seaborn as sns
 
@@ -261,12 +264,12 @@ def estimation(
         figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
         top, bottom = figure.subplots(2, 1, height_ratios=[2, 1])
         for place, (config, colour, marker) in enumerate(zip(sides, (ORANGE, GREEN), ("o", "s"), strict=True)):
-            _dots(top, [mean / scale for mean in levels[config].means(metric)], place, colour, marker)
+            dots(top, [mean / scale for mean in levels[config].means(metric)], place, colour, marker)
             level = levels[config].levels[metric].sustained
             if level:
                 top.plot([level.low / scale, level.high / scale], [place + 0.34] * 2, color="#222222", linewidth=2)
                 top.plot([level.estimate / scale], [place + 0.34], "D", color="#222222", markersize=4)
-        top.set_yticks([0, 1], [_wrapped(labels[config]) for config in sides])
+        top.set_yticks([0, 1], [wrapped(labels[config]) for config in sides])
         top.set_ylim(1.6, -0.5)
         top.set_xlim(left=0)
         top.set_xlabel(words.gettext(unit))
@@ -292,7 +295,7 @@ def ram_by_instrument(
     height_in: float = HEIGHT_IN,
 ) -> "Figure":
     """Displayed, host and guest memory through the driver configurations: side by side, many one above the other."""
-    names = [_wrapped(labels[config]) for config in levels]
+    names = [wrapped(labels[config]) for config in levels]
     upright = len(names) > MOST_SIDE_BY_SIDE
     with style():
         figure, (axes,) = blank(height_in=_room(names) if upright else height_in)
@@ -324,7 +327,8 @@ def _sustained(described: Description, metric: str) -> Estimate | None:
     return described.levels[metric].sustained if metric in described.levels else None
 
 
-def _wrapped(label: str) -> str:
+def wrapped(label: str) -> str:
+    """A label for an axis: short, over several lines."""
     lines = shortened(label, LONGEST).replace(" (", "\n(").replace(" + ", "\n+ ").split("\n")
     return "\n".join(textwrap.fill(line, LINE) for line in lines)
 

@@ -123,8 +123,21 @@ def _attributes(style: str) -> str:
     return "".join(f' {key}="{value}"' for key, value in kept)
 
 
+TEXT_PX, DRAWN_PT = 14, 9.5
+"""Size of a notebook's text, and of the text in a figure as it is drawn."""
+
+
 def show(figure: "Figure", description: str) -> Any:
-    """A figure for a notebook's output: SVG with the description as its alternative text."""
+    """A figure for a notebook's output: SVG at the size of the text around it, the description its alternative text.
+
+    A front end that shows no pictures, or not those of others, shows the description.
+    """
     from IPython.display import SVG
 
-    return SVG(data=svg(figure, "figure", description, description))  # type: ignore[no-untyped-call]
+    class Picture(SVG):
+        def __repr__(self) -> str:
+            return description
+
+    head, _, body = svg(figure, "figure", description, description).partition(" ")
+    width, height = (round(side * 72 * TEXT_PX / DRAWN_PT) for side in figure.get_size_inches())
+    return Picture(data=f'{head} width="{width}" height="{height}" {body}')  # type: ignore[no-untyped-call]

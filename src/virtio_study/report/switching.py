@@ -15,7 +15,7 @@ from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, ORANGE, blan
 from virtio_study.report.formats import UNITS
 from virtio_study.report.svg import show, style
 from virtio_study.report.tables import whole
-from virtio_study.report.timeline_figure import DATES
+from virtio_study.report.timeline_figure import utc_axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,8 +59,6 @@ def blocks_over_time(
     labels : mapping
         Driver configuration -> what readers call it, in the study's order.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     looks = dict(zip(labels, LOOKS, strict=False))
     divisor, shown_unit = UNITS[unit]
     with style():
@@ -73,10 +71,7 @@ def blocks_over_time(
             axes.plot(days, (level, level), "-" if row.counted else ":", color=colour, linewidth=2)
             inside = colour if row.received == row.assigned else "white"
             axes.plot([(days[0] + days[1]) / 2], [level], mark, color=colour, markerfacecolor=inside, markersize=5)
-        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, *DATES))  # type: ignore[no-untyped-call]
-        axes.set_xlabel(words.gettext("time (UTC)"))
+        utc_axis(axes, words)
         axes.set_ylabel(f"{words.term('metric', metric)} ({words.term('unit', shown_unit)})")
         axes.set_ylim(bottom=0)
         seen = {row.received for row in rows} | {row.assigned for row in rows}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["timeline"]
+__all__ = ["timeline", "utc_axis"]
 
 DATES: Any = (
     None,
@@ -43,8 +43,6 @@ def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) 
     runs : mapping
         Server -> its runs, as the results have them.
     """
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     colours = dict(zip(labels, (ORANGE, GREY, GREEN, BLUE, "#CC79A7", "#F0E442"), strict=False))
     with style():
         figure, (axes,) = blank(height_in=2.2 + 0.7 * len(runs))
@@ -59,13 +57,10 @@ def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) 
                 begins = [since for since, _ in span.instruments]
                 for (since, view), until in zip(span.instruments, [*begins[1:], span.end_s], strict=True):
                     _bar(axes, since, until, (place + 0.32, 0.13), VIEWS[view][0])
-        locator = AutoDateLocator()  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, *DATES))  # type: ignore[no-untyped-call]
+        utc_axis(axes, words)
         axes.set_yticks(range(len(runs)), list(runs))
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(words.gettext("time (UTC)"))
         shown = {view for spans in runs.values() for span in spans for _, view in span.instruments}
         named = [(colours.get(name, "#ffffff"), label) for name, label in labels.items()]
         named += [(colour, words.gettext(label)) for view, (colour, label) in VIEWS.items() if view in shown]
@@ -73,6 +68,16 @@ def timeline(runs: Timeline, labels: Mapping[str, str], words: Words = ENGLISH) 
             axes.plot([], [], "s", color=colour, markeredgecolor="#222222", label=shortened(label, LONGEST))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.1, 1.0), handlelength=1.2)
     return figure
+
+
+def utc_axis(axes: "Axes", words: Words) -> None:
+    """Dates in UTC below axes whose unit is a day since 1970 began."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, *DATES))  # type: ignore[no-untyped-call]
+    axes.set_xlabel(words.gettext("time (UTC)"))
 
 
 def _bar(axes: "Axes", start_s: float, end_s: float, place: tuple[float, float], colour: Any, hatch: str = "") -> None:

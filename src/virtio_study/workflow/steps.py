@@ -7,16 +7,13 @@ itself and none mixes what was made of different protocols, code or recordings.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from virtio_study.cleaning.transients import label_periods, period_table
-from virtio_study.errors import DataError
-from virtio_study.i18n.marks import N_
-from virtio_study.recording import Provenance, Recording, boots_of, recordings, share_time
+from virtio_study.recording import Provenance
 from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
 from virtio_study.workflow.artefacts import (
@@ -31,6 +28,7 @@ from virtio_study.workflow.artefacts import (
     write_table,
 )
 from virtio_study.workflow.environment import environment
+from virtio_study.workflow.gathering import gathered, recordings_of
 from virtio_study.workflow.keys import INPUTS, Keys, borrowed_counts
 from virtio_study.workflow.reports import ENVIRONMENT, publish
 
@@ -50,6 +48,7 @@ __all__ = [
     "collect",
     "compare",
     "describe",
+    "levels",
     "read_arm",
     "read_provenance",
     "results",
@@ -111,6 +110,19 @@ def describe(study: Study, server: str, driver_config: str) -> "Description":
         As `collect`.
     """
     return _describe(Keys(study), server, driver_config)
+
+
+def levels(study: Study, server: str) -> "dict[str, Description]":
+    """Levels of a server under every driver configuration that is compared, as `describe` left them.
+
+    Raises
+    ------
+    StudyError, DataError
+        As `compare`.
+    """
+    study.server(server)
+    keys = Keys(study)
+    return {config: _described(keys, server, config) for config in keys.arms(server)}
 
 
 def compare(study: Study, server: str) -> "dict[str, ServerComparison]":
@@ -177,51 +189,14 @@ def write_report(study: Study, language: str = "en") -> "Results":
 def _collect(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
     study = keys.study
     path = _named(keys, server, driver_config, "collected.parquet")
-    found = [*recordings(study.folder, server, driver_config)]
-    for item in found:
-        of = item.provenance
-        if (of.server, of.driver_config) != (server, driver_config):
-            raise DataError(
-                N_("{path}: recorded for {server} under {driver_config}; wrong folder"),
-                path=item.path,
-                server=of.server,
-                driver_config=of.driver_config,
-            )
+    found = recordings_of(study, server, driver_config)
     keys.verified(server, driver_config)
-    names = [item.provenance.replicate for item in found]
-    if len(set(names)) != len(names):
-        raise DataError(
-            N_("{server} under {driver_config}: two recordings have the same replicate; names: {names}"),
-            server=server,
-            driver_config=driver_config,
-            names=", ".join(names),
-        )
-    _refuse_overlap(server, driver_config, found)
-    boots = boots_of(found)
-    rows = pd.concat([item.frame.assign(replicate=boots[name]) for name, item in zip(names, found, strict=True)])
-    collected = rows.sort_values(["replicate", "time"], ignore_index=True)
+    collected, known = gathered(server, driver_config, found)
     key = keys.recorded(server, driver_config)
     write_table(path, collected, key)
-    known = [item.provenance.model_copy(update={"replicate": boots[item.provenance.replicate]}) for item in found]
     named = work_file(study, server, driver_config, "provenance.json")
     write_data(named, [item.model_dump(mode="json") for item in known], key)
     return collected
-
-
-def _refuse_overlap(server: str, driver_config: str, found: Sequence[Recording]) -> None:
-    """`DataError` if two recordings share more than a row's time: one boot would count as two replicates."""
-    for before, after in pairwise(sorted(found, key=lambda item: item.frame["time"].iloc[0])):
-        if share_time(before.frame, after.frame):
-            raise DataError(
-                N_(
-                    "{server} under {driver_config}: recordings {first} and {second} hold the same time, and would "
-                    "count as two replicates; record the study anew from one source"
-                ),
-                server=server,
-                driver_config=driver_config,
-                first=before.provenance.replicate,
-                second=after.provenance.replicate,
-            )
 
 
 def _collected(keys: Keys, server: str, driver_config: str) -> pd.DataFrame:
