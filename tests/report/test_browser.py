@@ -115,7 +115,7 @@ def test_with_scripts_off_the_page_says_all_that_it_says(browser: Any, language:
     for on in (True, False):
         view = opened(browser, language, java_script_enabled=on)
         content = view.content()
-        assert view.locator("figure svg").count() == content.count("<figcaption")
+        assert view.locator("figure svg:not(.chart, .chart svg)").count() == content.count("<figcaption")
         texts.append(re.sub(r"\s+", " ", view.locator("main").text_content()))
         view.context.close()
     assert len(texts[1]) > 10_000
@@ -124,7 +124,7 @@ def test_with_scripts_off_the_page_says_all_that_it_says(browser: Any, language:
     assert not {word for word in lost if len(word) > 12 and word.isalpha()}, lost
 
 
-def test_scripts_sort_tables_read_time_series_and_enlarge_figures(browser: Any):
+def test_scripts_sort_tables_tell_intervals_and_enlarge_figures(browser: Any):
     view = opened(browser, "en")
     view.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
     column = view.locator("#sensitivity table th button").nth(4)
@@ -135,15 +135,81 @@ def test_scripts_sort_tables_read_time_series_and_enlarge_figures(browser: Any):
         )
         assert cells == sorted(cells, reverse=order == "descending")
         assert view.locator("#sensitivity table [aria-sort]").get_attribute("aria-sort") == order
-    figure = view.locator("figure[data-span]").first
-    figure.locator("input[type=range]").focus()
-    view.keyboard.press("End")
-    assert re.search(r"\d s · CPU [\d.]+ · .*MiB", figure.locator("output").inner_text())
-    assert figure.locator("input").get_attribute("aria-valuetext") == figure.locator("output").inner_text()
+    figure = view.locator("figure:has([data-says])").first
+    line = figure.locator("[data-says]").last
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    view.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 4)
+    assert figure.locator("output").inner_text() == line.get_attribute("data-says")
+    figure.get_by_role("button", name="What the intervals mean").press("Enter")
+    assert figure.locator("output").inner_text() != line.get_attribute("data-says")
     before = figure.locator("svg").bounding_box()["width"]
-    figure.get_by_role("button").click()
+    figure.get_by_role("button", name="Enlarge").click()
     assert figure.locator("svg").bounding_box()["width"] > 1.5 * before
     assert view.evaluate("document.documentElement.scrollWidth") <= 1440
+    view.context.close()
+
+
+def seen(figure: Any) -> tuple[float, float]:
+    """Seconds at both ends of what a zoomed time series shows, in either language."""
+    group, point = (",", ".") if figure.page.locator("html").get_attribute("lang") == "en" else (".", ",")
+    text = figure.locator(".shown").inner_text().replace(group, "").replace(point, ".")
+    left, right = re.findall(r"[\d.]+(?= s)", text)
+    return float(left), float(right)
+
+
+def test_a_time_series_is_zoomed_moved_and_read_by_keyboard(browser: Any):
+    view = opened(browser, "en", 390, "pve-rig")
+    view.locator("nav a[href='#dominio']").press("Enter")
+    figure = view.locator("#dominio figure[data-start-up]").first
+    assert [figure.locator("svg.chart").is_visible(), figure.locator("svg.still").is_visible()] == [True, False]
+    slider, output = figure.locator("input[type=range]"), figure.locator("output.reading")
+    slider.focus()
+    for key in ("End", "+", "+"):
+        view.keyboard.press(key)
+    assert re.fullmatch(r"[\d,]+ s · CPU [\d.]+ · displayed [\d.]+ MiB · host [\d.]+ MiB", output.inner_text())
+    assert slider.get_attribute("aria-valuetext") == output.inner_text()
+    left, right = seen(figure)
+    assert right == float(output.inner_text().split(" s")[0].replace(",", "")), "what was read stays in sight"
+    assert 0 < right - left < 0.5 * right
+    view.keyboard.press("Home")
+    assert seen(figure) == (0, pytest.approx(right - left, abs=1)), "reading beyond the edge moves the view"
+    view.keyboard.press("0")
+    assert figure.locator(".shown").inner_text() == ""
+    view.emulate_media(media="print")
+    assert [figure.locator("svg.chart").is_visible(), figure.locator("svg.still").is_visible()] == [False, True]
+    view.context.close()
+
+
+def test_a_time_series_is_zoomed_moved_and_read_by_touch(browser: Any):
+    view = opened(browser, "es", 390, "pve-rig", has_touch=True)
+    view.evaluate("document.querySelectorAll('details').forEach((item) => { item.open = true; })")
+    figure = view.locator("#dominio figure[data-start-up]").first
+    figure.scroll_into_view_if_needed()
+    box = figure.locator("svg.chart").bounding_box()
+    fingers = view.context.new_cdp_session(view)
+
+    def touch(kind: str, *shares: float) -> None:
+        at = [{"x": box["x"] + share * box["width"], "y": box["y"] + 80, "id": n} for n, share in enumerate(shares)]
+        fingers.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": at})
+
+    readings = []
+    for share in (0.3, 0.8):
+        touch("Start", share)
+        touch("End")
+        readings.append(figure.locator("output.reading").inner_text())
+        assert re.search(r"CPU 0,\d+ · mostrada", readings[-1])
+    assert readings[0] != readings[1]
+    touch("Start", 0.5, 0.6)
+    for apart in (0.15, 0.2, 0.3):
+        touch("Move", 0.55 - apart, 0.55 + apart)
+    touch("End")
+    left, right = seen(figure)
+    assert 0 < right - left < 400, "two fingers moved apart: less of the 1,200 seconds is seen"
+    touch("Start", 0.8)
+    touch("Move", 0.5)
+    touch("End")
+    assert seen(figure)[0] > left, "one finger to the left: later rows come into sight"
     view.context.close()
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ import pytest
 from paths import ROOT
 from virtio_study.analysis.multiverse import Sensitivity, Specification
 from virtio_study.analysis.records import Estimate
+from virtio_study.i18n.language import words
 from virtio_study.report import figures
+from virtio_study.report.spoken_intervals import difference_says
 from virtio_study.report.svg import svg
 from virtio_study.report.ways_figure import specification_curve
 
@@ -39,7 +42,7 @@ def weeks(rows: int) -> pd.DataFrame:
 
 def test_two_weeks_are_thinned_and_their_peak_and_end_stay() -> None:
     table = figures.time_table(weeks(120_960))
-    assert 0.9 * figures.MOST_POINTS <= len(table) <= figures.MOST_POINTS
+    assert 0.9 * figures.MOST_ROWS <= len(table) <= figures.MOST_ROWS
     assert table["cpu_high"].max() == 4.0
     assert table["uptime_s"].iloc[-1] == 1_209_600
     assert table["cpu_cores"].mean() == pytest.approx(0.2, rel=1e-3)
@@ -55,6 +58,21 @@ def test_the_axis_has_a_unit_that_can_be_read(rows: int, label: str) -> None:
     _, ram = figure.axes
     assert ram.get_xlabel() == label
     assert ram.get_xlim()[1] == pytest.approx(10 * rows / {"s": 1, "h": 3600, "d": 86400}[label[0]])
+
+
+def test_an_interval_says_what_it_means_in_the_readers_language() -> None:
+    level = Estimate(estimate=2.0**28, low=2.0**27, high=2.0**29, confidence=0.95, n=5, df=4, method="t", unit="bytes")
+    outside = (
+        "The difference lies between 128 MiB and 512 MiB. Of such intervals 95 % hold the true one. "
+        "Zero lies outside: there is a change."
+    )
+    inside = "El cero queda dentro: no se demuestra un cambio."
+    for low, language, wanted in ((2.0**27, "en", outside), (-(2.0**20), "es", inside)):
+        figure, (axes,) = figures.blank()
+        (line,) = axes.plot([0, 1], [0, 0])
+        difference_says(line, level.model_copy(update={"low": low}), words(language))
+        drawn = svg(figure, "name", "", "").replace("\N{NO-BREAK SPACE}", " ")
+        assert re.search(f'<g data-says="([^"]*{wanted})"><title>\\1</title><path', drawn), drawn
 
 
 def noisy(table: pd.DataFrame) -> pd.DataFrame:
@@ -111,8 +129,8 @@ def test_a_matplotlibrc_of_the_user_changes_no_figure(tmp_path: Path) -> None:
 def test_weeks_of_a_server_leave_room_on_a_page_for_others() -> None:
     clean = weeks(120_960).assign(cpu_cores=np.random.default_rng(3).uniform(0, 2, 120_960))
     text = svg(figures.over_time(clean), "versat-emulated-over-time", "title", "text")
-    table = figures.time_table(clean).to_csv(index=False)
-    assert len(text) + 4 / 3 * len(table) < 50_000  # two sides a server; a server may take 150 kB in all
+    table = figures.time_table(clean).to_csv(index=False, float_format="%.12g")
+    assert len(text) + len(quote(table, safe=",")) < 50_000  # two sides a server; a server may take 150 kB in all
 
 
 def test_the_start_up_is_named_outside_of_the_rows_that_are_kept() -> None:

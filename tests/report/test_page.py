@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import html5lib
 import pytest
@@ -250,10 +251,10 @@ def test_headings_are_in_order_and_tables_have_captions_and_scopes(page: str):
 
 def test_every_figure_has_a_text_alternative_a_caption_and_its_data(page: str, study: Study):
     assert page.count("<figure") == page.count("<figcaption") == page.count("<desc") > 4
-    links = re.findall(r'download="([^"]+)" href="data:text/csv;base64,([^"]+)"', page)
+    links = re.findall(r'download="([^"]+)" href="data:text/csv;charset=utf-8,([^"]+)"', page)
     assert len(links) == page.count("<figure")
     for name, data in links:
-        assert base64.b64decode(data) == (study.reports / "figures" / name).read_bytes()
+        assert unquote_to_bytes(data) == (study.reports / "figures" / name).read_bytes()
 
 
 def test_simulated_data_is_labelled(pages: dict[str, str]):

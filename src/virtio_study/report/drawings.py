@@ -1,9 +1,9 @@
 """The report's figures: each drawn in a language, with its data as CSV and its numbers as alternative text."""
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -28,6 +28,7 @@ from virtio_study.report.switching import (
 from virtio_study.report.timeline_figure import timeline
 from virtio_study.report.waterfall import taken_apart, waterfall
 from virtio_study.report.ways_figure import specification_curve
+from virtio_study.stats.rounding import significant
 from virtio_study.study import METRICS
 
 if TYPE_CHECKING:
@@ -46,20 +47,20 @@ Frames = Callable[[str, str], pd.DataFrame]
 class Drawn:
     """A figure for the page: SVG, its data (CSV), and what it is of.
 
-    `span` places the time axis of a time series: its left and right end as shares of the width, then seconds there.
+    `start_up_s` is of a time series: seconds from its start that are left out.
     """
 
     svg: Markup
     csv: bytes
-    span: tuple[float, float, float, float] | None = None
+    start_up_s: float | None = None
     server: str = ""
     comparison: str = ""
     metric: str = ""
 
     @property
-    def csv_base64(self) -> str:
-        """The data for a link that holds it."""
-        return base64.b64encode(self.csv).decode()
+    def csv_link(self) -> str:
+        """A link that holds the data."""
+        return f"data:text/csv;charset=utf-8,{quote(self.csv, safe=',')}"
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,16 @@ class _Sketch:
     title: str
     text: str
     table: pd.DataFrame
-    span: tuple[float, float, float, float] | None = None
+    start_up_s: float | None = None
     server: str = ""
     comparison: str = ""
     metric: str = ""
 
     def drawn(self) -> Drawn:
         svg = figures.svg(self.figure, self.name, self.title, self.text)
-        csv = self.table.to_csv(index=False, lineterminator="\n").encode()
-        return Drawn(Markup(svg), csv, self.span, self.server, self.comparison, self.metric)
+        whole = None if self.start_up_s is None else "%.12g"  # bytes without a decimal: the longest tables of the page
+        csv = self.table.to_csv(index=False, lineterminator="\n", float_format=whole).encode()
+        return Drawn(Markup(svg), csv, self.start_up_s, self.server, self.comparison, self.metric)
 
 
 def draw(results: Results, frame: Frames, words: Words) -> dict[str, Drawn]:
@@ -147,11 +149,9 @@ def _over_time(
         clean = frame(server, config)
         title = words.plain(N_("CPU and RAM of {server}, {config}"), {"server": server, "config": labels[config]})
         figure, table = figures.over_time(clean, words), figures.time_table(clean)
-        box = figure.axes[0].get_position
-        figure.draw_without_rendering()
-        span = (box().x0, box().x1, 0.0, float(table["uptime_s"].iloc[-1]))
+        start_up_s = significant(figures.start_up_end(clean) or 0.0)
         text = _levels_text(described, words)
-        yield _Sketch(f"{server}-{config}-over-time", figure, title, text, table, span)
+        yield _Sketch(f"{server}-{config}-over-time", figure, title, text, table, start_up_s)
 
 
 def _waterfalls(server: str, found: ServerResults, words: Words) -> Iterator[_Sketch]:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from virtio_study.analysis.records import Estimate
 from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.i18n.marks import N_
+from virtio_study.report.spoken_intervals import difference_says, level_says
 from virtio_study.report.svg import show, style, svg
 from virtio_study.stats.elementary import mean
-from virtio_study.stats.rounding import significant
+from virtio_study.stats.rounding import DIGITS, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +41,7 @@ __all__ = [
     "over_time",
     "ram_by_instrument",
     "show",
+    "start_up_end",
     "svg",
     "time_table",
     "wrapped",
@@ -46,8 +49,12 @@ __all__ = [
 
 MIB = 2**20
 WIDTH_IN, HEIGHT_IN = 4.4, 3.1
-MOST_POINTS = 200
-"""Points of a line over time: weeks of two servers have to fit into a page; the band keeps what lies between."""
+MOST_ROWS, MOST_POINTS = 400, 200
+"""Rows of data over time, and points of a drawn line: weeks of two servers have to fit into a page; the band keeps
+what lies between."""
+
+DIGITS_OF_MEANS = 6
+"""Significant digits of a row that stands for several."""
 
 LONGEST, LINE = 32, 16
 """Characters of a label in a figure, and of a line of it; the tables beside it have the whole."""
@@ -99,15 +106,18 @@ def time_table(clean: pd.DataFrame) -> pd.DataFrame:
     table["cpu_low"], table["cpu_high"] = by_row.cpu_cores.min(), by_row.cpu_cores.max()
     table["steady_boots"] = by_row.steady.sum()
     complete = by_row.replicate.nunique() == rows["replicate"].nunique()
-    thinned = _thinned(table[complete].reset_index(drop=True))
-    for column in thinned.select_dtypes("float"):
-        thinned[column] = thinned[column].map(significant)
+    whole = table[complete].reset_index(drop=True)
+    thinned = _thinned(whole, MOST_ROWS)
+    digits = DIGITS if len(thinned) == len(whole) else DIGITS_OF_MEANS
+    for column in thinned.columns.difference(["uptime_s", "steady_boots"]):
+        thinned[column] = thinned[column].map(partial(significant, digits=digits))
+    thinned["uptime_s"] = thinned["uptime_s"].map(significant)
     return thinned
 
 
-def _thinned(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of at most `MOST_POINTS` rows: weeks of rows are more than a page can hold or an eye can see."""
-    each = -(-len(table) // MOST_POINTS)
+def _thinned(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """A table of at most so many rows: weeks of rows are more than a page can hold or an eye can see."""
+    each = -(-len(table) // most)
     if each <= 1:
         return table
     how = dict.fromkeys(table.columns, "mean")
@@ -131,7 +141,7 @@ def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
     clean : DataFrame
         Rows with `period` and `replicate`. Lines are medians over boots; the band holds all boots.
     """
-    table = time_table(clean)
+    table = _thinned(time_table(clean), MOST_POINTS)
     longest_s = float(table["uptime_s"].iloc[-1])
     unit_s, since = next(unit for unit in SINCE_START if longest_s >= FEWEST_UNITS * unit[0] or unit[0] == 1)
     elapsed = table["uptime_s"] / unit_s
@@ -174,13 +184,19 @@ def localise(figure: "Figure", words: Words) -> None:
                 axis.set_major_formatter(FuncFormatter(lambda value, _: words.number(float(value))))
 
 
-def _shade(axes: "Axes", clean: pd.DataFrame, unit_s: float, words: Words | None) -> None:
-    """Shade up to the median end of the boots' transients, on an axis of so many seconds a unit."""
+def start_up_end(clean: pd.DataFrame) -> float | None:
+    """Median over boots of the seconds from the start to the end of the start-up; None where there is none."""
     elapsed = clean.assign(elapsed=_elapsed(clean))
     ends = elapsed[clean["period"] == "transient"].groupby("replicate")["elapsed"].max()
-    if ends.empty:
+    return None if ends.empty else float(ends.median())
+
+
+def _shade(axes: "Axes", clean: pd.DataFrame, unit_s: float, words: Words | None) -> None:
+    """Shade the start-up, on an axis of so many seconds a unit."""
+    end_s = start_up_end(clean)
+    if end_s is None:
         return
-    end = float(ends.median()) / unit_s
+    end = end_s / unit_s
     label = None if words is None else words.gettext("start-up, left out")
     axes.axvspan(0, end, color="#f3d9b1", alpha=0.6, linewidth=0, label=label)
     if label:
@@ -206,13 +222,14 @@ def boot_levels(
         names = [wrapped(labels[config]) for config in levels]
         figure, (axes,) = blank(height_in=_room(names))
         axes.set_yticks(range(len(levels)), names)
-        for place, described in enumerate(levels.values()):
+        for place, (config, described) in enumerate(levels.items()):
             dots(axes, [mean / scale for mean in described.means(metric)], place, BLUE)
             level = described.levels[metric].sustained
             if level is None:
                 continue
             low, mid, high = level.low / scale, level.estimate / scale, level.high / scale
-            axes.plot([low, high], [place + 0.32] * 2, color="#222222", linewidth=2)
+            (line,) = axes.plot([low, high], [place + 0.32] * 2, color="#222222", linewidth=2)
+            level_says(line, labels[config], level, words)
             axes.plot([mid], [place + 0.32], "D", color="#222222", markersize=4)
         axes.set_xlabel(words.gettext("CPU (cores)") if metric == "cpu" else words.gettext("RAM (MiB)"))
         axes.set_ylim(len(levels) - 0.5, -0.5)
@@ -267,7 +284,9 @@ def estimation(
             dots(top, [mean / scale for mean in levels[config].means(metric)], place, colour, marker)
             level = levels[config].levels[metric].sustained
             if level:
-                top.plot([level.low / scale, level.high / scale], [place + 0.34] * 2, color="#222222", linewidth=2)
+                ends = level.low / scale, level.high / scale
+                (line,) = top.plot(ends, [place + 0.34] * 2, color="#222222", linewidth=2)
+                level_says(line, labels[config], level, words)
                 top.plot([level.estimate / scale], [place + 0.34], "D", color="#222222", markersize=4)
         top.set_yticks([0, 1], [wrapped(labels[config]) for config in sides])
         top.set_ylim(1.6, -0.5)
@@ -278,7 +297,8 @@ def estimation(
         if found and before and practical:
             margin = practical.margin * before.estimate / scale
             bottom.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
-            bottom.plot([found.low / scale, found.high / scale], [0, 0], color=BLUE, linewidth=3)
+            (line,) = bottom.plot([found.low / scale, found.high / scale], [0, 0], color=BLUE, linewidth=3)
+            difference_says(line, found, words)
             bottom.plot([found.estimate / scale], [0], "D", color=BLUE, markersize=6)
         bottom.locator_params(axis="x", nbins=5)
         bottom.set_yticks([0], [words.gettext("after − before")])

@@ -144,7 +144,8 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
 def dress() -> dict[str, Any]:
     """What every page wears: style, script, the policy that lets these two run and nothing else, and the marks."""
     here = files("virtio_study.report") / "templates"
-    style, script = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    style, *scripts = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js", "chart.js"))
+    script = "".join(scripts)
     return {
         "style": Markup(style),
         "script": Markup(script),

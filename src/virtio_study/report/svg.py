@@ -11,9 +11,12 @@ from xml.sax.saxutils import escape
 from virtio_study.i18n.labels import harmless
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-__all__ = ["show", "style", "svg"]
+__all__ = ["says", "show", "style", "svg"]
+
+_SAYS = "says: "
 
 
 @contextmanager
@@ -57,15 +60,22 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     text = sink.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
+    text = text.replace(f'<g id="{_SAYS}', '<g data-says="')
     text = _without_structure(text)
     numbered = _numbered(text)
     text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name, numbered), text)  # a label may look like an attribute
+    text = re.sub(r'<g data-says="([^"]*)">', r"\g<0><title>\1</title>", text)  # read on hover, without scripts too
     text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
     title, description = escape(harmless(title)), escape(harmless(description))
     labels = f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
     head, _, body = text.partition(">")
     head += ' font-family="system-ui, sans-serif" stroke-linejoin="round"'
     return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
+
+
+def says(artist: "Artist", text: str) -> None:
+    """Let what is drawn carry a sentence, which the page shows when it is touched."""
+    artist.set_gid(_SAYS + " ".join(harmless(text).split()))
 
 
 def _without_structure(text: str) -> str:

@@ -12,6 +12,7 @@ from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, MIB, ORANGE, localise
+from virtio_study.report.spoken_intervals import level_says, part_says
 from virtio_study.report.svg import show, style
 from virtio_study.stats.elementary import total
 
@@ -24,7 +25,10 @@ WIDTH_IN = 4.4
 
 
 class Drop(NamedTuple):
-    """A bar: what it stands for, where it begins and ends, and the interval of its change; `kind` colours it."""
+    """A bar: what it stands for, where it begins and ends, and the interval of its level or change; `kind` colours it.
+
+    `low` and `high` are where that interval is drawn: of a change, from where the bar begins.
+    """
 
     kind: str
     names: tuple[str, ...]
@@ -32,6 +36,7 @@ class Drop(NamedTuple):
     end: float
     low: float
     high: float
+    interval: Estimate
 
 
 def drops(found: Decomposition) -> list[Drop]:
@@ -39,16 +44,17 @@ def drops(found: Decomposition) -> list[Drop]:
     if found.before is None or found.after is None or not found.parts:
         return []
     at = found.before.estimate
-    bars = [Drop("side", ("before",), 0.0, at, found.before.low, found.before.high)]
+    bars = [Drop("side", ("before",), 0.0, at, found.before.low, found.before.high, found.before)]
     changes: list[tuple[str, tuple[str, ...], Estimate]] = [
         ("switch" if part.instrument_switch else "part", part.names, part.change) for part in found.parts
     ]
     if found.rest is not None:
         changes.append(("rest", ("rest",), found.rest))
     for kind, names, change in changes:
-        bars.append(Drop(kind, names, at, at + change.estimate, at + change.low, at + change.high))
+        bars.append(Drop(kind, names, at, at + change.estimate, at + change.low, at + change.high, change))
         at = bars[-1].end
-    return [*bars, Drop("side", ("after",), 0.0, found.after.estimate, found.after.low, found.after.high)]
+    after = found.after
+    return [*bars, Drop("side", ("after",), 0.0, after.estimate, after.low, after.high, after)]
 
 
 def taken_apart(comparison: ServerComparison) -> dict[str, Decomposition]:
@@ -88,7 +94,10 @@ def waterfall(found: Mapping[str, Decomposition], words: Words = ENGLISH) -> tup
                 left, width = min(bar.start, bar.end) / MIB, abs(bar.end - bar.start) / MIB
                 hatch = "///" if bar.kind == "switch" else None
                 axes.barh(place, width, left=left, color=colours[bar.kind], height=0.6, hatch=hatch, edgecolor="white")
-                axes.plot([bar.low / MIB, bar.high / MIB], [place, place], color="#222222", linewidth=1.6)
+                ends = bar.low / MIB, bar.high / MIB
+                (line,) = axes.plot(ends, [place, place], color="#222222", linewidth=1.6)
+                tell = level_says if bar.kind == "side" else part_says
+                tell(line, labels[metric][place].replace("\n", " "), bar.interval, words)
                 axes.plot([bar.end / MIB], [place], "|", color="#222222", markersize=9)
             axes.set_yticks(range(len(of_metric)), labels[metric])
             axes.set_ylim(len(of_metric) - 0.4, -0.6)

@@ -29,20 +29,7 @@
     });
   }
 
-  const ram_words = [said.displayed, said.host, said.guest];
-  const decimals = new Intl.NumberFormat(page.lang, { maximumSignificantDigits: 4 });
-  const read = (link) => {
-    const [names, ...rows] = atob(link.href.split(",")[1]).trim().split("\n").map((line) => line.split(","));
-    return rows.map((row) => Object.fromEntries(row.map((text, i) => [names[i], text === "" ? null : Number(text)])));
-  };
-  const values = (row) => {
-    const ram = ["mem_displayed_bytes", "mem_host_bytes", "mem_guest_bytes"].map((name, i) =>
-      row[name] === null ? "" : `${ram_words[i]} ${decimals.format(row[name] / 2 ** 20)} MiB`);
-    const time = `${decimals.format(row.uptime_s)} s`;
-    return [time, `CPU ${decimals.format(row.cpu_cores)}`, ...ram.filter(Boolean)].join(" · ");
-  };
-
-  for (const figure of document.querySelectorAll("details figure")) {
+  for (const figure of document.querySelectorAll("details figure:not([data-start-up])")) {
     const picture = figure.querySelector("svg"), caption = figure.querySelector("figcaption");
     const frame = element("div", { className: "frame" }), tools = element("div", { className: "tools" });
     picture.replaceWith(frame);
@@ -56,35 +43,25 @@
       frame.tabIndex = large ? 0 : -1;
     });
     tools.append(zoom);
-    if (figure.dataset.span) {
-      const [left, right, start, end] = figure.dataset.span.split(" ").map(Number);
-      const rows = read(figure.querySelector("a.csv"));
-      const slider = element("input", { type: "range", min: 0, max: rows.length - 1, value: 0 });
-      slider.setAttribute("aria-label", said.at);
+    const spoken = [...picture.querySelectorAll("[data-says]")];
+    if (spoken.length) {
       const output = element("output", { className: "reading" });
-      const line = element("div", { className: "at", hidden: true });
-      const show = () => {
-        const row = rows[slider.value];
-        output.textContent = values(row);
-        slider.setAttribute("aria-valuetext", output.textContent);
-        line.style.left = `${100 * (left + (right - left) * (row.uptime_s - start) / (end - start))}%`;
-        line.hidden = false;
+      const next = element("button", { type: "button" }, said.interval);
+      let at = -1;
+      const tell = (i) => {
+        if (at >= 0) spoken[at].classList.remove("told");
+        at = i;
+        spoken[at].classList.add("told");
+        output.textContent = spoken[at].dataset.says;
       };
-      slider.addEventListener("input", show);
-      picture.addEventListener("pointermove", (event) => {
-        const box = picture.getBoundingClientRect(), share = (event.clientX - box.left) / box.width;
-        const time = start + (end - start) * Math.min(1, Math.max(0, (share - left) / (right - left)));
-        let nearest = 0;
-        rows.forEach((row, i) => {
-          if (Math.abs(row.uptime_s - time) < Math.abs(rows[nearest].uptime_s - time)) nearest = i;
-        });
-        slider.value = nearest;
-        show();
+      next.addEventListener("click", () => tell((at + 1) % spoken.length));
+      spoken.forEach((item, i) => {
+        const line = item.querySelector("path"), reach = line.cloneNode();
+        reach.setAttribute("class", "reach"); // a finger is wider than a line
+        item.append(reach);
+        for (const event of ["pointerenter", "click"]) item.addEventListener(event, () => tell(i));
       });
-      const holder = element("div", { className: "plot" });
-      picture.replaceWith(holder);
-      holder.append(picture, line);
-      tools.append(slider, output);
+      tools.append(next, output);
     }
     figure.insertBefore(tools, caption);
   }
