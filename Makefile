@@ -8,13 +8,14 @@ STUDY ?= lab-qemu pve-rig
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+SITE := docs/_build/html
 
 # The newest supported version first; a newer one only where python3 is that. A name on PATH may be a stub that does not
 # run, so each candidate is asked for its version.
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help environment report test test-all torture check-style messages schema lock sbom audit clean
+.PHONY: help environment report test test-all torture check-style messages schema lock docs links sbom audit clean
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -54,7 +55,21 @@ torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SE
 lock: ## Bring requirements.lock and docs/dependencies.md in agreement with pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra demo --extra test --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
+	uv pip compile --group docs --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet -o requirements-docs.lock
 	@test ! -x $(BIN)/python || $(BIN)/python docs/dependencies.py
+
+$(VENV)/.docs: $(STAMP) requirements-docs.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --progress-bar on --require-hashes -r requirements-docs.lock
+	@touch $@
+
+docs: $(VENV)/.docs ## Build the documentation site in docs/_build/html, run its gallery and check its links
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs $(SITE)
+	@$(BIN)/python docs/links.py $(SITE)
+	@echo "Open $(SITE)/index.html"
+
+links: docs ## Also ask the other sites that the documentation links to
+	@$(BIN)/python docs/links.py $(SITE) --other
 
 sbom: $(STAMP) ## Write what this package stands on as a bill of materials (CycloneDX): sbom.cdx.json
 	@$(BIN)/python docs/dependencies.py sbom.cdx.json
@@ -63,7 +78,7 @@ audit: ## Look every locked version up among known vulnerabilities
 	@PYTHON=$(PYTHON) .ci/audit
 
 clean: ## Remove the environment and everything that can be made again
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache data/*/work reports/*/.run reports/.run
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache docs/_build docs/gallery data/*/work reports/*/.run reports/.run
 
 schema: $(STAMP) ## Write the JSON schema of results.json anew, from the models
 	@$(BIN)/python -m virtio_study.analysis.schema

@@ -67,7 +67,7 @@ def to_paste(host: SimulatedHost, moment: Moment, version: VersionName) -> list[
         Pasted("new", f"virtio-study new data/mine {servers} {where}"),
         Pasted("complete", f"{complete} data/mine/study.yaml"),
         Pasted("doctor", "virtio-study doctor mine"),
-        Pasted("watch", "virtio-study watch mine --hours 0.25"),
+        Pasted("watch", "virtio-study watch mine --hours 0.15"),
     ]
     record = "virtio-study files answers mine"
     # a report needs recordings of both sides
