@@ -148,7 +148,8 @@ def counts(summed: ast.expr) -> bool:
 
 
 KNOWS = {
-    "cli": "public archive compendium testing workflow analysis design stats sources lab study storage errors i18n",
+    "cli": "public archive compendium testing workflow report analysis design stats sources lab pve study storage "
+    "errors i18n",
     "public": "archive workflow report analysis recording study errors i18n",
     "archive": "workflow stats recording study storage limits errors i18n",
     "compendium": "sources study storage errors i18n",

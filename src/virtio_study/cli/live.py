@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from virtio_study.sources.api.client import Client
     from virtio_study.study import Endpoint
 
-__all__ = ["collect", "doctor", "inventory", "new", "perhaps_at_endpoint", "watch"]
+__all__ = ["collect", "doctor", "inventory", "new", "perhaps_at_endpoint", "say_hidden", "watch"]
 
 PARTIAL, FOUND_FAULTS = 3, 1
 CODES = {"status": "power", "template": "truth", "kind": "kind", "device_class": "class", "balloon": "balloon"}
@@ -118,7 +118,7 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
     client = Client(endpoint)
     if not vmids:
         listed = overview(take(client), spoken())
-        _say_hidden(client, len(listed))
+        say_hidden(client, len(listed))
         click.echo(_table(listed))
         click.echo(
             _("choose the servers to study, and give their numbers: virtio-study new {folder} VMID ...", folder=quoted),
@@ -133,7 +133,7 @@ def new(folder: Path, vmids: tuple[int, ...], endpoint: "Endpoint") -> None:
     click.echo(_("{path}: read it, complete it, then: virtio-study doctor {folder}", path=path, folder=quoted))
 
 
-def _say_hidden(client: "Client", shown: int) -> None:
+def say_hidden(client: "Client", shown: int) -> None:
     """Say that servers may be hidden from the token; an error where it may see none, for then there is no answer."""
     from virtio_study.errors import DataError
     from virtio_study.sources.api.rights import rights_of
@@ -168,7 +168,7 @@ def inventory(endpoint: "Endpoint", form: str, everything: bool) -> None:
 
     client = Client(endpoint)
     found = take(client)
-    _say_hidden(client, found["vmid"].nunique())
+    say_hidden(client, found["vmid"].nunique())
     shown = found if everything else found[found["device_class"].ne("virtio")]
     if form == "csv":
         click.echo(shown.to_csv(index=False, lineterminator="\n"), nl=False)

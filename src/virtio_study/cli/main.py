@@ -35,6 +35,7 @@ class _LazyGroup(Group):
             N_("Which values differ between two results, and what is known about it."),
         ),
         "doctor": ("virtio_study.cli.live", N_("Whether a Proxmox VE host can answer the question.")),
+        "explain": ("virtio_study.cli.explain", N_("Whose memory every server shows, and what made the figure.")),
         "export": ("virtio_study.cli.archive", N_("Pack a study with all that its numbers were made from.")),
         "files": ("virtio_study.cli.files", N_("Record servers from files, without the API.")),
         "init": ("virtio_study.cli.compendium", N_("Lay out a folder for a study of your own.")),

@@ -262,6 +262,13 @@ HEADINGS = {
     "model": N_("model"),
     "device_class": N_("class"),
     "hidden": N_("may hide devices"),
+    "displayed": N_("displayed"),
+    "host": N_("host"),
+    "guest": N_("guest"),
+    "share": N_("of its allocation"),
+    "instrument": N_("made by"),
+    "other": N_("not VirtIO"),
+    "note": N_("note"),
     "error": N_("error"),
     **{kind: DEVICES[kind] for kind in ("disk", "network", "balloon")},
 }

@@ -23,6 +23,7 @@ __all__ = [
     "Reporting",
     "free_page_reporting",
     "models_of",
+    "reporting_by_versions",
     "reporting_offered",
 ]
 
@@ -59,11 +60,24 @@ def reporting_offered(provenance: Provenance) -> bool | None:
         return any("free-page-reporting=on" in word for word in devices)
     if "balloon: 0" in words:
         return False
-    versions = provenance.versions
-    machine = MACHINE.search(versions.get("running machine", "")) or MACHINE.search(" ".join(words))
-    if machine:
-        return (int(machine[1]), int(machine[2])) >= LEAST_MACHINE
-    host = release(versions.get("proxmox-ve"))
+    machine = " ".join([provenance.versions.get("running machine", ""), *words])
+    return reporting_by_versions(machine, provenance.versions.get("proxmox-ve"))
+
+
+def reporting_by_versions(machine: str, proxmox_ve: str | None) -> bool | None:
+    """Whether a machine's balloon device offers free page reporting; by Proxmox VE's version where no machine is told.
+
+    Parameters
+    ----------
+    machine : str
+        A text with its version, such as `pc-i440fx-10.0+pve1`; the first version in it counts.
+    proxmox_ve : str, optional
+        Such as `8.4.1`.
+    """
+    found = MACHINE.search(machine)
+    if found:
+        return (int(found[1]), int(found[2])) >= LEAST_MACHINE
+    host = release(proxmox_ve)
     return False if host is not None and host < LEAST_PROXMOX_VE else None
 
 

@@ -1,0 +1,135 @@
+"""The command `explain`: whose memory every server shows, what made the figure, and what would change it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from virtio_study.cli.live import perhaps_at_endpoint, say_hidden
+from virtio_study.cli.speaking import Command
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
+from virtio_study.i18n.spoken import _, language, spoken, told
+
+if TYPE_CHECKING:
+    from virtio_study.pve.explanation import Explanation
+    from virtio_study.study import Endpoint
+
+__all__ = ["explain"]
+
+FILE = click.Path(path_type=Path)
+NAMED = 12
+"""So many servers are named beside a note; of more it is said how many."""
+
+
+@click.command(
+    cls=Command,
+    help=N_(
+        "Whose memory every server shows: displayed, host's and guest's figure side by side, what made the displayed "
+        "one, and what the balloon driver would change.\n\n"
+        "Nothing is changed on the host, and no study is needed. VMIDS are the numbers of servers; default: all."
+    ),
+)
+@click.argument("vmids", type=click.IntRange(min=100), nargs=-1)
+@perhaps_at_endpoint
+@click.option(
+    "--answers",
+    type=FILE,
+    metavar="PLACE",
+    help=N_("Saved answers instead of a host: a folder (such as a study's), a file of them, or a ZIP file."),
+)
+@click.option(
+    "--qemu-server", metavar="VERSION", help=N_("Version of qemu-server on the host, where the answers do not tell it.")
+)
+@click.option("--json", "as_json", is_flag=True, help=N_("All that was found, as JSON."))
+@click.option("--page", type=FILE, metavar="FILE", help=N_("Write it as a page in all languages."))
+def explain(
+    vmids: tuple[int, ...],
+    endpoint: "Endpoint | None",
+    answers: Path | None,
+    qemu_server: str | None,
+    as_json: bool,
+    page: Path | None,
+) -> None:
+    from virtio_study.pve.explanation import plain_row
+    from virtio_study.sources.api.client import Client
+    from virtio_study.sources.api.explaining import explain_answers, explain_host
+
+    if (endpoint is None) == (answers is None):
+        raise click.UsageError(_("expected one of --host (or --backend local) and --answers"))
+    if answers is not None:
+        found, place = explain_answers(answers, vmids, qemu_server), str(answers)
+    else:
+        assert endpoint is not None
+        client = Client(endpoint)
+        found, place = explain_host(client, vmids, qemu_server), endpoint.host
+        say_hidden(client, len([item for item in found if item.node]))
+    if page is not None:
+        _write(page, found, place)
+    if as_json:
+        click.echo(json.dumps([plain_row(item) for item in found], indent=1))
+    elif page is None:
+        _show(found)
+
+
+def _write(page: Path, found: "list[Explanation]", place: str) -> None:
+    from virtio_study.report.explanation_page import render_explanations
+    from virtio_study.storage import write_atomically
+
+    write_atomically(page, render_explanations(found, place, language()).encode())
+    click.echo(_("{path}: written", path=page), err=True)
+
+
+def _show(found: "list[Explanation]") -> None:
+    """The table, and below it every note once."""
+    from virtio_study.i18n.labels import harmless
+    from virtio_study.pve.explanation import SHARES, notes_on
+
+    notes = notes_on(found)
+    number = {vmid: place for place, note in enumerate(notes, 1) for vmid in note.vmids}
+    rows = [_row(item, number[item.vmid]) for item in found]
+    if not rows:
+        click.echo(_("no server"))
+        return
+    heads = [spoken().term("heading", name) for name in rows[0]]
+    table = [heads, *([harmless(cell) for cell in row.values()] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo()
+    for place, note in enumerate(notes, 1):
+        named = ", ".join(str(vmid) for vmid in note.vmids[:NAMED])
+        more = len(note.vmids) - NAMED
+        servers = _("{named} and {more} more", named=named, more=more) if more > 0 else named
+        click.echo(f"[{place}] {servers}: {' '.join(told(one) for one in note.says)}")
+    if any(item.instrument.startswith("host") for item in found):
+        click.echo(told(SHARES))
+    if any(item.host_bytes is not None and item.host_instrument == "unknown" for item in found):
+        click.echo(
+            _("What made the host's figure depends on qemu-server: give --qemu-server (pveversion -v tells it).")
+        )
+
+
+def _row(item: "Explanation", note: int) -> dict[str, str]:
+    """A row of the table, by its columns."""
+    return {
+        "vmid": str(item.vmid),
+        "name": item.name,
+        "status": spoken().term("power", item.power),
+        "displayed": _amount(item.displayed_bytes),
+        "share": "—" if item.share is None else told(said("{share:.1%}", share=item.share)),
+        "host": _amount(item.host_bytes),
+        "guest": _amount(item.guest_bytes),
+        "instrument": spoken().term("instrument", item.instrument) if item.displayed_bytes is not None else "—",
+        "other": ", ".join(dict.fromkeys([*(device.model for device in item.other), *item.hidden])),
+        "note": f"[{note}]",
+    }
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return "—"
+    if value < 2**30:
+        return told(said("{amount:.0f} MiB", amount=value / 2**20))
+    return told(said("{amount:.2f} GiB", amount=value / 2**30))
