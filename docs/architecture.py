@@ -23,8 +23,21 @@ WAY = (
 """The way of the data: what it is at each stop, and the rooms that make it."""
 
 ORDER = (
-    *("cli", "public", "archive", "compendium", "testing", "workflow", "report", "analysis", "cleaning"),
-    *("design", "stats", "sources", "lab", "pve", "recording", "study", "storage", "limits", "errors", "i18n"),
+    *("cli", "public", "archive", "compendium", "testing", "workflow", "report", "fleet", "analysis"),
+    *(
+        "cleaning",
+        "design",
+        "stats",
+        "sources",
+        "lab",
+        "pve",
+        "recording",
+        "study",
+        "storage",
+        "limits",
+        "errors",
+        "i18n",
+    ),
 )
 """The rooms, each above those that it imports from; on the way of the data, from its end to its beginning."""
 

@@ -7,10 +7,11 @@ from virtio_study.analysis.effects import Effect
 from virtio_study.analysis.records import Estimate, Number, Recorded, Statement
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Numbers
+from virtio_study.stats.interval import Interval
 from virtio_study.stats.student import t_cdf, t_quantile
 from virtio_study.stats.synthesis import false_discoveries, synthesise
 
-__all__ = ["FALSE_DISCOVERY_RATE", "Discoveries", "Pooled", "Synthesis", "pooled"]
+__all__ = ["FALSE_DISCOVERY_RATE", "Discoveries", "Pooled", "Synthesis", "pooled", "standard_error"]
 
 FALSE_DISCOVERY_RATE = 0.05
 BELIEVED = ("believable", "with_reservations")
@@ -73,7 +74,7 @@ def pooled(servers: Sequence[Mapping[str, ServerComparison]], confidence: float)
                 of_pair.setdefault((name, metric), []).append(effect.relative)
     effects: dict[str, dict[str, Pooled]] = {}
     for (name, metric), found in sorted(of_pair.items()):
-        errors = [_error(item) for item in found]
+        errors = [standard_error(item) for item in found]
         if len(found) > 1 and min(errors) > 0:
             effects.setdefault(name, {})[metric] = _pooled([item.estimate for item in found], errors, confidence)
     return Synthesis(effects=effects, discoveries=_discoveries(everything, confidence))
@@ -94,7 +95,7 @@ def _distinct(comparisons: Mapping[str, ServerComparison]) -> list[Estimate]:
     return sorted((difference for _, difference in found), key=lambda item: (item.unit, item.estimate, item.low))
 
 
-def _error(interval: Estimate) -> float:
+def standard_error(interval: Estimate | Interval) -> float:
     """Standard error behind an interval; the longer arm counts where they differ (Fieller)."""
     arm = max(interval.high - interval.estimate, interval.estimate - interval.low)
     return arm / t_quantile(interval.df or BATCH_DF, interval.confidence)
@@ -102,7 +103,7 @@ def _error(interval: Estimate) -> float:
 
 def _discoveries(everything: Sequence[Estimate], confidence: float) -> Discoveries:
     usable = [item for item in everything if item.high > item.low]
-    p_values = [2 * t_cdf(item.df or BATCH_DF, -abs(item.estimate) / _error(item)) for item in usable]
+    p_values = [2 * t_cdf(item.df or BATCH_DF, -abs(item.estimate) / standard_error(item)) for item in usable]
     return Discoveries(
         effects=len(usable),
         one_by_one=sum(value < 1 - confidence for value in p_values),

@@ -38,6 +38,7 @@ class _LazyGroup(Group):
         "explain": ("virtio_study.cli.explain", N_("Whose memory every server shows, and what made the figure.")),
         "export": ("virtio_study.cli.archive", N_("Pack a study with all that its numbers were made from.")),
         "files": ("virtio_study.cli.files", N_("Record servers from files, without the API.")),
+        "fleet": ("virtio_study.cli.fleet", N_("What changes of drivers did on a whole fleet.")),
         "init": ("virtio_study.cli.compendium", N_("Lay out a folder for a study of your own.")),
         "inventory": ("virtio_study.cli.live", N_("Every server of a cluster, and what is not VirtIO.")),
         "lab": ("virtio_study.cli.lab", N_("Record real QEMU guests.")),

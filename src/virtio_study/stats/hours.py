@@ -10,7 +10,17 @@ from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import mean, product_sum, total
 from virtio_study.stats.stretch import Array, Stretch
 
-__all__ = ["DAY_S", "FEWEST_DAYS", "HOUR_S", "WEEK_S", "same_hours", "same_week", "whole_days", "without_cycle"]
+__all__ = [
+    "DAY_S",
+    "EDGE_S",
+    "FEWEST_DAYS",
+    "HOUR_S",
+    "WEEK_S",
+    "same_hours",
+    "same_week",
+    "whole_days",
+    "without_cycle",
+]
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0

@@ -15,6 +15,7 @@ from virtio_study.stats.elementary import Array, mean
 __all__ = [
     "BATCHES",
     "FEWEST_ROWS",
+    "MOST_MISSING",
     "PEAK_QUANTILE",
     "Array",
     "Batched",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +13,13 @@ from virtio_study.stats.elementary import Array, product_sum, total
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.student import t_quantile
 
-__all__ = ["RandomEffects", "false_discoveries", "synthesise"]
+__all__ = ["RandomEffects", "false_discoveries", "synthesise", "synthesise_groups"]
 
 NORMAL = 1e5
 """Degrees of freedom from which on Student's t is the normal distribution, to four digits."""
+
+FEWEST_GROUPS = 5
+"""From fewer groups, what the members of one share cannot be told from what they are by themselves."""
 
 CONVERGED = 1e-15
 """A step between two variances that is as small as this beside them changes nothing."""
@@ -73,25 +76,77 @@ def synthesise(effects: ArrayLike, standard_errors: ArrayLike, confidence: float
     `combine_effects(method_re="iterated")`, which stops after fewer digits.
     """
     values, errors = _checked(effects, standard_errors)
-    tau2, mean, (error, expected), q = _random_effects(values, errors)
-    count = len(values)
+    without = tuple(
+        _random_effects(np.delete(values, place), np.delete(errors, place)).mean
+        for place in range(len(values) if len(values) > 2 else 0)
+    )
+    found = _random_effects(values, errors)
     # servers that agree better than their errors allow are luck: their mean is no surer than the errors say
-    half = max(t_quantile(count - 1, confidence) * error, t_quantile(NORMAL, confidence) * expected)
-    error = max(error, expected)
+    half = max(t_quantile(found.df, confidence) * found.by_servers, t_quantile(NORMAL, confidence) * found.expected)
     method = "Paule-Mandel, Hartung-Knapp t over servers, not narrower than the servers' errors make it"
-    centre = Interval(mean, mean - half, mean + half, confidence, count, float(count - 1), method)
+    return _summary(found, half, max(found.by_servers, found.expected), confidence, method, without)
+
+
+def synthesise_groups(
+    effects: ArrayLike, standard_errors: ArrayLike, groups: Sequence[str], confidence: float
+) -> RandomEffects:
+    """As `synthesise`, of many servers of which those of a group share a part of their errors.
+
+    Servers of one node that are held against the same controls err together. The interval is not narrower than that of
+    the sums over groups; with fewer than `FEWEST_GROUPS` groups those say nothing, and it is that of `synthesise`.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Of each server, such as its node.
+
+    References
+    ----------
+    Hedges, L. V., Tipton, E. & Johnson, M. C. (2010). Robust variance estimation in meta-regression with dependent
+    effect size estimates. Res. Synth. Methods 1, 39-65.
+    """
+    values, errors = _checked(effects, standard_errors)
+    found = _random_effects(values, errors)
+    half = max(t_quantile(found.df, confidence) * found.by_servers, t_quantile(NORMAL, confidence) * found.expected)
+    error, df = max(found.by_servers, found.expected), found.df
+    _, group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    count = int(group.max()) + 1
+    if count >= FEWEST_GROUPS:
+        weights = 1 / (errors * errors + found.tau * found.tau)
+        sums: Array = np.bincount(group, weights * (values - found.mean), count).astype(np.float64)
+        together = math.sqrt(count / (count - 1) * product_sum(sums, sums)) / total(weights)
+        half, error = max(half, t_quantile(count - 1, confidence) * together), max(error, together)
+        df = float(count - 1) if error == together else df
+    method = "Paule-Mandel, t over servers or over groups of them, whichever is wider"
+    return _summary(replace(found, df=df), half, error, confidence, method, ())
+
+
+@dataclass(frozen=True)
+class _Centre:
+    """A mean over servers, its standard errors by their scatter and by their errors, and how much they differ."""
+
+    tau: float
+    mean: float
+    by_servers: float
+    expected: float
+    q: float
+    count: int
+    df: float
+
+
+def _summary(
+    found: _Centre, half: float, error: float, confidence: float, method: str, without: tuple[float, ...]
+) -> RandomEffects:
+    mean, count = found.mean, found.count
+    centre = Interval(mean, mean - half, mean + half, confidence, count, found.df, method)
     prediction = None
     if count > 2:
-        reach = t_quantile(count - 2, confidence) * math.sqrt(tau2 + error * error)
+        reach = t_quantile(count - 2, confidence) * math.sqrt(found.tau * found.tau + error * error)
         prediction = Interval(
             mean, mean - reach, mean + reach, confidence, count, float(count - 2), "prediction for a further server"
         )
-    without = tuple(
-        _random_effects(np.delete(values, place), np.delete(errors, place))[1]
-        for place in range(count if count > 2 else 0)
-    )
-    i2 = max(0.0, (q - (count - 1)) / q) if q > 0 else 0.0
-    return RandomEffects(centre, math.sqrt(tau2), q, i2, prediction, without)
+    i2 = max(0.0, (found.q - (count - 1)) / found.q) if found.q > 0 else 0.0
+    return RandomEffects(centre, found.tau, found.q, i2, prediction, without)
 
 
 def _checked(effects: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:
@@ -119,8 +174,8 @@ def _checked(effects: ArrayLike, errors: ArrayLike) -> tuple[Array, Array]:
     return values, spreads
 
 
-def _random_effects(values: Array, errors: Array) -> tuple[float, float, tuple[float, float], float]:
-    """Variance between servers, mean, its standard errors by Hartung and Knapp and by the servers' errors, and Q."""
+def _random_effects(values: Array, errors: Array) -> _Centre:
+    """Mean over servers by Paule and Mandel; `by_servers` is its error by Hartung and Knapp."""
     # in units of the errors, so that bytes squared do not spoil the iteration
     scale = float(np.median(errors))
     effects, variances = values / scale, (errors / scale) * (errors / scale)
@@ -138,8 +193,15 @@ def _random_effects(values: Array, errors: Array) -> tuple[float, float, tuple[f
         tau2 += step
         mean, weights, found = _weighted(effects, variances, tau2)
     spread = product_sum(weights, found) / expected
-    of_mean = math.sqrt(spread / total(weights)) * scale, math.sqrt(1 / total(weights)) * scale
-    return tau2 * (scale * scale), mean * scale, of_mean, q
+    return _Centre(
+        tau=math.sqrt(tau2 * (scale * scale)),
+        mean=mean * scale,
+        by_servers=math.sqrt(spread / total(weights)) * scale,
+        expected=math.sqrt(1 / total(weights)) * scale,
+        q=q,
+        count=len(values),
+        df=float(expected),
+    )
 
 
 def _weighted(effects: Array, variances: Array, tau2: float) -> tuple[float, Array, Array]:

@@ -1,0 +1,139 @@
+"""The command `fleet`: every natural experiment of a whole fleet, and what they say together."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from virtio_study.cli.speaking import Command
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
+from virtio_study.i18n.spoken import _, told
+
+if TYPE_CHECKING:
+    from virtio_study.fleet.histories import Fleet
+    from virtio_study.fleet.results import FleetResults, PooledChange
+
+__all__ = ["fleet"]
+
+CONFIDENCE = 0.95
+
+
+@click.command(
+    cls=Command,
+    help=N_(
+        "What changes of drivers did on a whole fleet: every server that changed is held against those of its node "
+        "that did not.\n\n"
+        "STUDY is a study with recordings. With --simulated a fleet is made up instead, whose true effects are known. "
+        "Writes fleet.json and fleet.parquet."
+    ),
+)
+@click.argument("study", required=False)
+@click.option("--simulated", type=click.IntRange(1, 100_000), help=N_("Make up a fleet of so many servers."))
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help=N_("Of the simulation."))
+@click.option("--workers", type=click.IntRange(1), help=N_("Processes (default: one for each CPU)."))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=N_("Folder that is written (default: fleet/ in the study's reports)."),
+)
+@click.option("--json", "as_json", is_flag=True, help=N_("Numbers for a program."))
+def fleet(
+    study: str | None, simulated: int | None, seed: int, workers: int | None, output: Path | None, as_json: bool
+) -> None:
+    import os
+
+    from virtio_study.fleet.results import of_survey
+    from virtio_study.fleet.survey import survey
+    from virtio_study.fleet.writing import write_survey
+
+    made, name, folder, confidence = _fleet(study, simulated, seed)
+    found = survey(made, confidence, workers or len(os.sched_getaffinity(0)))
+    results = of_survey(found, name, made.simulated, len(made.nodes), confidence)
+    folder = output or folder
+    write_survey(folder, results, found.findings)
+    if as_json:
+        click.echo(results.model_dump_json(indent=1))
+        return
+    click.echo(_table(results))
+    click.echo(_("written: {folder}", folder=folder))
+
+
+def _fleet(study: str | None, simulated: int | None, seed: int) -> tuple["Fleet", str, Path, float]:
+    """The fleet, its name, where it is written, and its confidence."""
+    if (study is None) == (simulated is None):
+        raise click.UsageError(_("name a study, or --simulated with a number of servers"))
+    if study is None:
+        from virtio_study.testing.fleet import SimulatedFleet
+
+        assert simulated is not None
+        name = f"simulated-{simulated}-{seed}"
+        return SimulatedFleet(simulated, seed=seed), name, Path("reports") / name / "fleet", CONFIDENCE
+    from virtio_study.fleet.recorded import RecordedFleet
+    from virtio_study.study import load_study
+
+    protocol = load_study(study)
+    return RecordedFleet(protocol), protocol.name, protocol.reports / "fleet", protocol.confidence
+
+
+def _table(results: "FleetResults") -> str:
+    lines = [
+        _("Simulated: nothing of this was measured.") if results.simulated else "",
+        _(
+            "{fleet}: {servers} servers on {nodes} nodes, {days:.1f} days; {changed} servers changed something, "
+            "{changes} changes in all",
+            **results.model_dump(include={"fleet", "servers", "nodes", "days", "changed", "changes"}),
+        ),
+    ]
+    lines += [_pooled(item) for item in results.pooled]
+    if results.effects:
+        lines.append(
+            _(
+                "{effects} effects were estimated; {one_by_one} exclude zero one by one, {discoveries} at a false "
+                "discovery rate of {rate:.0%}",
+                **results.model_dump(include={"effects", "one_by_one", "discoveries", "rate"}),
+            )
+        )
+    for metric, item in results.placebos.items():
+        text = _(
+            "{metric:metric}: {alarms} of {compared} changes that never were exclude zero",
+            metric=metric,
+            alarms=item.alarms,
+            compared=item.compared,
+        )
+        lines.append(text)
+    if results.silences:
+        lines += [_("What the data cannot say:"), *(_silence(*one) for one in _silences(results))]
+    return "\n".join(filter(None, lines))
+
+
+def _pooled(item: "PooledChange") -> str:
+    fields = {
+        "change": [said("{part:setting}", part=part) for part in item.parts],
+        "direction": item.direction,
+        "metric": item.metric,
+        "servers": item.servers,
+        "shown": item.shown,
+    }
+    if item.mean is None:
+        return _("{change} ({direction:direction}), {metric:metric}: one server alone, see the table", **fields)
+    return _(
+        "{change} ({direction:direction}), {metric:metric}: {mean:+.1%} ({low:+.1%} to {high:+.1%}) over {servers} "
+        "servers, {shown} shown one by one",
+        **fields,
+        mean=item.mean.estimate,
+        low=item.mean.low,
+        high=item.mean.high,
+    )
+
+
+def _silences(results: "FleetResults") -> list[tuple[str, str, int]]:
+    return [(item.metric, item.reason, item.count) for item in results.silences]
+
+
+def _silence(metric: str, reason: str, count: int) -> str:
+    from virtio_study.fleet.estimating import REASONS
+
+    return "  " + told(
+        said(N_("{count} x {metric:metric}: {why}"), count=count, metric=metric, why=said(REASONS[reason]))
+    )

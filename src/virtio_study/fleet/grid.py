@@ -1,0 +1,107 @@
+"""The rows of a node's servers on one grid of time, so that they can be set side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from virtio_study.cleaning.left_out import edges
+from virtio_study.cleaning.transients import LONGEST_START_UP_S
+from virtio_study.fleet.histories import ServerHistory
+from virtio_study.recording import INSTRUMENTS
+from virtio_study.stats.elementary import Array
+from virtio_study.study import METRICS
+
+__all__ = ["SLOT_S", "NodeGrid", "node_grid"]
+
+SLOT_S = 1800.0
+"""Length of a slot, in seconds, unless rows are longer: Proxmox VE keeps rows of half an hour for a month.
+
+Finer rows are averaged into it: intervals are made of batches of six hours and more, and gain nothing from them.
+"""
+
+FILLED = 0.5
+"""A slot has a value if rows for so much of it have one."""
+
+ALLOCATIONS = ("cpu_allocated_cores", "mem_allocated_bytes")
+INSTRUMENT = -1
+"""Number of no instrument, where a slot has no displayed memory."""
+
+
+@dataclass(frozen=True)
+class NodeGrid:
+    """A node's servers, slot by slot, what is within an hour of a start left out.
+
+    `values` has an array of shape (servers, slots) for every metric and every allocation, NaN where nothing was
+    measured; `instruments` the number, in `recording.INSTRUMENTS`, of what made the displayed memory; `start_s` is the
+    beginning of the first slot.
+    """
+
+    start_s: float
+    slot_s: float
+    values: dict[str, Array]
+    instruments: NDArray[np.int8]
+
+    def slot_at(self, time_s: float) -> int:
+        """First slot that begins at a time or later, within the grid or at its end."""
+        slots: int = self.instruments.shape[1]
+        return min(max(int(np.ceil((time_s - self.start_s) / self.slot_s - 1e-9)), 0), slots)
+
+
+def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
+    """Put the rows of servers on one grid.
+
+    Parameters
+    ----------
+    servers : sequence of ServerHistory
+        Of one node, one at least; a row counts for the slot in which its middle lies.
+    """
+    times = [edges(server.rows) for server in servers]
+    slot_s = max([SLOT_S, *(float(server.rows["step_s"].max()) for server in servers)])
+    first = min(float(begins[0]) for begins, _ in times) // slot_s * slot_s
+    slots = int(np.ceil((max(float(ends[-1]) for _, ends in times) - first) / slot_s))
+    shape = (len(servers), slots)
+    values = {name: np.full(shape, np.nan) for name in (*METRICS, *ALLOCATIONS)}
+    instruments = np.full(shape, INSTRUMENT, dtype=np.int8)
+    for place, (server, (begins, ends)) in enumerate(zip(servers, times, strict=True)):
+        rows = server.rows
+        steady = _long_running(rows)
+        slot = ((begins + ends) / 2 - first) // slot_s
+        where = slot.astype(np.int64)[steady]
+        weight = (ends - begins)[steady]
+        for name, column in (*METRICS.items(), *((item, item) for item in ALLOCATIONS)):
+            if column in rows.columns:
+                values[name][place] = _averaged(rows[column].to_numpy(np.float64)[steady], weight, where, slots, slot_s)
+        instruments[place] = _instruments(rows[steady], where, slots)
+    return NodeGrid(first, slot_s, values, instruments)
+
+
+def _long_running(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows that begin later than a start-up may last; rows that do not say since when their server runs stay."""
+    if "uptime_s" not in rows.columns:
+        return np.ones(len(rows), dtype=bool)
+    since = rows["uptime_s"].to_numpy(np.float64) - rows["step_s"].to_numpy(np.float64)
+    return np.asarray(~(since < LONGEST_START_UP_S), dtype=bool)
+
+
+def _averaged(values: Array, weight: Array, where: NDArray[np.int64], slots: int, slot_s: float) -> Array:
+    """Mean of the rows of every slot by their length; NaN where too little of it has one."""
+    known = ~np.isnan(values)
+    where, weight, values = where[known], weight[known], values[known]
+    # bincount adds in the order of the rows, everywhere
+    filled = np.bincount(where, weight, slots)
+    total = np.bincount(where, weight * values, slots)
+    enough = filled >= FILLED * slot_s
+    return np.where(enough, total / np.where(enough, filled, 1.0), np.nan)
+
+
+def _instruments(rows: pd.DataFrame, where: NDArray[np.int64], slots: int) -> NDArray[np.int8]:
+    """Instrument of the last row of every slot that has a displayed memory."""
+    made = np.full(slots, INSTRUMENT, dtype=np.int8)
+    if "mem_instrument" in rows.columns:
+        shown = rows["mem_displayed_bytes"].notna().to_numpy()
+        codes = pd.Categorical(rows["mem_instrument"], categories=list(INSTRUMENTS)).codes
+        made[where[shown]] = codes[shown]
+    return made

@@ -1,0 +1,79 @@
+"""The servers of a study, from their recordings, as a fleet of one node."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from virtio_study.errors import DataError
+from virtio_study.fleet.histories import ServerHistory, Setup
+from virtio_study.i18n.marks import N_
+from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, models_of
+from virtio_study.recording import Recording, read
+from virtio_study.storage import manifest
+from virtio_study.study import Study
+
+__all__ = ["RecordedFleet"]
+
+
+@dataclass(frozen=True)
+class RecordedFleet:
+    """The recordings of a study: what was watched, collected or imported, server by server in order of time."""
+
+    study: Study
+
+    simulated = False
+
+    @property
+    def nodes(self) -> list[str]:
+        """The study's host alone: a study has one."""
+        return [self.study.host.name]
+
+    def servers(self, node: str) -> Sequence[ServerHistory]:
+        """Every server with a recording.
+
+        Raises
+        ------
+        DataError
+            If there is none, one cannot be read, or the study is a laboratory's, whose boots run beside one another.
+        """
+        if self.study.source != "recordings":
+            raise DataError(
+                N_(
+                    "{study}: its source is {source}, which is no history of servers; name a study whose source is "
+                    "recordings (from watch, collect or files)"
+                ),
+                study=self.study.name,
+                source=self.study.source,
+            )
+        listed = [name for name in manifest(self.study.folder) if name.endswith(".parquet")]
+        found = []
+        for server in self.study.servers:
+            names = [name for name in sorted(listed) if name.startswith(f"recordings/{server}/")]
+            if names:
+                folder = self.study.folder
+                found.append(_history(server, node, [read(folder / name, folder) for name in names]))
+        if not found:
+            raise DataError(
+                N_("{folder}: no recording of any server; record first: virtio-study watch {study}"),
+                folder=self.study.folder / "recordings",
+                study=self.study.name,
+            )
+        return found
+
+
+def _history(server: str, node: str, recorded: Sequence[Recording]) -> ServerHistory:
+    ordered = sorted(recorded, key=lambda item: item.frame["time"].iloc[0])
+    rows = pd.concat([item.frame for item in ordered], ignore_index=True)
+    rows = rows.sort_values("time", kind="stable").drop_duplicates("time").reset_index(drop=True)
+    return ServerHistory(server, node, rows, tuple(_setup(item) for item in ordered))
+
+
+def _setup(recorded: Recording) -> Setup:
+    first = recorded.frame.iloc[0]
+    told = recorded.provenance.devices.get(BALLOON_DRIVER.replace(" ", "_"))
+    statistics = recorded.frame["mem_instrument"].eq("guest_stats").any()
+    parts = {part: models_of([recorded.provenance], part, None) for part in (DISK, CARD)}
+    parts[BALLOON_DRIVER] = told or ("loaded" if statistics else "not loaded")
+    since_s = first["time"].timestamp() - float(first["step_s"])
+    return Setup(since_s, {part: value for part, value in parts.items() if value})

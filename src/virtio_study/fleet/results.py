@@ -1,0 +1,149 @@
+"""What a fleet says together, typed: pooled effects, discoveries, and what the data cannot say."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from virtio_study.analysis.meta_analysis import FALSE_DISCOVERY_RATE, standard_error
+from virtio_study.analysis.records import Estimate, Number, Recorded
+from virtio_study.fleet.estimating import ChangeEffect
+from virtio_study.fleet.survey import Survey
+from virtio_study.stats.synthesis import false_discoveries, synthesise_groups
+from virtio_study.study import METRICS
+
+__all__ = ["FleetResults", "PlaceboAlarms", "PooledChange", "Silence", "of_survey", "shown_effects"]
+
+
+class PooledChange(Recorded):
+    """The relative effect of one kind of change on a metric over all servers that made it; see `RandomEffects`.
+
+    `shown` counts the effects that are discoveries among all of the fleet; with one server there is no mean.
+    """
+
+    parts: tuple[str, ...]
+    direction: str
+    metric: str
+    servers: int
+    nodes: int
+    shown: int
+    mean: Estimate | None
+    prediction: Estimate | None
+    tau: Number | None
+    i2: Number | None
+
+
+class PlaceboAlarms(Recorded):
+    """What the estimator says where nothing was changed; see `stats.controls.Controls`."""
+
+    compared: int
+    alarms: int
+    share: Number
+    widening: Number | None
+
+
+class Silence(Recorded):
+    """How many effects on a metric cannot be told, for a reason of `estimating.REASONS`."""
+
+    metric: str
+    reason: str
+    count: int
+
+
+class FleetResults(Recorded):
+    """A fleet: what was looked at, what it says together, and what it cannot say. `effects` are those estimated."""
+
+    fleet: str
+    simulated: bool
+    confidence: Number
+    days: Number
+    nodes: int
+    servers: int
+    changed: int
+    changes: int
+    effects: int
+    one_by_one: int
+    rate: Number
+    discoveries: int
+    pooled: tuple[PooledChange, ...]
+    placebos: dict[str, PlaceboAlarms]
+    silences: tuple[Silence, ...]
+
+
+def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence: float) -> FleetResults:
+    """Summarise a survey.
+
+    Parameters
+    ----------
+    name : str
+        Of the study or the simulation.
+    nodes : int
+        How many there are.
+    confidence : float
+        That of the survey.
+    """
+    shown = shown_effects(found.findings)
+    estimated = [finding for finding in found.findings if finding.estimated]
+    silent = Counter((finding.metric, finding.reason) for finding in found.findings if finding.reason)
+    order = {metric: place for place, metric in enumerate(METRICS)}
+    return FleetResults(
+        fleet=name,
+        simulated=simulated,
+        confidence=confidence,
+        days=found.days,
+        nodes=nodes,
+        servers=found.servers,
+        changed=found.changed,
+        changes=len({(finding.server, finding.node, finding.at_s) for finding in found.findings}),
+        effects=len(estimated),
+        one_by_one=len([finding for finding in estimated if finding.p is not None and finding.p < 1 - confidence]),
+        rate=FALSE_DISCOVERY_RATE,
+        discoveries=shown.count(True),
+        pooled=_pooled(found.findings, shown, confidence),
+        placebos={metric: PlaceboAlarms.model_validate(item) for metric, item in found.placebos.items()},
+        silences=tuple(
+            Silence(metric=metric, reason=reason, count=count)
+            for (metric, reason), count in sorted(
+                silent.items(), key=lambda item: (order[item[0][0]], -item[1], item[0])
+            )
+        ),
+    )
+
+
+def shown_effects(findings: Sequence[ChangeEffect]) -> list[bool]:
+    """Which findings are effects that are shown at the false discovery rate, over all of the fleet's effects."""
+    places = [place for place, finding in enumerate(findings) if finding.p is not None]
+    shown = [False] * len(findings)
+    p_values = [p for finding in findings if (p := finding.p) is not None]
+    for place, discovery in zip(places, false_discoveries(p_values, FALSE_DISCOVERY_RATE), strict=True):
+        shown[place] = discovery
+    return shown
+
+
+def _pooled(findings: Sequence[ChangeEffect], shown: Sequence[bool], confidence: float) -> tuple[PooledChange, ...]:
+    kinds: dict[tuple[tuple[str, ...], str, str], list[tuple[ChangeEffect, bool]]] = {}
+    for finding, discovery in zip(findings, shown, strict=True):
+        if finding.relative is not None:
+            kinds.setdefault((finding.parts, finding.direction, finding.metric), []).append((finding, discovery))
+    found = [_together(kind, members, confidence) for kind, members in kinds.items()]
+    order = {metric: place for place, metric in enumerate(METRICS)}
+    return tuple(sorted(found, key=lambda item: (item.direction, item.parts, order[item.metric])))
+
+
+def _together(
+    kind: tuple[tuple[str, ...], str, str], members: Sequence[tuple[ChangeEffect, bool]], confidence: float
+) -> PooledChange:
+    effects = [interval for finding, _ in members if (interval := finding.relative)]
+    values, errors = [item.estimate for item in effects], [standard_error(item) for item in effects]
+    nodes = [finding.node for finding, _ in members]
+    together = synthesise_groups(values, errors, nodes, confidence) if len(members) > 1 else None
+    return PooledChange(
+        parts=kind[0],
+        direction=kind[1],
+        metric=kind[2],
+        servers=len(members),
+        nodes=len(set(nodes)),
+        shown=len([discovery for _, discovery in members if discovery]),
+        mean=Estimate.of(together.mean, "share") if together else None,
+        prediction=Estimate.of_any(together.prediction, "share") if together else None,
+        tau=together.tau if together else None,
+        i2=together.i2 if together else None,
+    )
