@@ -1,6 +1,8 @@
 """The simulated switchback: its servers live by the schedule, and its effect is known."""
 
+import shutil
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from virtio_study.sources.api.client import Client
 from virtio_study.sources.api.collecting import collect
 from virtio_study.sources.api.credentials import Credential
-from virtio_study.sources.api.importers import stored_rows
+from virtio_study.sources.api.importers import record_rrddata, stored_rows
 from virtio_study.study import Endpoint
 from virtio_study.testing.demo import make_study
 from virtio_study.testing.pve import serve
@@ -46,11 +48,20 @@ def test_what_is_true_of_it_is_found_through_its_api(tmp_path: Path) -> None:
         user, name = host.token_id.split("!")
         done = collect(study, Client(endpoint, Credential(user, name, host.token_secret)))
     assert not done.missing
+    alone = study.model_copy(update={"folder": tmp_path / "data" / "alone", "windows": []})
+    shutil.copytree(study.folder, alone.folder, ignore=shutil.ignore_patterns("recordings", "manifest.json", "work"))
+    outcomes, failed = record_rrddata(alone)
+    assert not failed
+    assert alone.schedule is not None
+    seen = [item.place.split("/")[2] for item in outcomes if item.place.split("/")[1] == "versat"]
+    assert seen == [block.driver_config for block in alone.schedule.blocks["versat"]]
+    kept = [block.status for block in steps.blocks(alone, "versat")]
+    assert kept == ["followed"] * len(kept)
     stored = stored_rows(study, "versat")
     assert {60.0, 1800.0} <= stored.keys()
     assert stored[60.0]["cpu_cores"].notna().sum() > 1300
-    for server, change in true_changes(story).items():
-        found = steps.compare(study, server)["devices"].effects["cpu"].relative
+    for (server, change), which in product(true_changes(story).items(), (study, alone)):
+        found = steps.compare(which, server)["devices"].effects["cpu"].relative
         assert found is not None
         assert found.low - 0.05 < change < found.high + 0.05
         assert found.high - found.low < 0.25

@@ -103,7 +103,7 @@ def _merged_at_both_ends(starts: Sequence[int], ends: Sequence[int]) -> list[Spa
 
 
 def drawn_schedule(design: Design, servers: Sequence[str], start: datetime, zone: str, seed: int) -> Schedule:
-    """Draw a schedule: each server has its own draw, and the same times but for minutes, so that not all restart at once.
+    """Draw a schedule: each server has its own draw, and its own minutes, so that not all restart at once.
 
     Parameters
     ----------

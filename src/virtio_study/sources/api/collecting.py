@@ -80,7 +80,7 @@ def _hidden(study: Study, cluster: Cluster, token: str) -> list[Missing]:
 def collect(study: Study, client: Client) -> Collected:
     """Ask the host for everything that it can tell of a study's servers, and store every answer.
 
-    With `windows` in the study, recordings are made of the rrddata rows inside them.
+    With `windows` or a `schedule` in the study, recordings are made of the rrddata rows inside them.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def collect(study: Study, client: Client) -> Collected:
         client.each([f"{agent}/{what}" for agent in sorted(answering) for what in AGENT], keep)
         order = {path: number for number, path in enumerate(paths)}
         done.missing.sort(key=lambda item: order.get(item.path, -1))  # not by which came first
-        if study.windows:
+        if study.windows or study.schedule:
             _record(study, done)
     return done
 
@@ -168,6 +168,10 @@ def _missing(server: str, reply: Reply, client: Client) -> Missing:
     return Missing(server, reply.path, told, remedy(reply, client))
 
 
+_WINDOWS = said(N_("correct the windows in study.yaml"))
+_NO_WINDOWS = said(N_("the schedule stays; add windows to study.yaml that say what was in force"))
+
+
 def _record(study: Study, done: Collected) -> None:
     """Record the study's windows from all stored answers."""
     outcomes, failed = record_rrddata(study)
@@ -175,7 +179,7 @@ def _record(study: Study, done: Collected) -> None:
         if isinstance(item, RecordedFile):
             done.written.append(item)
         else:
-            cure = said(N_("correct the windows in study.yaml"))
+            cure = _WINDOWS if study.windows else _NO_WINDOWS
             done.missing.append(Missing(item.server, "windows", item.reason if not item.place else item.told, cure))
     cure = said(N_("collect again, or correct the windows in study.yaml"))
     done.missing += [Missing(name, "rrddata", cause, cure) for name, cause in failed.items()]

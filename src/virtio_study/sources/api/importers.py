@@ -29,6 +29,7 @@ from virtio_study.sources.replacing import ANSWERS, Recordable, answered_before,
 from virtio_study.sources.responses import Answer, lists, read_answers
 from virtio_study.sources.runs import Run, match, of_present_server, runs_in
 from virtio_study.sources.standstill import not_running
+from virtio_study.sources.switches import switched_windows, watched
 from virtio_study.storage import commit, json_bytes, one_writer
 from virtio_study.study import Study
 
@@ -184,10 +185,12 @@ def _made(
 def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:
     """Make recordings of the stored rrddata rows (AVERAGE) that lie in the study's windows, the node's CPU beside them.
 
+    A server that has a schedule and no window has the windows between the switches that its host tells.
+
     Parameters
     ----------
     study : Study
-        With windows.
+        With windows, or a schedule.
 
     Returns
     -------
@@ -199,7 +202,8 @@ def record_rrddata(study: Study) -> tuple[list[Imported], dict[str, Said]]:
     """
     outcomes: list[Imported] = []
     failed: dict[str, Said] = {}
-    named = [name for name in study.servers if any(window.server == name for window in study.windows)]
+    told = {window.server for window in study.windows}
+    named = [name for name in study.servers if name in told or (study.schedule and name in study.schedule.blocks)]
     try:
         with one_writer(study.folder):
             for names, answers in _read(study, named, response_log.stored(study.folder), but="cf=MAX"):
@@ -231,9 +235,21 @@ def stored_rows(study: Study, name: str) -> dict[float, pd.DataFrame]:
 
 def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imported]:
     history = history_of(study, name, answers)
+    by_schedule = not any(window.server == name for window in study.windows)
+    if by_schedule and watched(study, name, history):
+        return []
     frames = _frames(study, name, history, answers)
     versions = history.versions
     notes = []
+    asked_s = max(answer.time_s for answer in answers)
+    if by_schedule:
+        windows = switched_windows(study, name, history, asked_s)
+        if not windows:
+            raise DataError(_NO_SWITCH, name=name, study=study.name)
+        study = study.model_copy(update={"windows": windows})
+        notes.append(
+            "What was in force is what the schedule gives: the host told a restart at each switch, not devices."
+        )
     if versions:
         first = pd.Timestamp(versions[0][0], unit="s")
         notes = [f"The host told its version first at {first:%Y-%m-%d %H:%M} UTC; older rows are taken for its."]
@@ -244,11 +260,17 @@ def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imp
         simulated=history.simulated,
         all_known=True,
     )
-    disturbed = [*tasks_of(history, 0.0, max(answer.time_s for answer in answers))]
+    disturbed = [*tasks_of(history, 0.0, asked_s)]
     disturbed += [*not_running([poll for poll in history.polls if poll.running]), *starts(history), *stops(frames)]
     disturbed += restarts_of_pvestatd(history)
     disturbed += _upgrades_inside(study, name, history)
     return write_windows(study, name, frames, "rrddata", origin, disturbed, history)
+
+
+_NO_SWITCH = N_(
+    "{name}: the host told no restart at the beginning of a block of the schedule, so that what was in force is not "
+    "known; collect again once a day, or run virtio-study watch {study}"
+)
 
 
 def _frames(study: Study, name: str, history: History, answers: Sequence[Answer]) -> dict[float, pd.DataFrame]:
