@@ -22,6 +22,7 @@ from virtio_study.report.answers import MARKS, answers, disk_reads, finding, non
 from virtio_study.report.checklists import labelled, passed, shared
 from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.formats import interval, moment, printed, quantity
+from virtio_study.report.headings import capacity_found, methods_found, plausibility_found, sensitivity_found
 from virtio_study.report.references import REFERENCES
 from virtio_study.study import METRICS
 
@@ -39,6 +40,15 @@ SYMBOLS = {
     "not_assessable": "?",
 }
 """A shape for every verdict and check status, beside its colour and its word."""
+
+
+FOUND = {
+    "capacity": capacity_found,
+    "plausibility": plausibility_found,
+    "sensitivity": sensitivity_found,
+    "methods": methods_found,
+}
+"""Section -> what its heading says."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,7 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
             answers=answers(results),
             finding=partial(finding, results),
             worst=partial(worst, results),
+            founds={name: find(results) for name, find in FOUND.items()},
             disturbed=any(run.contaminated for runs in (results.timeline or {}).values() for run in runs),
             none_passes=none_passes(results),
             audited=_audited(results, words),
