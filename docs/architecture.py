@@ -35,6 +35,7 @@ ORDER = (
         "study",
         "storage",
         "limits",
+        "plug_ins",
         "errors",
         "i18n",
     ),

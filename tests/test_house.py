@@ -148,26 +148,27 @@ def counts(summed: ast.expr) -> bool:
 
 
 KNOWS = {
-    "cli": "public archive compendium testing workflow report fleet analysis design stats sources lab pve study storage "
-    "errors i18n",
+    "cli": "public archive compendium testing workflow report fleet analysis design stats sources lab pve study "
+    "storage plug_ins errors i18n",
     "public": "archive workflow report analysis recording study errors i18n",
     "archive": "workflow stats recording study storage limits errors i18n",
     "compendium": "sources study storage errors i18n",
     "testing": "workflow fleet design sources pve study errors i18n",
-    "workflow": "report analysis cleaning stats recording study storage errors i18n",
+    "workflow": "report analysis cleaning stats recording study storage plug_ins errors i18n",
     "report": "analysis cleaning stats pve recording study errors i18n",
     "fleet": "analysis cleaning stats pve recording study storage errors i18n",
-    "analysis": "cleaning stats pve recording study storage errors i18n",
+    "analysis": "cleaning stats pve recording study storage plug_ins errors i18n",
     "cleaning": "stats errors i18n",
     "design": "stats study storage errors i18n",
     "stats": "errors i18n",
-    "sources": "pve recording study storage limits errors i18n",
+    "sources": "pve recording study storage limits plug_ins errors i18n",
     "lab": "recording study storage errors i18n",
     "pve": "recording errors i18n",
     "recording": "storage limits errors i18n",
     "study": "limits errors i18n",
     "storage": "errors i18n",
     "limits": "errors i18n",
+    "plug_ins": "errors i18n",
     "errors": "i18n",
     "i18n": "",
 }
@@ -204,10 +205,10 @@ def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
         assert not others & {f"sources.{room}" for room in above}, module
 
 
-def test_the_root_holds_the_recording_the_errors_and_the_limits() -> None:
+def test_the_root_holds_the_recording_the_errors_the_limits_and_the_plug_ins() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}
-    assert modules == {"__init__", "__main__", "errors", "limits", "recording"}
+    assert modules == {"__init__", "__main__", "errors", "limits", "plug_ins", "recording"}
     folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
     assert folders == KNOWS.keys() - modules
 

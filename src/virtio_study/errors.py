@@ -5,7 +5,16 @@ from typing import Any
 
 from virtio_study.i18n.sentences import Numbers, clipped, render, sayable
 
-__all__ = ["BusyError", "DataError", "LabError", "NoRoomError", "PipelineError", "StudyError", "VirtioStudyError"]
+__all__ = [
+    "BusyError",
+    "DataError",
+    "LabError",
+    "NoRoomError",
+    "PipelineError",
+    "PlugInError",
+    "StudyError",
+    "VirtioStudyError",
+]
 
 
 LONGEST = 600
@@ -56,3 +65,7 @@ class LabError(VirtioStudyError):
 
 class PipelineError(VirtioStudyError):
     """A notebook failed or could not be run."""
+
+
+class PlugInError(VirtioStudyError):
+    """A function that another package adds fails, or gives something else than it should."""

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from virtio_study.cli.speaking import Group
+from virtio_study.cli.speaking import Command, Group
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.spoken import _, told
+from virtio_study.plug_ins import SOURCES, PlugIn, plug_ins
 
 if TYPE_CHECKING:
     from virtio_study.sources.outcomes import Imported
@@ -30,8 +31,20 @@ MATCH = click.option(
 )
 
 
+class _WithPlugIns(Group):
+    """The group with a command for each source that another package adds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *plug_ins(SOURCES)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        added = plug_ins(SOURCES).get(cmd_name)
+        return own if own or added is None else _added(added)
+
+
 @click.group(
-    cls=Group,
+    cls=_WithPlugIns,
     help=N_(
         "Record servers from files: saved answers of the API, RRD, rrddata, CSV, InfluxDB, Prometheus.\n\n"
         "The windows in study.yaml say which driver configuration was in force when (saved answers show it "
@@ -147,6 +160,26 @@ def prometheus(study: str, dumps: tuple[Path, ...], node: str | None, match: tup
 
     protocol = load_study(study)
     _report(import_dump(protocol, read_prometheus(dumps, _labels(match)), dumps, "prometheus", node))
+
+
+def _added(plug_in: PlugIn) -> click.Command:
+    """The command of a source that another package adds."""
+
+    @click.command(
+        plug_in.name,
+        cls=Command,
+        help=_("Record from what the package {package} reads.", package=plug_in.package),
+    )
+    @click.argument("study")
+    @click.argument("server")
+    @click.argument("saved", type=FILE, nargs=-1, required=True, metavar="FILES...")
+    def record(study: str, server: str, saved: tuple[Path, ...]) -> None:
+        from virtio_study.sources.files.importers import import_added
+        from virtio_study.study import load_study
+
+        _report(import_added(load_study(study), server, plug_in, saved))
+
+    return record
 
 
 def _labels(match: tuple[str, ...]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
+from virtio_study.plug_ins import CHECKS, plug_ins
 from virtio_study.storage import PACKAGE, SHIPPED, manifest, sha256, verify_file
 from virtio_study.study import Study
 
@@ -200,9 +201,13 @@ def borrowed_counts(study: Study) -> Path | None:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the code that makes results, as it was when it was first asked for in this process."""
+    """SHA-256 of the code that makes results, as it was when it was first asked for in this process.
+
+    Checks that other packages add belong to it, by package and version.
+    """
     files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*") if path.is_file()}
-    return _digest([[name, sha256(files[name])] for name in sorted(files) if _makes_results(name.split("/"))])
+    added = [[name, found.package, found.version] for name, found in plug_ins(CHECKS).items()]
+    return _digest([[name, sha256(files[name])] for name in sorted(files) if _makes_results(name.split("/"))] + added)
 
 
 def _makes_results(parts: list[str]) -> bool:

@@ -33,6 +33,7 @@ from virtio_study.analysis.validity.measurement import (
     emulator_only,
 )
 from virtio_study.analysis.validity.order import check_order
+from virtio_study.plug_ins import CHECKS, PlugIn, plug_ins
 from virtio_study.study import Purpose
 
 __all__ = [
@@ -82,7 +83,7 @@ def checks(
     purpose: Purpose = "total",
     with_change: Sequence[str] = (),
 ) -> list[Check]:
-    """Every check that applies to the metric, in the order of the report.
+    """Every check that applies to the metric, in the order of the report; those of other packages last.
 
     Parameters
     ----------
@@ -96,6 +97,11 @@ def checks(
         Share of the level within which a drift does not matter.
     purpose, with_change : str, sequence of str
         What the comparison is about, and what else changed by protocol.
+
+    Raises
+    ------
+    PlugInError
+        If a check of another package fails.
     """
     done = [check(before, after) for check in BOTH]
     done.append(check_same_load(load, confidence))
@@ -112,4 +118,12 @@ def checks(
             done.append(check_accelerator(before, after))
     if before.metric in ("mem_displayed", "mem_guest"):
         done += [check(before, after) for check in OF_GUEST_MEMORY]
-    return done
+    return done + [_added(plug_in, before, after) for plug_in in plug_ins(CHECKS).values()]
+
+
+def _added(plug_in: PlugIn, before: Side, after: Side) -> Check:
+    """What the check of another package says; it has the name under which the package adds it."""
+    found = plug_in.call(before, after)
+    if not isinstance(found, Check) or found.name != plug_in.name:
+        raise plug_in.wrong(f"expected a Check with the name {plug_in.name}, found {found!r}")
+    return found

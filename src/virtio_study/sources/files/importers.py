@@ -11,6 +11,7 @@ import pandas as pd
 from virtio_study.errors import DataError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
+from virtio_study.plug_ins import PlugIn
 from virtio_study.pve.instruments import host_instrument
 from virtio_study.sources import normalising
 from virtio_study.sources.events import stops
@@ -22,7 +23,7 @@ from virtio_study.sources.recorder import SourceFacts, keep_raw, no_window, writ
 from virtio_study.sources.standstill import asleep
 from virtio_study.study import Study
 
-__all__ = ["import_csv", "import_dump", "import_rrd", "import_rrddata"]
+__all__ = ["import_added", "import_csv", "import_dump", "import_rrd", "import_rrddata"]
 
 
 def import_rrd(study: Study, folder: Path, node: str | None = None, qemu_server: str | None = None) -> list[Imported]:
@@ -80,6 +81,26 @@ def import_csv(study: Study, server: str, path: Path, mapping: Path) -> list[Imp
     frame = csv_tables.read_csv(path, how, allocation)
     origin = SourceFacts(f"CSV file {path.name}, mapping {mapping.name}", keep_raw(study, [path, mapping]))
     done = write_windows(study, server, {how.step_s: frame}, "csv", origin)
+    some_recorded(done)
+    return done
+
+
+def import_added(study: Study, server: str, plug_in: PlugIn, paths: Sequence[Path]) -> list[Imported]:
+    """Record one server from files that another package reads; see `plug_ins.SOURCES`.
+
+    Raises
+    ------
+    StudyError, DataError
+        If the study has no such server or no window for it, or nothing could be recorded.
+    PlugInError
+        If the package's function fails or gives no frame of one step.
+    """
+    frame = plug_in.call(paths, study.server(server))
+    if not isinstance(frame, pd.DataFrame) or "step_s" not in frame or frame["step_s"].nunique() != 1:
+        raise plug_in.wrong(f"expected a DataFrame whose column step_s has one value, found {type(frame).__name__}")
+    source = f"{plug_in.name} of {plug_in.package} {plug_in.version}, {', '.join(path.name for path in paths)}"
+    origin = SourceFacts(source, keep_raw(study, paths), {plug_in.package: plug_in.version})
+    done = write_windows(study, server, {float(frame["step_s"].iloc[0]): frame}, plug_in.name, origin)
     some_recorded(done)
     return done
 
