@@ -149,7 +149,7 @@ def test_one_recording_a_side_under_a_constant_load_has_an_interval_and_a_robust
     assert effect.difference.estimate == pytest.approx(-180 * MIB, abs=15 * MIB)
     assert effect.difference.high < effect.bound.high < 0
     assert "one recording a side" in effect.sentence
-    assert "the bound that trusts no model excludes zero too" in effect.sentence
+    assert "The bound that trusts no model excludes zero too" in effect.sentence
     assert effect.about == "stretches"
     # an interval is no replicate: the verdict says so
     assert total.verdicts["mem_host"].status == "with_reservations"

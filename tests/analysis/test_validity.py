@@ -248,7 +248,7 @@ class TestLoad:
     def test_not_recorded(self, load):
         found = check_same_load(loads(load), 0.95)
         assert found.status == "not_assessable"
-        assert "No load was recorded" in found.sentence
+        assert "The load was not recorded" in found.sentence
 
     def test_recorded_in_one_boot(self):
         found = check_same_load(loads({"disk_reads_per_s": (20.0,)}), 0.95)

@@ -179,7 +179,7 @@ def cut(whole: Stretch) -> tuple[Stretch, Stretch]:
 
 
 def test_two_days_are_refused_because_they_can_be_a_weekend():
-    with pytest.raises(DataError, match=r"2 and 2 days .* or from a weekend"):
+    with pytest.raises(DataError, match=r"2 and 2 days .* or like a weekend"):
         same_hours(*cut(days_of(1, 4, weekly=10, start_day=9)), True)
     alarms = [
         difference_of_series(*same_hours(*cut(days_of(seed, 6, 10, start)), True), 0.95).interval.excludes(0.0)

@@ -218,13 +218,13 @@ _BLOCKS_UNCHANGED = N_(
 )
 _SERIES_ROBUST = N_(
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side, {restarts} restarts alone counted), and the robust bound excludes zero too "
-    "({bound_low:quantity} to {bound_high:quantity})."
+    "{high:quantity}; one recording a side, {restarts} restarts alone counted). The robust bound excludes zero "
+    "too ({bound_low:quantity} to {bound_high:quantity})."
 )
 _SERIES_CHANGED = N_(
     "The sustained level differs by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side, {restarts} restarts alone counted), but that is not robust: the bound that "
-    "trusts no model includes zero ({bound_low:quantity} to {bound_high:quantity})."
+    "{high:quantity}; one recording a side, {restarts} restarts alone counted). That is not robust: the bound "
+    "that trusts no model includes zero ({bound_low:quantity} to {bound_high:quantity})."
 )
 _SERIES_UNCHANGED = N_(
     "No change of the sustained level is shown: {difference:quantity} ({confidence:percent} interval {low:quantity} to "
@@ -232,13 +232,13 @@ _SERIES_UNCHANGED = N_(
 )
 _STRETCHES_ROBUST = N_(
     "These two stretches differ by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side), and the bound that trusts no model excludes zero too "
+    "{high:quantity}; one recording a side). The bound that trusts no model excludes zero too "
     "({bound_low:quantity} to {bound_high:quantity})."
 )
 _STRETCHES_DIFFER = N_(
     "These two stretches differ by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
-    "{high:quantity}; one recording a side), but the bound that trusts no model includes zero ({bound_low:quantity} to "
-    "{bound_high:quantity})."
+    "{high:quantity}; one recording a side). But the bound that trusts no model includes zero "
+    "({bound_low:quantity} to {bound_high:quantity})."
 )
 _STRETCHES_SAME = N_(
     "No difference between these two stretches is shown: {difference:quantity} ({confidence:percent} interval "

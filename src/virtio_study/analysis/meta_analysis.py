@@ -141,7 +141,7 @@ _TWO = N_(
     "a third."
 )
 _MANY = N_(
-    "Over {servers} servers the mean relative change is {mean:percent} ({confidence:percent} interval {low:percent} to "
-    "{high:percent}); servers differ by a standard deviation of {tau:percent}, and a further server of this kind may "
-    "expect {least:percent} to {most:percent}."
+    "Over {servers} servers the mean relative change is {mean:percent} ({confidence:percent} interval "
+    "{low:percent} to {high:percent}). The servers differ by a standard deviation of {tau:percent}; a further "
+    "server of this kind may expect {least:percent} to {most:percent}."
 )

@@ -258,11 +258,11 @@ _PREDICTED = N_(
 )
 _IMPLIED = {
     "disk": N_(
-        "A fall of {drop} cores by disk requests alone needs about {typical} requests a second, all day ({high} with "
-        "the dearest exit, {low} with the cheapest)."
+        "A fall of {drop} cores by disk requests alone needs about {typical} requests a second, all day. With the "
+        "dearest exit it needs {high}, with the cheapest {low}."
     ),
     "network": N_(
-        "A fall of {drop} cores by network traffic alone needs about {typical} round trips a second, all day ({high} "
-        "with the dearest exit, {low} with the cheapest)."
+        "A fall of {drop} cores by network traffic alone needs about {typical} round trips a second, all day. "
+        "With the dearest exit it needs {high}, with the cheapest {low}."
     ),
 }

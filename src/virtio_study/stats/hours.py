@@ -67,9 +67,8 @@ def whole_days(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
         covered = [int((side.end_s - side.start_s) / DAY_S * 100) / 100 for side in (before, after)]
         raise DataError(
             N_(
-                "not enough data: {before} and {after} days before and after; at least {fewest} whole days a "
-                "side are needed, because nothing in less tells a change from the difference between two days or from "
-                "a weekend"
+                "not enough data: {before} and {after} days before and after; at least {fewest} whole days a side "
+                "are needed: in less, a change looks like the difference between two days, or like a weekend"
             ),
             before=covered[0],
             after=covered[1],

@@ -58,8 +58,8 @@ def check_same_hours(before: Side, after: Side) -> Check:
         return checked("same_hours", "pass", message, numbers)
     if before.around.hours is None or after.around.hours is None:
         message = N_(
-            "The hours and days that each side covers are not stated; a server's work follows the hour and the day of "
-            "the week, and a quiet stretch after a busy one looks like a saving."
+            "The hours and days that each side covers are not stated. A server's work follows the hour and the "
+            "day of the week: a quiet stretch after a busy one looks like a saving."
         )
         return checked("same_hours", "not_assessable", message, numbers)
     if before.around.hours == after.around.hours:
@@ -119,9 +119,7 @@ def check_contention(before: Side, after: Side) -> Check:
         or before.around.host_full is None
         or after.around.host_full is None
     ):
-        message = N_(
-            "The host's own CPU was not recorded, so nothing shows whether its other guests had more to do on one side."
-        )
+        message = N_("The host's own CPU was not recorded, so its other guests may have had more to do on one side.")
         return checked("contention", "not_assessable", message, numbers)
     if max(before.around.host_full, after.around.host_full) > MOST_BUSY_ROWS:
         message = N_(
@@ -131,8 +129,8 @@ def check_contention(before: Side, after: Side) -> Check:
         return checked("contention", "warn", message, numbers)
     if abs(after.around.host_busy - before.around.host_busy) > MOST_NEIGHBOUR_CHANGE:
         message = N_(
-            "The host as a whole used {before:percent} of its CPU before and {after:percent} after, more of a change "
-            "than {margin:percent}; what is not this server's own may have disturbed one side."
+            "The host as a whole used {before:percent} of its CPU before and {after:percent} after, more of a "
+            "change than {margin:percent}. Something beside this server may have disturbed one side."
         )
         return checked("contention", "warn", message, numbers)
     message = N_(
@@ -152,7 +150,7 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
     numbers: dict[str, float | int | str | None] = {"effect": effect, "margin": margin}
     numbers |= {"unit": before.shown_unit, "scale": before.shown_scale}
     if worst is None or worst.drift is None or before.drift is None or after.drift is None:
-        message = N_("No course over time is given, so nothing shows whether a side was still climbing or falling.")
+        message = N_("No values over time are given, so a side may still have been climbing or falling.")
         return checked("drift", "not_assessable", message, numbers)
     drift = worst.drift
     numbers |= {"drift": drift.estimate, "low": drift.low, "high": drift.high, "driver_config": worst.driver_config}
@@ -160,8 +158,8 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
     if real and abs(drift.estimate) > max(effect / 2, margin * worst.value):
         message = N_(
             "Under {driver_config} the second half lies {drift:quantity} from the first ({low:quantity} to "
-            "{high:quantity}), more than half of the difference between the sides ({effect:quantity}); a level that "
-            "moves is not a level."
+            "{high:quantity}). That is more than half of the difference between the sides ({effect:quantity}); a "
+            "level that moves is not a level."
         )
         return checked("drift", "warn", message, numbers)
     if real:
@@ -177,7 +175,7 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
 def check_interruptions(before: Side, after: Side) -> Check:
     """No restart, backup or gap inside a side; what was found is excluded, and said."""
     if before.around.interruptions is None or after.around.interruptions is None:
-        message = N_("Nothing tells whether a restart, a backup or a gap lies inside a side.")
+        message = N_("A restart, a backup or a gap may lie inside a side: nothing that was given tells.")
         return checked("interruptions", "not_assessable", message, {"count": None, "reasons": None})
     reasons = {
         (side.driver_config, reason): rows
@@ -207,9 +205,9 @@ def check_co_interventions(
     first, second = before.around.settings, after.around.settings
     if not first or not second:
         message = N_(
-            "Nothing says whether anything else changed: balloon driver, free page reporting, machine type, CPU "
-            "type, tablet, cache mode, operating system type, version of Proxmox VE, QEMU or the kernel. Each can "
-            "change idle CPU or memory as much as a driver."
+            "It is not said whether anything else changed. That could be the balloon driver, free page reporting, "
+            "type of machine or CPU, tablet, cache mode, or the kind of operating system. It could be the version "
+            "of Proxmox VE, QEMU or the kernel. Each can change idle CPU or memory as much as a driver."
         )
         return checked("co_interventions", "not_assessable", message, {"changed": None, "known": 0})
     differing = [item for item in what_differs(first, second) if item.before != item.after]
@@ -285,9 +283,9 @@ def check_vhost(before: Side, after: Side) -> Check:
         message = N_("On the host's kernel ({kernel}) the CPU figure holds the work of vhost-net too.")
         return checked("vhost", "pass", message, numbers)
     message = N_(
-        "On the host's kernel ({kernel}, before {wanted}) the work of vhost-net is done by a thread outside the QEMU "
-        "process: a VirtIO network card's work is missing from the CPU figure, an emulated card's is in it. Part of a "
-        "fall is work that moved out of sight."
+        "On the host's kernel ({kernel}, before {wanted}) a thread outside the QEMU process does the work of "
+        "vhost-net. The work of a VirtIO network card is missing from the CPU figure; that of an emulated card is "
+        "in it. Part of a fall is work that moved out of sight."
     )
     return checked("vhost", "warn", message, numbers)
 
@@ -297,8 +295,8 @@ def check_guest_memory(before: Side, after: Side) -> Check:
     numbers: Numbers = {"before": before.around.guest_os, "after": after.around.guest_os}
     if before.around.guest_os is None or after.around.guest_os is None:
         message = N_(
-            "The guest's operating system is not stated. Used memory is total less free: Linux counts its page cache "
-            "as used, Windows counts its standby cache as free, so the same figure means different things."
+            "The guest's operating system is not stated. Used memory is total less free. Linux counts its page "
+            "cache as used, Windows counts its standby cache as free: the same figure means different things."
         )
         return checked("guest_memory", "not_assessable", message, numbers)
     if before.around.guest_os != after.around.guest_os:
@@ -330,14 +328,14 @@ def check_plausible_floor(before: Side, after: Side) -> Check:
         "scale": least.shown_scale,
     }
     if least.value >= WINDOWS_FLOOR_BYTES:
-        message = N_("The least value, {value:quantity}, is not below what an operating system needs.")
+        message = N_("The least value, {value:quantity}, is enough for an operating system.")
         return checked("plausible_floor", "pass", message, numbers)
     if least.around.guest_os == "linux":
         message = N_("The least value, {value:quantity}, is little, but a Linux guest can do with it.")
         return checked("plausible_floor", "pass", message, numbers)
     message = N_(
         "The least value, {value:quantity}, is below the {floor:quantity} that Microsoft states as the least for "
-        "Windows Server; balloon statistics that are old or not of this guest look like this. Another operating system "
-        "could do with it."
+        "Windows Server. Balloon statistics that are old, or of another guest, look like this. Another operating "
+        "system could do with it."
     )
     return checked("plausible_floor", "fail" if least.around.guest_os == "windows" else "warn", message, numbers)

@@ -44,8 +44,9 @@ def check_same_instrument(before: Side, after: Side) -> Check:
         return checked("same_instrument", "pass", message, numbers)
     if before.overwritten or after.overwritten:
         message = N_(
-            "What Proxmox VE displays is not total less free memory of the balloon statistics in the same answers: "
-            "something on the host overwrites it, as proxmox-rmem does, and what measured it is not known."
+            "What Proxmox VE displays is not total less free memory of the balloon statistics in the same "
+            "answers. Something on the host overwrites it, as proxmox-rmem does, and what measured it is not "
+            "known."
         )
         return checked("same_instrument", "not_assessable", message, numbers)
     if "unknown" in (first, second):
@@ -81,8 +82,8 @@ def check_possible_values(before: Side, after: Side) -> Check:
         return checked("possible_values", "pass", message, numbers)
     if instrument(worst.instrument or "unknown").exceeds_allocation:
         message = N_(
-            "{largest:quantity} is more than the {allocated:quantity} allocated; the instrument counts QEMU's own "
-            "work and memory too, so that is possible, but it is not all the guest's."
+            "{largest:quantity} is more than the {allocated:quantity} allocated. The instrument counts QEMU's own "
+            "work and memory too, so that is possible, but part of it is not the guest's."
         )
         return checked("possible_values", "warn", message, numbers)
     if largest <= allocated * worst.prefix_factor:
@@ -159,7 +160,7 @@ def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
     numbers: dict[str, Filling] = {"columns": tuple(item.column for item in load), "recorded": 0}
     known = [item for item in load if item.recorded]
     if not known:
-        message = N_("No load was recorded, so nothing shows that the server had the same work to do on both sides.")
+        message = N_("The load was not recorded, so the server may have had more work to do on one side.")
         if any(item.measured for item in load):
             message = N_("The load was recorded in too few boots to be compared; at least two a side are needed.")
         return checked("same_load", "not_assessable", message, numbers)
@@ -180,9 +181,7 @@ def check_same_load(load: Sequence[LoadComparison], confidence: float) -> Check:
         message = N_("The load differs by more than its margin: {outside:column}.")
         return checked("same_load", "fail", message, numbers)
     if doubtful:
-        message = N_(
-            "The load is neither shown to be the same within its margin nor to differ by more: {doubtful:column}."
-        )
+        message = N_("Whether the load was the same within its margin stays open: {doubtful:column}.")
         return checked("same_load", "warn", message, numbers)
     if len(known) < len(load):
         message = N_("The load that was recorded was the same, but it was not recorded whole: {missing:column}.")
@@ -208,13 +207,13 @@ def check_enough_replicates(before: Side, after: Side) -> Check:
     if alone:
         message = N_(
             "There is one recording a side. Its interval counts the scatter within the recordings, but not what a "
-            "restart by itself changes; repeat the change, or record a restart without a change beside it."
+            "restart by itself changes. Repeat the change, or record a restart without a change beside it."
         )
         return checked("enough_replicates", "warn", message, numbers)
     if fewest < 2:
         message = N_(
-            "There is no replicate ({before} before, {after} after): nothing tells the change of drivers from what a "
-            "restart or another hour of the day changes by itself, and no interval can be made."
+            "There is no replicate ({before} before, {after} after), so no interval can be made. A restart or "
+            "another hour of the day may have changed as much as the drivers."
         )
         return checked("enough_replicates", "fail", message, numbers)
     if fewest < FEW_REPLICATES:
@@ -239,7 +238,7 @@ def check_enough_rows(before: Side, after: Side) -> Check:
         "wanted": ENOUGH_ROWS,
     }
     if None in rows or before.seconds is None or after.seconds is None:
-        message = N_("Neither the number of readings nor the duration behind each value is stated.")
+        message = N_("The number of readings and the duration behind each value are not stated.")
         return checked("enough_rows", "not_assessable", message, numbers)
     fewest = min(row for row in rows if row is not None)
     message = N_("Every boot has at least {before} steady readings before and {after} after.")
@@ -271,7 +270,7 @@ def check_quantum(before: Side, after: Side) -> Check:
         return checked("quantum", "pass", message, numbers)
     message = N_(
         "The lesser value, {value:quantity}, is only {quanta} times the smallest step of a reading "
-        "({quantum:quantity}, one tick of 10 ms a cycle); a ratio made with it is coarse."
+        "({quantum:quantity}, one tick of 10 ms a cycle). A ratio made with it is coarse."
     )
     return checked("quantum", "warn" if quanta >= 1 else "fail", message, numbers)
 
@@ -286,9 +285,9 @@ def check_accelerator(before: Side, after: Side) -> Check:
     numbers = {"before": before.around.accelerator, "after": after.around.accelerator}
     if emulator_only(before.metric, before.around.accelerator, after.around.accelerator):
         message = N_(
-            "Without hardware virtualisation (accelerator {before} before, {after} after) CPU time is the software "
-            "emulator's own: a device access is a function call there and a costly exit under KVM. It is evidence "
-            "neither for nor against."
+            "Without hardware virtualisation (accelerator {before} before, {after} after) CPU time is the "
+            "software emulator's own. A device access is a function call there and a costly exit under KVM. It is "
+            "evidence neither for nor against."
         )
         return checked("accelerator", "fail", message, numbers)
     if before.around.accelerator != after.around.accelerator:

@@ -29,7 +29,7 @@ def check_order(before: Side, after: Side, confidence: float) -> Check:
         found = crossover([level for _, level, _ in ran], [late for _, _, late in ran], confidence)
     except DataError:
         message = N_(
-            "All boots of one side ran before those of the other, and they are too few to tell a drift from the "
+            "All boots of one side ran before those of the other. They are too few to tell a drift from the "
             "change; let them take turns."
         )
         return checked("order", "warn", message, numbers)
@@ -44,9 +44,9 @@ def check_order(before: Side, after: Side, confidence: float) -> Check:
     }
     if found.drift.excludes(0.0):
         message = N_(
-            "All boots of one side ran before those of the other, and they drift by {drift:quantity} from one to the "
-            "next ({drift_low:quantity} to {drift_high:quantity}); with that drift taken out the difference is "
-            "{effect:quantity} ({low:quantity} to {high:quantity}). Let the sides take turns."
+            "All boots of one side ran before those of the other, and they drift by {drift:quantity} from one to "
+            "the next ({drift_low:quantity} to {drift_high:quantity}). With that drift taken out the difference "
+            "is {effect:quantity} ({low:quantity} to {high:quantity}). Let the sides take turns."
         )
         return checked("order", "fail", message, numbers)
     message = N_(
