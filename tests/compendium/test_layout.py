@@ -9,6 +9,8 @@ import yaml
 
 from paths import ROOT
 from virtio_study.cli.main import main
+from virtio_study.compendium import layout
+from virtio_study.errors import NoRoomError
 from virtio_study.study import load_study
 from virtio_study.testing.pve import serve, two_servers
 from virtio_study.workflow.check import unfinished
@@ -45,6 +47,25 @@ def test_a_folder_has_all_that_a_study_needs_and_says_what_is_left_to_do(
     assert {"data/*/work/", "data/*/raw/.lock"} <= {*(folder / ".gitignore").read_text().splitlines()}
     environment = yaml.safe_load((folder / "environment.yml").read_text())
     assert environment["dependencies"][-1] == {"pip": ["-r requirements.lock"]}
+
+
+def test_what_a_full_disk_ended_goes_on_with_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, written = tmp_path / "mine", layout.write_atomically
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "2_clean.ipynb":
+            raise NoRoomError("{path}: not written: no room", path=path)
+        written(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(layout, "write_atomically", full)
+        assert run(capsys, "init", folder)[0] == 2
+    assert (folder / ".gitignore").exists()
+    assert run(capsys, "init", folder)[0] == 0
+    assert (folder / "notebooks/2_clean.ipynb").exists()
+    assert run(capsys, "init", folder)[0] == 2
 
 
 @pytest.mark.parametrize("present", ["README.md", "data/mine/study.yaml", "notebooks/es/2_clean.ipynb"])

@@ -1,6 +1,6 @@
 """Every attack by its name."""
 
-from torture import canary, crash, disk, inputs, long, network, pairs
+from torture import canary, crash, disk, every_write, inputs, lab, long, network, page, pairs
 from torture.attack import Attack
 
 __all__ = ["ATTACKS"]
@@ -10,15 +10,18 @@ ATTACKS: dict[str, Attack] = {
     "crash-files": crash.answers,
     "crash-run": crash.runs,
     "crash-archive": crash.exports_and_verifications,
+    "crash-lab": lab.records,
     "disk-files": disk.full_for_imports,
     "disk-watch": disk.full_for_watch,
+    "disk-every-write": every_write.fails,
     "one-byte": disk.changed_bytes,
     "pairs-files": pairs.of_imports,
-    "pairs-live": pairs.of_live,
+    "pairs-commands": pairs.of_commands,
     "pairs-run": pairs.of_runs,
     "inputs": inputs.every_reader,
     "network-answers": network.hostile_host,
     "network-strangers": network.strangers,
+    "page": page.hostile_texts,
     "secrets": canary.every_command,
     "clock": long.jumping_clock,
     "soak": long.soak,

@@ -28,15 +28,18 @@ from virtio_study.workflow.check import check_study
 
 __all__ = [
     "FREEZE",
+    "GONE_IN_S",
     "NOW",
     "answers",
     "collect_and_watch",
     "exports_and_verifications",
+    "is_gone",
     "raw_lines",
     "rows_of",
     "runs",
     "study_of",
     "token",
+    "within",
 ]
 
 NOW = 1_772_409_600.0
@@ -186,12 +189,12 @@ def _ended(forks: Forks, child: int, how: int, *, of_all: bool) -> list[str]:
     for pid in of_it if of_all and how != signal.SIGKILL else [child]:
         _send(pid, how)
     faults = []
-    if not _within(ENDED_IN_S, lambda: _is_gone(child)):
+    if not within(ENDED_IN_S, lambda: is_gone(child)):
         faults.append(f"signal {how}: process {child} did not end in {ENDED_IN_S:g} s")
         _send(child, signal.SIGKILL)
     forks.wait(child)
-    if not _within(GONE_IN_S, lambda: all(map(_is_gone, of_it))):
-        faults.append(f"signal {how}: {[pid for pid in of_it if not _is_gone(pid)]} outlive their program")
+    if not within(GONE_IN_S, lambda: all(map(is_gone, of_it))):
+        faults.append(f"signal {how}: {[pid for pid in of_it if not is_gone(pid)]} outlive their program")
     if "Traceback" in forks.printed():
         faults.append(f"signal {how}: {forks.printed()}")
     return faults
@@ -204,7 +207,7 @@ def _send(pid: int, number: int) -> None:
         return
 
 
-def _is_gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     """Whether a process has ended, be it that nobody has asked for its end yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
@@ -212,7 +215,7 @@ def _is_gone(pid: int) -> bool:
         return True
 
 
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:

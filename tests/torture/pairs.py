@@ -5,8 +5,9 @@ import shutil
 import signal
 import time
 from itertools import combinations_with_replacement
+from zipfile import is_zipfile
 
-from small import write_small
+from small import NOTEBOOKS, write_notebook, write_small
 from torture.attack import Conditions, Outcome
 from torture.crash import FREEZE, NOW, rows_of, study_of, token
 from torture.processes import Forks
@@ -14,7 +15,14 @@ from virtio_study.errors import DataError
 from virtio_study.testing.pve import Clock, serve, two_servers
 from virtio_study.workflow.check import check_study
 
-__all__ = ["of_imports", "of_live", "of_runs"]
+__all__ = ["of_commands", "of_imports", "of_runs"]
+
+OF_FILES = ("check", "run", "export")
+HARM = re.compile("SHA-256|not in the manifest|nowhere else|changed since|damaged")
+"""A report that is not of the newest recordings is no harm."""
+
+UNREADY = re.compile("no results yet|nothing was recorded|not up to date|out of date|not complete|missing")
+"""What is said of a study whose report is being made, or that has no row yet."""
 
 BUSY = re.compile(r"(is|are) (writing this study|at work|under way) \(.*process \d+ on |was recorded anew meanwhile")
 
@@ -50,28 +58,40 @@ def of_imports(given: Conditions) -> Outcome:
     return done
 
 
-def of_live(given: Conditions) -> Outcome:
-    """Every pair of collect, watch, import and check: each is done, or says who is at work; all is as it should be."""
-    done = Outcome("pairs of collect, watch, files, check", given.seed)
+def of_commands(given: Conditions) -> Outcome:
+    """Every pair of commands on one study: each is done, or says who is at work; all is as it should be."""
+    done, words = Outcome("every pair of commands", given.seed), ("collect", "watch", "files answers", *OF_FILES)
     with serve(two_servers(now=NOW), clock=Clock(NOW)) as host, Forks(given.folder / "forks", token(host)) as forks:
         study = study_of(given.folder, host)
+        for name, (parameters, code) in NOTEBOOKS.items():
+            write_notebook(given.folder / "notebooks" / f"{name}.ipynb", parameters, code)
         forks.run("collect", study.folder)
-        pairs = [*combinations_with_replacement(("collect", "watch", "files answers", "check"), 2)]
+        options = {"export": ["-o", given.folder / "x.zip"], "run": ["--server", "versat", "--workers", 1]}
+        pairs = [*combinations_with_replacement(words, 2)]
         given.chance().shuffle(pairs)
         for number in given.tries():
-            children = [(words, forks.start(*words.split(), study.folder)) for words in pairs[number % len(pairs)]]
+            children = []
+            for each in pairs[number % len(pairs)]:
+                child = forks.start(*each.split(), study.folder, *options.get(each, []))
+                children.append((each, child, forks.latest))
             time.sleep(1.0)
-            codes = [
-                forks.kill(child, signal.SIGTERM) if words == "watch" else forks.wait(child)
-                for words, child in children
-            ]
-            faults = [
-                f"{words}: exit code {code}" for (words, _), code in zip(children, codes, strict=True) if code < 0
-            ]
-            faults += ["a traceback"] if "Traceback" in forks.printed() else []
-            faults += [str(problem) for problem in check_study(study).problems]
-            done.judge(*faults)
+            faults = []
+            for each, child, printed in children:
+                code = forks.kill(child, signal.SIGTERM) if each == "watch" else forks.wait(child)
+                faults += [f"{each}: {fault}" for fault in _ended_well(code, printed.read_text(errors="replace"))]
+            faults += [str(problem) for problem in check_study(study).problems if HARM.search(str(problem))]
+            zip_is_whole = not (given.folder / "x.zip").exists() or is_zipfile(given.folder / "x.zip")
+            done.judge(*faults, *([] if zip_is_whole else ["the zip is a half"]))
     return done
+
+
+def _ended_well(code: int, printed: str) -> list[str]:
+    """What is wrong with how one of two commands ended."""
+    if code < 0 or "Traceback" in printed or "not foreseen" in printed:
+        return [f"exit code {code}: {printed[-400:]}"]
+    if code not in (0, 3, 128 + signal.SIGTERM) and not (BUSY.search(printed) or UNREADY.search(printed)):
+        return [f"exit code {code}: {printed[-400:]}"]
+    return []
 
 
 def of_runs(given: Conditions) -> Outcome:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from torture.writing import Harm
+
 __all__ = ["Clock", "Forks", "family", "serve_forks"]
 
 TESTS = Path(__file__).parents[1]
@@ -50,7 +52,13 @@ class Forks:
         self._server.stdin.write(json.dumps(request) + "\n")
         return int(self._server.stdout.readline())
 
-    def start(self, *words: object, largest_file: int | None = None, clock: Mapping[str, float] | None = None) -> int:
+    def start(
+        self,
+        *words: object,
+        largest_file: int | None = None,
+        clock: Mapping[str, float] | None = None,
+        harm: Mapping[str, object] | None = None,
+    ) -> int:
         """Start `virtio-study WORDS` and return its process number.
 
         Parameters
@@ -61,10 +69,12 @@ class Forks:
             Bytes that a file of it may have.
         clock : dict, optional
             Of `Clock`: the clock by which it asks a host.
+        harm : dict, optional
+            Of `Harm`: what becomes of its writes.
         """
         self._number += 1
-        printed = str(self.folder / f"printed-{self._number}")
-        return self._ask(words=[*map(str, words)], printed=printed, largest_file=largest_file, clock=clock)
+        asked = {"printed": str(self.latest), "largest_file": largest_file, "clock": clock, "harm": harm}
+        return self._ask(words=[*map(str, words)], **asked)
 
     def wait(self, pid: int) -> int:
         """Exit code of a process that ends by itself; negative: the signal that ended it."""
@@ -75,13 +85,18 @@ class Forks:
         os.kill(pid, number)
         return self.wait(pid)
 
-    def run(self, *words: object, largest_file: int | None = None) -> int:
+    def run(self, *words: object, largest_file: int | None = None, harm: Mapping[str, object] | None = None) -> int:
         """Start a command and wait for its end."""
-        return self.wait(self.start(*words, largest_file=largest_file))
+        return self.wait(self.start(*words, largest_file=largest_file, harm=harm))
+
+    @property
+    def latest(self) -> Path:
+        """The file of what the latest process prints."""
+        return self.folder / f"printed-{self._number}"
 
     def printed(self) -> str:
         """What the latest process printed."""
-        return (self.folder / f"printed-{self._number}").read_text(errors="replace")
+        return self.latest.read_text(errors="replace")
 
     def __enter__(self) -> Self:
         return self
@@ -182,5 +197,7 @@ def serve_forks() -> None:
                 clock = Clock(**request["clock"])
                 watching.watch = functools.partial(watch, sleep=clock.sleep)  # type: ignore[assignment]
                 client.Client.__init__.__defaults__ = (None, client.TRIES, clock)  # type: ignore[attr-defined]
+            if request["harm"]:
+                Harm(**request["harm"]).begin()
             cli.main(request["words"])
         print(child, flush=True)

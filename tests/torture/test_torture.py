@@ -8,7 +8,7 @@ from torture.attack import Conditions, tell
 from torture.attacks import ATTACKS
 
 SECONDS = 5.0
-TAKE_MINUTES = {"soak"}
+TAKE_MINUTES = {"soak", "crash-lab"}
 SEED = 895771
 """The first whose answers had a byte that is no text between the digits of a number, which was read without it."""
 

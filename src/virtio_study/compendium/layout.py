@@ -35,6 +35,8 @@ def name_of(folder: Path) -> str:
 def lay_out(folder: Path, protocol: str) -> list[Path]:
     """Write a compendium; nothing that is there is touched.
 
+    The protocol is written last: without it, the same command goes on where a full disk or a kill ended it.
+
     Parameters
     ----------
     folder : Path
@@ -50,7 +52,7 @@ def lay_out(folder: Path, protocol: str) -> list[Path]:
     Raises
     ------
     DataError
-        If a file is there already; nothing is written then.
+        If a protocol is there already, or another file with another content; nothing is written then.
     StudyError
         If the protocol is none; nothing is written then.
     """
@@ -60,17 +62,17 @@ def lay_out(folder: Path, protocol: str) -> list[Path]:
         write_atomically(draft, protocol.encode())
         load_study(draft)
     refuse_present(folder)
-    contents = {_protocol(folder): protocol.encode(), **_texts(name)}
-    contents |= {inside: path.read_bytes() for inside, path in _copied().items()}
-    for inside, content in sorted(contents.items()):
+    contents = dict(sorted(_contents(name).items())) | {_protocol(folder): protocol.encode()}
+    for inside, content in contents.items():
         write_atomically(folder / inside, content)
     return [folder / inside for inside in sorted(contents)]
 
 
 def refuse_present(folder: Path) -> None:
-    """`DataError` if a file that `lay_out` would write is there."""
-    for inside in sorted([_protocol(folder), *_copied(), *WRITTEN.values()]):
-        if (folder / inside).exists():
+    """`DataError` if a protocol is there, or a file with another content than `lay_out` would write."""
+    for inside, content in sorted({_protocol(folder): None, **_contents(name_of(folder))}.items()):
+        path = folder / inside
+        if path.exists() and (content is None or not path.is_file() or path.read_bytes() != content):
             raise DataError(N_("{path}: there already; give another folder"), path=folder / inside)
 
 
@@ -84,6 +86,11 @@ def _copied() -> dict[str, Path]:
     found = [*notebooks.glob("*.ipynb"), *notebooks.glob("es/*.ipynb")]
     named = {f"notebooks/{path.relative_to(notebooks).as_posix()}": path for path in found}
     return named | {name: shipped(name) for name in COPIED}
+
+
+def _contents(name: str) -> dict[str, bytes]:
+    """Files of a compendium but its protocol."""
+    return _texts(name) | {inside: path.read_bytes() for inside, path in _copied().items()}
 
 
 def _texts(name: str) -> dict[str, bytes]:
