@@ -217,8 +217,11 @@ def public_names() -> str:
         f"# Python\n\n{MADE}\n`import virtio_study as vs` offers these names and promises no others "
         "([what is promised](stability.md)). Examples run as they stand in the folder of a checkout.\n"
     ]
-    for name in sorted(virtio_study.__all__, key=lambda name: (isinstance(getattr(virtio_study, name), type), name)):
-        found = getattr(virtio_study, name)
+    offered = {name: getattr(virtio_study, name) for name in virtio_study.__all__}
+    for name in sorted(
+        offered, key=lambda name: (name not in FIRST, isinstance(offered[name], types.ModuleType), name)
+    ):
+        found = offered[name]
         if isinstance(found, types.ModuleType):
             parts.append(directive(name, "automodule", found.__name__, ":members:"))
         elif isinstance(found, type):
@@ -233,6 +236,9 @@ def directive(title: str, name: str, of: str, *options: str) -> str:
     lines = "\n".join([f".. {name}:: {of}", *(f"   {option}" for option in options)])
     return f"## vs.{title}\n\n```{{eval-rst}}\n{lines}\n```\n"
 
+
+FIRST = ("load_study", "OpenStudy")
+"""What is used first stands first on the page of the public names."""
 
 PAGES = {
     "command-line": command_line,

@@ -54,6 +54,17 @@ def test_what_a_page_tells_to_type_is_understood(path: Path) -> None:
             pytest.fail(f"{' '.join(words)}: {error.message}")
 
 
+def test_every_page_can_be_reached() -> None:
+    listed = set()
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        for tree in re.findall(r"^```{toctree}\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            names = re.findall(r"^(?:.*<)?([\w./-]+)>?$", tree, re.MULTILINE)
+            listed |= {(path.parent / f"{name}.md").resolve() for name in names if not name.startswith(":")}
+    left = [path.relative_to(DOCS).as_posix() for path in PAGES if path not in listed and path not in MADE]
+    assert left == ["index.md"], "name it in a toctree, such as that of docs/explanation/index.md"
+
+
 def test_a_page_that_tells_what_is_not_there_is_found() -> None:
     with pytest.raises(click.ClickException):
         understood(["recollect", "mine"])
