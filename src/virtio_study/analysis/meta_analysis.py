@@ -137,8 +137,7 @@ def _pooled(estimates: Sequence[float], errors: Sequence[float], confidence: flo
 
 _TWO = N_(
     "Over the two servers the mean relative change is {mean:percent} ({confidence:percent} interval {low:percent} to "
-    "{high:percent}). Two servers cannot say more: the interval has one degree of freedom, and nothing can be said of "
-    "a third."
+    "{high:percent}). Two servers cannot say more: the interval has one degree of freedom, and says nothing of a third."
 )
 _MANY = N_(
     "Over {servers} servers the mean relative change is {mean:percent} ({confidence:percent} interval "

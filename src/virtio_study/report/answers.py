@@ -144,7 +144,15 @@ def _named(group: Sequence[_Seen], seen: Sequence[_Seen]) -> Filling:
     names = list(dict.fromkeys(item.server for item in group))
     if len(group) == len(seen) > 1:
         return said(N_("every server"))
-    return names if len(names) <= FEW else said(N_("some servers"))
+    if len(names) > FEW:
+        return said(N_("some servers"))
+    return names if len(names) == 1 else said(N_("{first} and {last}"), first=names[:-1], last=names[-1])
+
+
+def _settings(names: Sequence[str]) -> Filling:
+    if len(names) == 1:
+        return said("{name:setting}", name=names[0])
+    return said(N_("{first:setting} and {last:setting}"), first=list(names[:-1]), last=names[-1])
 
 
 def _counted(counts: Counts | None, cpu: Sequence[_Seen]) -> Iterator[Line]:
@@ -175,7 +183,7 @@ def _origin(fell: Sequence[ServerComparison]) -> tuple[tuple[str, ...], dict[str
     if not apart:
         changed = [d.name for d in fell[0].differs if d.before != d.after and d.name in INGREDIENTS]
         if len(changed) == 1:
-            return (N_("That comes with {names:setting}."),), {"names": changed}
+            return (N_("It comes with {names}."),), {"names": _settings(changed)}
         return (N_("Its origin is not known: several things changed together."),), {}
     mains = [_main(item) for item in apart]
     first, share = min(mains, key=lambda main: main[1])
@@ -184,20 +192,16 @@ def _origin(fell: Sequence[ServerComparison]) -> tuple[tuple[str, ...], dict[str
         return (N_("It has no single origin; the waterfall of every server shows its parts."),), {}
     if REPORTING in names:
         whence = (
-            N_("That is {names:setting}: guests hand back unused memory.")
+            N_("It comes from {names}: guests hand back unused memory.")
             if share >= NEARLY_ALL
-            else N_("Most of it is {names:setting}: guests hand back unused memory.")
+            else N_("Most of it comes from {names}: guests hand back unused memory.")
         )
     else:
-        whence = (
-            N_("That comes with {names:setting}.")
-            if share >= NEARLY_ALL
-            else N_("Most of it comes with {names:setting}.")
-        )
+        whence = N_("It comes with {names}.") if share >= NEARLY_ALL else N_("Most of it comes with {names}.")
     devices = [part for item in apart for part in item.parts if {DISK, CARD} & set(part.names)]
     if devices and not {DISK, CARD} & set(names) and all(part.change.high >= 0 for part in devices):
-        return (whence, N_("VirtIO's disk and network card are not seen to give any.")), {"names": list(names)}
-    return (whence,), {"names": list(names)}
+        return (whence, N_("VirtIO's disk and network card are not seen to give any.")), {"names": _settings(names)}
+    return (whence,), {"names": _settings(names)}
 
 
 def _main(apart: Decomposition) -> tuple[tuple[str, ...], float]:

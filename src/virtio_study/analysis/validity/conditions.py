@@ -157,15 +157,16 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
     real = drift.excludes(0.0)
     if real and abs(drift.estimate) > max(effect / 2, margin * worst.value):
         message = N_(
-            "Under {driver_config} the second half lies {drift:quantity} from the first ({low:quantity} to "
-            "{high:quantity}). That is more than half of the difference between the sides ({effect:quantity}); a "
-            "level that moves is not a level."
+            "Under {driver_config} the level moves by {drift:quantity} from the first half to the second "
+            "({low:quantity} to {high:quantity}). That is more than half of the difference between the sides "
+            "({effect:quantity})."
         )
         return checked("drift", "warn", message, numbers)
     if real:
         message = N_(
-            "Under {driver_config} the second half lies {drift:quantity} from the first ({low:quantity} to "
-            "{high:quantity}): small against the difference between the sides, or within {margin:percent}."
+            "Under {driver_config} the level moves by {drift:quantity} from the first half to the second "
+            "({low:quantity} to {high:quantity}). That is little beside the difference between the sides, or within "
+            "{margin:percent}."
         )
         return checked("drift", "pass", message, numbers)
     message = N_("No drift inside the sides is shown: second half less first half {drift:quantity} at most.")
@@ -231,7 +232,7 @@ def check_co_interventions(
         message = (
             _NOT_ALONE_BY_PROTOCOL
             if devices
-            else N_("By protocol something else changed too, and the effect is that of all of it: {by_protocol}.")
+            else N_("By protocol something else changed too ({by_protocol}), and the effect is that of all of it.")
         )
         return checked("co_interventions", "warn", message, numbers)
     if mixed:
@@ -256,8 +257,8 @@ def _has_virtio(value: str) -> bool:
 
 _NOT_ALONE = N_("Not VirtIO's disk or card alone: something else changed between the sides: {changed}.")
 _NOT_ALONE_BY_PROTOCOL = N_(
-    "Not VirtIO's disk or card alone: by protocol something else changed with them, and the effect is that of all of "
-    "it: {by_protocol}."
+    "Not VirtIO's disk or card alone: by protocol something else changed with them ({by_protocol}), and the effect is "
+    "that of all of it."
 )
 
 
