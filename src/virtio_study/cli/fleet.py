@@ -25,7 +25,7 @@ CONFIDENCE = 0.95
         "What changes of drivers did on a whole fleet: every server that changed is held against those of its node "
         "that did not.\n\n"
         "STUDY is a study with recordings. With --simulated a fleet is made up instead, whose true effects are known. "
-        "Writes fleet.json and fleet.parquet."
+        "Writes fleet.json, fleet.parquet and a page in each language."
     ),
 )
 @click.argument("study", required=False)
@@ -46,12 +46,17 @@ def fleet(
     from virtio_study.fleet.results import of_survey
     from virtio_study.fleet.survey import survey
     from virtio_study.fleet.writing import write_survey
+    from virtio_study.i18n.language import LANGUAGES
+    from virtio_study.report.fleet_page import render_fleet
+    from virtio_study.storage import write_atomically
 
     made, name, folder, confidence = _fleet(study, simulated, seed)
     found = survey(made, confidence, workers or len(os.sched_getaffinity(0)))
     results = of_survey(found, name, made.simulated, len(made.nodes), confidence)
     folder = output or folder
-    write_survey(folder, results, found.findings)
+    effects = write_survey(folder, results, found.findings)
+    for language in LANGUAGES:
+        write_atomically(folder / f"fleet.{language}.html", render_fleet(results, effects, language).encode())
     if as_json:
         click.echo(results.model_dump_json(indent=1))
         return

@@ -64,14 +64,22 @@ def _numbers(values: Sequence[float | None]) -> list[float]:
     return [np.nan if value is None else significant(float(value)) for value in values]
 
 
-def write_survey(folder: Path, results: FleetResults, findings: Sequence[ChangeEffect]) -> None:
-    """Write `fleet.parquet` (every finding) and `fleet.json` (what they say together) into a folder."""
+def write_survey(folder: Path, results: FleetResults, findings: Sequence[ChangeEffect]) -> pd.DataFrame:
+    """Write `fleet.parquet` (every finding) and `fleet.json` (what they say together) into a folder.
+
+    Returns
+    -------
+    DataFrame
+        The table that was written.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pandas(findings_frame(findings), preserve_index=False)
+    frame = findings_frame(findings)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     with replacing(folder / TABLE) as sink:
         pq.write_table(table, sink, compression="zstd")
     content = json.dumps(results.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / SUMMARY, content.encode())
+    return frame

@@ -152,11 +152,14 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
     return page
 
 
-def dress() -> dict[str, Any]:
-    """What every page wears: style, script, the policy that lets these two run and nothing else, and the marks."""
+def dress(*scripts: str) -> dict[str, Any]:
+    """What every page wears: style, script, the policy that lets these two run and nothing else, and the marks.
+
+    A page that has scripts of its own names them; the others have the report's.
+    """
     here = files("virtio_study.report") / "templates"
-    style, *scripts = ((here / name).read_text(encoding="utf-8") for name in ("style.css", "script.js", "chart.js"))
-    script = "".join(scripts)
+    style = (here / "style.css").read_text(encoding="utf-8")
+    script = "".join((here / name).read_text(encoding="utf-8") for name in scripts or ("script.js", "chart.js"))
     return {
         "style": Markup(style),
         "script": Markup(script),

@@ -1,0 +1,103 @@
+"""Figures of a fleet: the largest effects with their intervals, and every effect beside how sure it is."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from virtio_study.i18n.language import Words
+from virtio_study.i18n.marks import N_
+from virtio_study.report.svg import style, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["FleetFigure", "fleet_figures"]
+
+TOP = 20
+MOST_POINTS = 1200
+"""More points than these are one cloud, and a large file: evenly chosen ones stand for all."""
+
+INK, SHOWN, ZERO = "#57606a", "#0b57a4", "#a40e26"
+
+
+@dataclass(frozen=True)
+class FleetFigure:
+    """A figure and what it says in words."""
+
+    svg: Markup
+    caption: str
+
+
+_FOREST = N_(
+    "{metric:metric}: the {top} largest relative changes that are shown, of {shown}, with their intervals; from "
+    "{least:percent} to {most:percent}."
+)
+_FUNNEL = N_(
+    "{metric:metric}: {drawn} of {effects} effects by how wide their interval is; what is shown is blue. Without "
+    "effects they would lie evenly about zero, wider below."
+)
+
+
+def fleet_figures(effects: pd.DataFrame, words: Words) -> list[FleetFigure]:
+    """A forest of the largest shown effects and a funnel of all, for every metric that has any."""
+    known = effects[effects["relative"].notna()]
+    found = []
+    for metric in dict.fromkeys(known["metric"]):
+        of_metric = known[known["metric"] == metric]
+        shown = of_metric[of_metric["shown"]]
+        order = shown["relative"].abs().sort_values(ascending=False, kind="stable").index[:TOP]
+        if len(order):
+            found.append(_forest(shown.loc[order], len(shown), metric, words))
+        found.append(_funnel(of_metric, metric, words))
+    return found
+
+
+def _forest(top: pd.DataFrame, shown: int, metric: str, words: Words) -> FleetFigure:
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(5.2, 0.9 + 0.19 * len(top)), layout="constrained")
+        axes = figure.add_subplot()
+        places = np.arange(len(top))[::-1]
+        axes.hlines(places, 100 * top["relative_low"], 100 * top["relative_high"], color=INK, linewidth=1)
+        axes.plot(100 * top["relative"], places, "o", color=SHOWN, markersize=4)
+        axes.set_yticks(places, [str(name) for name in top["server"]], fontsize=7)
+        _finish(axes, words, metric)
+    caption = words.plain(
+        _FOREST,
+        {
+            "metric": metric,
+            "top": len(top),
+            "shown": shown,
+            "least": float(top["relative"].min()),
+            "most": float(top["relative"].max()),
+        },
+    )
+    return FleetFigure(Markup(svg(figure, f"forest-{metric}", caption, caption)), caption)
+
+
+def _funnel(effects: pd.DataFrame, metric: str, words: Words) -> FleetFigure:
+    from matplotlib.figure import Figure
+
+    chosen = np.unique(np.linspace(0, len(effects) - 1, min(len(effects), MOST_POINTS)).astype(int))
+    drawn = effects.iloc[chosen]
+    width = 100 * (drawn["relative_high"] - drawn["relative_low"])
+    with style():
+        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for among, colour in ((~drawn["shown"], INK), (drawn["shown"], SHOWN)):
+            axes.plot(100 * drawn["relative"][among], width[among], "o", color=colour, markersize=3, alpha=0.6)
+        axes.invert_yaxis()
+        axes.set_ylabel(words.gettext(N_("width of the interval (points)")))
+        _finish(axes, words, metric)
+    caption = words.plain(_FUNNEL, {"metric": metric, "drawn": len(drawn), "effects": len(effects)})
+    return FleetFigure(Markup(svg(figure, f"funnel-{metric}", caption, caption)), caption)
+
+
+def _finish(axes: "Axes", words: Words, metric: str) -> None:
+    axes.axvline(0, color=ZERO, linewidth=1)
+    axes.set_xlabel(words.gettext(N_("relative change (%)")))
+    axes.set_title(words.term("metric", metric), fontsize=10)

@@ -1,0 +1,100 @@
+"""The page of a fleet: simulated said first, names that are text, ten thousand changes in one file that stay usable."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from small import needs
+from virtio_study.fleet.results import FleetResults, of_survey
+from virtio_study.fleet.survey import survey
+from virtio_study.fleet.writing import findings_frame
+from virtio_study.i18n.language import LANGUAGES
+from virtio_study.report.fleet_page import render_fleet
+from virtio_study.testing.fleet import SimulatedFleet
+
+MOST_BYTES = 3_000_000
+
+
+@cache
+def surveyed() -> tuple[FleetResults, pd.DataFrame]:
+    found = survey(SimulatedFleet(25, seed=4, without_effect=0.0), 0.95)
+    return of_survey(found, "simulated-25-4", True, 1, 0.95), findings_frame(found.findings)
+
+
+def data(page: str) -> Any:
+    found = re.search(r'<script type="application/json" id="rows">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_says_first_that_nothing_was_measured_and_fetches_nothing(language: str) -> None:
+    page = render_fleet(*surveyed(), language)
+    said = {"en": "Simulated: nothing of this was measured.", "es": "Simulado: nada de esto se midió."}[language]
+    assert page.index(said) < page.index("<main>")
+    asked = {link for link in re.findall(r'(?:src|href)="([^"]*)"', page) if not link.startswith("#")}
+    assert asked == {f"fleet.{other}.html" for other in LANGUAGES if other != language}
+    assert page == render_fleet(*surveyed(), language)
+
+
+def test_every_change_and_every_reason_is_in_the_table() -> None:
+    results, effects = surveyed()
+    made = data(render_fleet(results, effects, "en"))
+    assert len(made["rows"]) == results.changes > 3
+    cells = [cell for row in made["rows"] for cell in row[4]]
+    assert len([cell for cell in cells if isinstance(cell, list)]) == results.effects
+    assert sum(cell[3] for cell in cells if isinstance(cell, list)) == results.discoveries > 0
+    assert len([cell for cell in cells if isinstance(cell, int)]) == sum(item.count for item in results.silences)
+
+
+def test_a_name_cannot_end_the_script_or_become_markup() -> None:
+    results, effects = surveyed()
+    hostile = "</script><script>alert(1)</script>"
+    page = render_fleet(results, effects.assign(server=hostile, node="<b>"), "en")
+    assert hostile not in page
+    assert "<b>" not in page.replace('<p class="note"><b>', "")
+    assert data(page)["rows"][0][0] == hostile
+
+
+def many() -> pd.DataFrame:
+    _, effects = surveyed()
+    copies = 10_000 // effects["server"].nunique() + 1
+    return pd.concat(
+        [effects.assign(server=effects["server"] + f"-{number}") for number in range(copies)], ignore_index=True
+    )
+
+
+@pytest.mark.slow
+def test_ten_thousand_changes_are_searched_sorted_and_paged(tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    page = render_fleet(surveyed()[0], many(), "en")
+    assert len(page.encode()) < MOST_BYTES
+    (tmp_path / "fleet.en.html").write_text(page, encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=needs("chromium"), args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 1440, "height": 800})
+        said: list[str] = []
+        view.on("console", lambda message: said.append(message.text))
+        view.goto((tmp_path / "fleet.en.html").as_uri())
+        rows = view.locator("#changes tbody tr")
+        assert rows.count() == 50
+        view.click("#on")
+        assert view.inner_text("#place").startswith("51–100 / 10,0")
+        view.fill("#search", "node0000 -7")
+        assert all("-7" in text for text in rows.locator("th").all_inner_texts())
+        view.check("#only")
+        view.select_option("#metric", label="RAM, spent by the host")
+        assert set(rows.locator("td:last-child").all_inner_texts()) == {"shown"}
+        view.locator("#changes thead button").nth(0).focus()
+        view.keyboard.press("Enter")
+        assert view.get_attribute("#changes thead th", "aria-sort") == "ascending"
+        view.set_viewport_size({"width": 390, "height": 800})
+        assert view.evaluate("document.documentElement.scrollWidth") <= 390
+        assert said == []
+        browser.close()
