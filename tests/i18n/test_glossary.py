@@ -55,8 +55,10 @@ def translations() -> Iterator[tuple[str, str]]:
 
 
 def other_texts() -> Iterator[tuple[str, str]]:
-    readme = (ROOT / "README.es.md").read_text()
-    yield "README.es.md", re.sub(r"^    .*$", lambda line: line.group().partition(" # ")[2], readme, flags=re.MULTILINE)
+    pages = [ROOT / "README.es.md", *(ROOT / "src").rglob("README.es.md"), *sorted((ROOT / "docs/es").glob("*.md"))]
+    for path in pages:
+        text = re.sub(r"^```.*?^```|^\s*:\w+:.*?$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        yield path.name, re.sub(r"^    .*$", lambda line: line.group().partition(" # ")[2], text, flags=re.MULTILINE)
     for path in sorted((ROOT / "notebooks/es").glob("*.ipynb")):
         for cell in json.loads(path.read_text())["cells"]:
             text = "".join(cell["source"])
