@@ -13,6 +13,10 @@ from virtio_study.i18n.sentences import said
 from virtio_study.i18n.spoken import _, language, spoken, told
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from virtio_study.analysis.plausibility import Range
+    from virtio_study.analysis.unchanged import Outlook
     from virtio_study.pve.explanation import Explanation
     from virtio_study.study import Endpoint
 
@@ -42,6 +46,13 @@ NAMED = 12
 @click.option(
     "--qemu-server", metavar="VERSION", help=N_("Version of qemu-server on the host, where the answers do not tell it.")
 )
+@click.option(
+    "--forecast",
+    is_flag=True,
+    help=N_(
+        "What VirtIO would give on servers that have not changed: memory, display alone and CPU, from the past week."
+    ),
+)
 @click.option("--json", "as_json", is_flag=True, help=N_("All that was found, as JSON."))
 @click.option("--page", type=FILE, metavar="FILE", help=N_("Write it as a page in all languages."))
 def explain(
@@ -49,28 +60,39 @@ def explain(
     endpoint: "Endpoint | None",
     answers: Path | None,
     qemu_server: str | None,
+    forecast: bool,
     as_json: bool,
     page: Path | None,
 ) -> None:
     from virtio_study.pve.explanation import plain_row
     from virtio_study.sources.api.client import Client
+    from virtio_study.sources.api.explained_rows import rows_of_answers, rows_of_host
     from virtio_study.sources.api.explaining import explain_answers, explain_host
 
     if (endpoint is None) == (answers is None):
         raise click.UsageError(_("expected one of --host (or --backend local) and --answers"))
+    rows: dict[int, pd.DataFrame] = {}
     if answers is not None:
         found, place = explain_answers(answers, vmids, qemu_server), str(answers)
+        rows = rows_of_answers(answers, found, qemu_server) if forecast else rows
     else:
         assert endpoint is not None
         client = Client(endpoint)
         found, place = explain_host(client, vmids, qemu_server), endpoint.host
         say_hidden(client, len([item for item in found if item.node]))
+        rows = rows_of_host(client, found, qemu_server) if forecast else rows
+    ahead = _ahead(found, rows)
     if page is not None:
         _write(page, found, place)
-    if as_json:
+    if as_json and forecast:
+        plain = {"servers": [plain_row(item) for item in found], "forecast": [item.model_dump() for item in ahead]}
+        click.echo(json.dumps(plain, indent=1))
+    elif as_json:
         click.echo(json.dumps([plain_row(item) for item in found], indent=1))
     elif page is None:
         _show(found)
+    if forecast and not as_json:
+        _show_ahead(ahead)
 
 
 def _write(page: Path, found: "list[Explanation]", place: str) -> None:
@@ -93,11 +115,7 @@ def _show(found: "list[Explanation]") -> None:
         click.echo(_("no server"))
         return
     heads = [spoken().term("heading", name) for name in rows[0]]
-    table = [heads, *([harmless(cell) for cell in row.values()] for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    click.echo()
+    _echo_table([heads, *([harmless(cell) for cell in row.values()] for row in rows)])
     for place, note in enumerate(notes, 1):
         named = ", ".join(str(vmid) for vmid in note.vmids[:NAMED])
         more = len(note.vmids) - NAMED
@@ -133,3 +151,68 @@ def _amount(value: float | None) -> str:
     if value < 2**30:
         return told(said("{amount:.0f} MiB", amount=value / 2**20))
     return told(said("{amount:.2f} GiB", amount=value / 2**30))
+
+
+def _echo_table(table: list[list[str]]) -> None:
+    """Rows of cells, each column as wide as its widest cell, and an empty line."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo()
+
+
+def _ahead(found: "list[Explanation]", rows: "dict[int, pd.DataFrame]") -> "list[Outlook]":
+    """Forecasts of the servers that have rows, held against neighbours that report their free pages."""
+    from virtio_study.analysis.unchanged import outlooks, unchanged_of
+
+    known = [item for item in found if item.vmid in rows]
+    neighbours = [rows[item.vmid] for item in known if item.reporting == "on"]
+    return outlooks([unchanged_of(item, rows[item.vmid]) for item in known], neighbours)
+
+
+def _show_ahead(ahead: "list[Outlook]") -> None:
+    """The forecasts as a table, those first that are worth most, and what they suppose."""
+    from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS
+    from virtio_study.i18n.labels import harmless
+
+    click.echo()
+    if not ahead:
+        click.echo(_("no forecast: no rows of the past week"))
+        return
+    heads = [_("server"), _("RAM for the host"), _("display alone"), _("CPU, cores"), _("worth, servers")]
+    table = [heads]
+    for item in ahead:
+        bound = item.returned is None and item.at_most is not None
+        back = _("at most {most}", most=_amount(item.at_most)) if bound else _memory(item.returned)
+        table.append(
+            [
+                harmless(item.name),
+                back,
+                _memory(item.shown_less),
+                _between(item.cpu, ".3f"),
+                _between(item.servers, ".2f"),
+            ]
+        )
+    _echo_table(table)
+    reasons = dict.fromkeys(item.reason for item in ahead if item.reason)
+    for reason in reasons:
+        named = [item.name for item in ahead if item.reason == reason]
+        more = len(named) - NAMED
+        text = ", ".join(harmless(name) for name in named[:NAMED])
+        click.echo(f"{_('{named} and {more} more', named=text, more=more) if more > 0 else text}: {_(reason)}")
+    click.echo(_("Assumptions:"))
+    for text in NAMED_ASSUMPTIONS:
+        click.echo(f"  - {_(text)}")
+
+
+def _memory(span: "Range | None") -> str:
+    if span is None:
+        return "—"
+    return f"{_amount(span.typical)} [{_amount(span.low)}; {_amount(span.high)}]"
+
+
+def _between(span: "Range | None", form: str) -> str:
+    if span is None:
+        return "—"
+    text = f"{{typical:{form}}} [{{low:{form}}}; {{high:{form}}}]"
+    return told(said(text, typical=span.typical, low=span.low, high=span.high))

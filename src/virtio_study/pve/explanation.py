@@ -6,14 +6,15 @@ reporting); virtio-win, `Balloon/sys/balloon.c` and `Balloon/app/memstat.cpp`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, english, said
-from virtio_study.pve.devices import Device, balloon_device, devices, unclassifiable
-from virtio_study.pve.ingredients import reporting_by_versions
+from virtio_study.pve.devices import Device, balloon_device, devices, models, unclassifiable
+from virtio_study.pve.ingredients import LEAST_PROXMOX_VE, reporting_by_versions
 from virtio_study.pve.instruments import MemoryState, host_instrument, memory_state, statistics
 from virtio_study.pve.values import Config, Sample, number
-from virtio_study.pve.vm_config import allocation
+from virtio_study.pve.vm_config import allocation, release
 
 __all__ = ["SHARES", "Explanation", "Note", "Seen", "explanation_of", "notes_on", "plain_row"]
 
@@ -65,7 +66,8 @@ class Explanation:
     `instrument` made the displayed one, `host_instrument` the host's (keys of `instruments.INSTRUMENTS`); `state` is of
     `instruments.MEMORY_STATES`, empty where nothing is displayed; `why` says it in words, and `would` what became of
     the figure if the balloon driver were loaded or unloaded. `other` are the devices that are not VirtIO, `hidden` keys
-    that may hide one.
+    that may hide one. `disk` and `card` are the models of these. `reporting` is that of free pages, if a Linux guest is
+    5.7 or newer: on, possible (perhaps with a newer machine version), impossible, or not known.
     """
 
     vmid: int
@@ -84,6 +86,9 @@ class Explanation:
     other: tuple[Device, ...]
     hidden: tuple[str, ...]
     error: Said | None
+    disk: str = ""
+    card: str = ""
+    reporting: Literal["on", "possible", "impossible", "not known"] = "not known"
 
     @property
     def share(self) -> float | None:
@@ -125,7 +130,28 @@ def explanation_of(seen: Seen) -> Explanation:
         other=tuple(item for item in found if item.device_class != "virtio"),
         hidden=tuple(unclassifiable(config)),
         error=seen.error,
+        disk=models(found, "disk"),
+        card=models(found, "network"),
+        reporting=_reporting_state(seen, state),
     )
+
+
+def _reporting_state(seen: Seen, state: MemoryState | None) -> Literal["on", "possible", "impossible", "not known"]:
+    """Whether free pages are reported, or could be, as far as configuration and versions tell."""
+    system = str((seen.config or {}).get("ostype", ""))
+    if state is None or not system.startswith(("w", "l2")):
+        return "not known"
+    host = release(seen.release)
+    if system.startswith("w") or (host is not None and host < LEAST_PROXMOX_VE):
+        return "impossible"
+    offered = reporting_by_versions(_machine(seen), seen.release)
+    if state.sends or state.name == "row, guest":
+        return "on" if offered else "possible" if offered is False and host else "not known"
+    return "possible" if host and state.name in ("no driver", "no balloon", "row, host") else "not known"
+
+
+def _machine(seen: Seen) -> str:
+    return str(seen.sample.get("running-machine") or (seen.config or {}).get("machine") or "")
 
 
 def _runs(seen: Seen) -> bool:
@@ -270,8 +296,7 @@ def _reporting(seen: Seen, state: MemoryState) -> str:
     system = str((seen.config or {}).get("ostype", ""))
     if system.startswith("w"):
         return _WINDOWS
-    machine = str(seen.sample.get("running-machine") or (seen.config or {}).get("machine") or "")
-    offered = reporting_by_versions(machine, seen.release)
+    offered = reporting_by_versions(_machine(seen), seen.release)
     if offered is False:
         return _NOT_OFFERED
     if offered and system.startswith("l2"):

@@ -18,6 +18,7 @@ __all__ = [
     "CARD",
     "DISK",
     "INGREDIENTS",
+    "LEAST_PROXMOX_VE",
     "REPORTING",
     "UNKNOWN",
     "Reporting",
@@ -36,6 +37,8 @@ Reporting = Literal["on", "off", "not known"]
 
 LEAST_MACHINE = (6, 2)
 LEAST_PROXMOX_VE = (7, 2)
+"""The first version whose balloon device offers free page reporting, to machines since `LEAST_MACHINE`."""
+
 LEAST_GUEST_KERNEL = (5, 7)
 MACHINE = re.compile(r"\bpc-(?:i440fx|q35)-(\d+)\.(\d+)")
 OPTION = "virtio-balloon-pci"

@@ -10,12 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from paths import ROOT
+from virtio_study.analysis.unchanged import outlooks, unchanged_of
 from virtio_study.cli.main import cli
 from virtio_study.errors import DataError
 from virtio_study.i18n.sentences import english
 from virtio_study.sources.api import client as api_client
 from virtio_study.sources.api.client import Client
 from virtio_study.sources.api.credentials import Credential
+from virtio_study.sources.api.explained_rows import rows_of_answers, rows_of_host
 from virtio_study.sources.api.explaining import explain_answers, explain_host
 from virtio_study.study import Endpoint
 from virtio_study.testing import api
@@ -146,3 +148,26 @@ def test_the_command_shows_a_table_json_and_a_page(tmp_path: Path) -> None:
     assert 'lang="es" class="tongue"' in page.read_text()
     for wrong in (["explain"], [*saved, "--host", "pve1"]):
         assert "expected one of --host" in CliRunner().invoke(cli, wrong).output
+
+
+def test_a_forecast_asks_once_more_for_each_server_and_predicts_no_more_than_is_told() -> None:
+    with serve(two_servers(now=NOW), clock=Clock(NOW - 20 * 3600)) as host:
+        asking = client(host)
+        found = explain_host(asking)
+        before = len(host.requests)
+        rows = rows_of_host(asking, found, "9.2.6")
+        assert len(host.requests) == before + 2
+    assert set(rows) == {100, 101}
+    assert set(rows[100]["mem_instrument"]) == {"host_cgroup"}
+    assert {item.reporting for item in found} == {"impossible"}, "they run Windows"
+    ahead = outlooks([unchanged_of(item, rows[item.vmid]) for item in found])
+    assert [item.returned for item in ahead] == [None, None]
+    assert all(item.cpu and item.cpu.low < item.cpu.high for item in ahead)
+
+
+def test_the_genuine_servers_have_nothing_left_to_come_back() -> None:
+    shown = CliRunner().invoke(cli, ["explain", "--answers", str(RIG), "--qemu-server", "9.2.6", "--forecast"]).output
+    assert "100 versat, 101 dominio: free page reporting is on" in shown
+    rows = rows_of_answers(RIG, explain_answers(RIG), "9.2.6")
+    assert set(rows) == {100, 101}
+    assert rows[100]["step_s"].unique().tolist() == [60.0]

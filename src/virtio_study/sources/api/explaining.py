@@ -24,7 +24,7 @@ from virtio_study.sources.api.remedies import cause, good
 from virtio_study.sources.history import qemu_server_in
 from virtio_study.sources.responses import Answer, read_answers
 
-__all__ = ["explain_answers", "explain_host"]
+__all__ = ["explain_answers", "explain_host", "logs_at"]
 
 FEW = 3
 """Up to so many servers are asked one by one; of more the node is asked for all of its own at once."""
@@ -188,7 +188,7 @@ def explain_answers(place: Path, vmids: Collection[int] = (), qemu_server: str |
     DataError
         If there are none, or they cannot be read.
     """
-    with _logs(place) as paths:
+    with logs_at(place) as paths:
         answers = [answer for answer in read_answers(paths, _wanted) if answer.status == 200]
     if not answers:
         raise DataError(
@@ -234,7 +234,7 @@ def _from(answers: Sequence[Answer], qemu_server: str | None) -> _Told:
 
 
 @contextmanager
-def _logs(place: Path) -> Iterator[list[Path]]:
+def logs_at(place: Path) -> Iterator[list[Path]]:
     """Files of answers at a place, while the block runs; those of a ZIP file are unpacked, each to a bounded size."""
     if not place.exists():
         raise DataError(N_("{path}: not there; give a folder or file of saved answers"), path=place)

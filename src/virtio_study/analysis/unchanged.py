@@ -1,0 +1,274 @@
+"""What VirtIO would give on servers that have not changed: memory of the host, display alone, CPU; with intervals.
+
+Everything is taken from the server's own rows and stays within what they can say: where the guest's use is not told,
+there is a bound and no prediction.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from virtio_study.analysis.plausibility import Range, predicted_change
+from virtio_study.analysis.records import Line, Number, Recorded
+from virtio_study.i18n.marks import N_
+from virtio_study.pve.explanation import Explanation
+from virtio_study.stats.elementary import mean, total, variance
+from virtio_study.stats.student import t_quantile
+
+__all__ = [
+    "ACCESSES",
+    "NAMED_ASSUMPTIONS",
+    "Outlook",
+    "Unchanged",
+    "cpu_saved",
+    "outlooks",
+    "overheads",
+    "ram_returned",
+    "unchanged_of",
+]
+
+HOST, GUEST, SHOWN = "mem_host_bytes", "mem_guest_bytes", "mem_displayed_bytes"
+DISK = ("disk_read_bytes_per_s", "disk_write_bytes_per_s")
+REQUESTS = ("disk_reads_per_s", "disk_writes_per_s")
+NET = ("net_in_bytes_per_s", "net_out_bytes_per_s")
+
+ACCESSES: Mapping[str, float] = {"ide": 26.0, "ahci": 7.0, "lsi": 4.0, "e1000": 9.9, "rtl8139": 9.8}
+"""Emulated device -> accesses to its registers for each disk request or packet round trip, as the lab counted them.
+
+A VirtIO device needs one notification for the same (`data/lab-qemu/counts.json`).
+"""
+
+REQUEST_BYTES = (128 * 1024, 16 * 1024, 4096)
+"""Bytes of a disk request where their number is not told: Linux' read-ahead, a database's page, a page of memory."""
+
+PACKET_BYTES = (1500, 500, 64)
+"""Bytes of a packet: the largest of an Ethernet without jumbo frames, a middle, and the smallest frame."""
+
+UNKNOWN_OVERHEAD = Range(low=0.0, typical=90 * 2**20, high=190 * 2**20)
+"""What QEMU needs beside the guest's memory where no neighbour tells it; high: above all in the lab, which emulates."""
+
+FEWEST_NEIGHBOURS, CONFIDENCE = 2, 0.95
+
+NAMED_ASSUMPTIONS = (
+    N_("The guest runs Linux 5.7 or newer, and its use stays between its mean and its peak."),
+    N_(
+        "QEMU needs beside the guest what it needs on neighbours with free page reporting, or 0 to 190 MiB without two."
+    ),
+    N_("Requests that are not counted have 4 to 128 KiB, packets 64 to 1500 bytes; two packets are a round trip."),
+    N_("Accesses per operation are those of the lab's Linux drivers; an exit costs what was published of it."),
+    N_("A server of capacity is one that spends what the mean of these servers does."),
+)
+"""What a forecast supposes, to be said beside it."""
+
+_ON = N_("free page reporting is on: there is nothing left to come back")
+_IMPOSSIBLE = N_("free page reporting is not possible: not Linux, or not offered by this version of Proxmox VE")
+_NOT_KNOWN = N_("whether the guest can report free pages is not told")
+_NO_HOST = N_("the host's memory was not recorded")
+_NO_GUEST = N_("the guest's use is not told before its driver is loaded: a bound, and no prediction")
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A server and its rows before any change.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns of the recordings' schema, those that are known; NaN where a value is not. Steady rows of some days, for
+        a peak that is not in them is not foreseen.
+    disk, card : str
+        Models, as in `pve.devices.CLASSES`.
+    reporting : str
+        Of free pages: on, possible (Linux, and a machine version that this host offers has it), impossible, not known.
+    requests_per_s : float, optional
+        Disk requests, where they were counted.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    disk: str
+    card: str
+    reporting: Literal["on", "possible", "impossible", "not known"]
+    requests_per_s: float | None = None
+
+
+def unchanged_of(found: Explanation, rows: pd.DataFrame) -> Unchanged:
+    """A server of a host as `outlooks` takes it, from its explanation and rows of it."""
+    return Unchanged(f"{found.vmid} {found.name}".strip(), rows, found.disk, found.card, found.reporting)
+
+
+class Outlook(Recorded):
+    """The forecast of a server.
+
+    `returned` is memory (bytes) that the host could get back, `at_most` its bound; `shown_less` what the display would
+    lose beside it, with nothing gained; `cpu` cores that the host would save. `reason` says what kept one from being
+    predicted, `servers` what all is worth in servers of capacity.
+    """
+
+    name: Line
+    returned: Range | None
+    at_most: Number | None
+    shown_less: Range | None
+    cpu: Range | None
+    reason: str
+    servers: Range | None
+
+
+def overheads(neighbours: Iterable[pd.DataFrame]) -> Range:
+    """What QEMU needs beside the guest's memory, for one more server: from servers with free page reporting, in bytes.
+
+    Returns
+    -------
+    Range
+        Student's prediction interval (95 %) of one further server; of fewer than two `UNKNOWN_OVERHEAD`.
+
+    Parameters
+    ----------
+    neighbours : iterable of DataFrame
+        One of each server: the boots of one are no further servers.
+    """
+    found = [mean(rows[HOST]) - mean(rows[GUEST]) for rows in map(_both, neighbours) if len(rows)]
+    if len(found) < FEWEST_NEIGHBOURS:
+        return UNKNOWN_OVERHEAD
+    middle, n = mean(found), len(found)
+    away = t_quantile(n - 1, CONFIDENCE) * math.sqrt(variance(found) * (1 + 1 / n))
+    return Range(low=max(0.0, middle - away), typical=middle, high=middle + away)
+
+
+def _both(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which both the host's and the guest's memory are known."""
+    if not {HOST, GUEST} <= set(rows.columns):
+        return pd.DataFrame({HOST: [], GUEST: []})
+    return rows[[HOST, GUEST]].dropna()
+
+
+def ram_returned(rows: pd.DataFrame, overhead: Range) -> Range | None:
+    """Memory that the host would get back by free page reporting, in bytes; None without the guest's use.
+
+    Reporting gives back what the guest keeps free and has touched before: the host's memory less what the guest uses
+    and what QEMU needs. Low: of the peak of the use and the highest need; high: of the mean use and the lowest need.
+
+    References
+    ----------
+    Linux, `mm/page_reporting.c`; `analysis.forecast` holds the same against what came back.
+    """
+    known = _both(rows)
+    if not len(known):
+        return None
+    host, guest, peak = mean(known[HOST]), mean(known[GUEST]), float(known[GUEST].max())
+    low = max(0.0, host - peak - overhead.high)
+    high = max(low, host - guest - overhead.low)
+    return Range(low=low, typical=min(high, max(low, host - peak - overhead.typical)), high=high)
+
+
+def cpu_saved(server: Unchanged) -> Range | None:
+    """Cores that the host would save, by operations a second times accesses saved times the price of each.
+
+    None where neither its disk nor its card is an emulated one whose accesses were counted, or no rate is known.
+    """
+    found = [_fall(rate, ACCESSES[model]) for model, rate in _rates(server) if model in ACCESSES]
+    if not found:
+        return None
+    low, typical, high = (total(getattr(item, name) for item in found) for name in ("low", "typical", "high"))
+    return Range(low=low, typical=typical, high=high)
+
+
+def _rates(server: Unchanged) -> list[tuple[str, Range]]:
+    """Models with the operations a second of each, at the largest, the middle and the smallest size."""
+    rows, found = server.rows, []
+    counted = server.requests_per_s if server.requests_per_s is not None else _mean_of(rows, REQUESTS)
+    volume, traffic = _mean_of(rows, DISK), _mean_of(rows, NET)
+    if counted is not None:
+        found.append((server.disk, Range(low=counted, typical=counted, high=counted)))
+    elif volume is not None:
+        low, typical, high = (volume / size for size in REQUEST_BYTES)
+        found.append((server.disk, Range(low=low, typical=typical, high=high)))
+    if traffic is not None:
+        low, typical, high = (traffic / size / 2 for size in PACKET_BYTES)
+        found.append((server.card, Range(low=low, typical=typical, high=high)))
+    return found
+
+
+def _fall(rate: Range, accesses: float) -> Range:
+    """Cores less, each at the rate and the price of the same rank; never below none."""
+    changes = {name: predicted_change(getattr(rate, name), accesses, 1.0) for name in ("low", "typical", "high")}
+    return Range(**{name: max(0.0, -getattr(change, name)) for name, change in changes.items()})
+
+
+def _mean_of(rows: pd.DataFrame, columns: Sequence[str]) -> float | None:
+    """Mean of the sum of columns over the rows that have all; None where there are none."""
+    if not set(columns) <= set(rows.columns):
+        return None
+    known = rows[list(columns)].dropna()
+    return total(mean(known[name]) for name in columns) if len(known) else None
+
+
+def outlooks(servers: Sequence[Unchanged], neighbours: Sequence[pd.DataFrame] = ()) -> list[Outlook]:
+    """Forecasts of servers, those first that are worth most on the host.
+
+    Parameters
+    ----------
+    neighbours : sequence of DataFrame
+        Rows of servers of the same host or fleet whose free page reporting is on and whose use is known.
+    """
+    overhead = overheads(neighbours)
+    spent = [mean(known) for item in servers if len(known := _column(item.rows, HOST))]
+    busy = [mean(known) for item in servers if len(known := _column(item.rows, "cpu_cores"))]
+    found = [_outlook(item, overhead, mean(spent) if spent else None, mean(busy) if busy else None) for item in servers]
+    return sorted(found, key=lambda item: (-item.servers.typical if item.servers else 0.0, item.name))
+
+
+def _column(rows: pd.DataFrame, name: str) -> list[float]:
+    return [float(value) for value in rows[name].dropna()] if name in rows else []
+
+
+def _outlook(server: Unchanged, overhead: Range, spent: float | None, busy: float | None) -> Outlook:
+    returned, at_most, reason = _ram(server, overhead)
+    cpu = cpu_saved(server)
+    return Outlook(
+        name=server.name,
+        returned=returned,
+        at_most=at_most,
+        shown_less=_shown_less(server.rows, returned, may_return=server.reporting in ("possible", "not known")),
+        cpu=cpu,
+        reason=reason,
+        servers=_worth([(returned, spent), (cpu, busy)]),
+    )
+
+
+def _ram(server: Unchanged, overhead: Range) -> tuple[Range | None, float | None, str]:
+    """Memory that would come back, its bound, and why it is not predicted."""
+    if server.reporting != "possible":
+        return None, None, {"on": _ON, "impossible": _IMPOSSIBLE, "not known": _NOT_KNOWN}[server.reporting]
+    host = _column(server.rows, HOST)
+    if not len(host):
+        return None, None, _NO_HOST
+    found = ram_returned(server.rows, overhead)
+    return (None, mean(host), _NO_GUEST) if found is None else (found, found.high, "")
+
+
+def _shown_less(rows: pd.DataFrame, returned: Range | None, *, may_return: bool) -> Range | None:
+    """Bytes by which the display would fall with nothing gained: what it shows less guest's use and what comes back."""
+    if SHOWN not in rows or GUEST not in rows:
+        return None
+    known = rows[[SHOWN, GUEST]].dropna()
+    if not len(known) or (may_return and returned is None):
+        return None
+    drop = max(0.0, mean(known[SHOWN]) - mean(known[GUEST]))
+    back = returned or Range(low=0.0, typical=0.0, high=0.0)
+    low, typical, high = (max(0.0, drop - end) for end in (back.high, back.typical, back.low))
+    return Range(low=low, typical=typical, high=high)
+
+
+def _worth(parts: Sequence[tuple[Range | None, float | None]]) -> Range | None:
+    """Servers of mean size that the larger of the gains makes room for; None where none is predicted."""
+    found = [(gain, size) for gain, size in parts if gain is not None and size]
+    if not found:
+        return None
+    low, typical, high = (
+        max(getattr(gain, name) / size for gain, size in found) for name in ("low", "typical", "high")
+    )
+    return Range(low=low, typical=typical, high=high)
