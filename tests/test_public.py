@@ -16,13 +16,13 @@ import virtio_study as vs
 from paths import ROOT
 from virtio_study import public
 from virtio_study.errors import StudyError
-from virtio_study.public import opened, written
+from virtio_study.public import exploring, opened, written
 from virtio_study.study import load_study
 from virtio_study.workflow.keys import Keys
 
 EXAMPLES = {
     test.name.removeprefix(f"{module.__name__}."): test
-    for module in (vs, opened, written)
+    for module in (vs, exploring, opened, written)
     for test in doctest.DocTestFinder(exclude_empty=False).find(module, extraglobs={"vs": vs})
     if module is not vs or test.name == vs.__name__
 }

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from virtio_study.errors import VirtioStudyError
     from virtio_study.i18n.language import words
-    from virtio_study.public import OpenStudy, diff, load_study, read_results, verify
+    from virtio_study.public import OpenStudy, diff, explore, load_study, read_results, verify
     from virtio_study.report import figures, pictures, switching, tables, waterfall
 
 __all__ = [
     "OpenStudy",
     "VirtioStudyError",
     "diff",
+    "explore",
     "figures",
     "load_study",
     "pictures",

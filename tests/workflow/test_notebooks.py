@@ -93,7 +93,7 @@ def test_the_playground_and_the_spanish_notebooks_run(tmp_path: Path, name: str)
     assert done.returncode == 0, done.stderr
     cells = nbformat.read(tmp_path / "out.ipynb", 4).cells
     if name.endswith("playground"):
-        assert len(cells) == 10
+        assert len(cells) == 11
         assert all(cell.outputs for cell in cells if cell.cell_type == "code" and cell.id != "playground-1")
     if name.startswith("es/"):
         assert any(

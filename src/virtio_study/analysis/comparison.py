@@ -22,7 +22,16 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.study import METRICS, Comparison, Metric, Purpose, Study
 
-__all__ = ["Compared", "ServerComparison", "as_received", "compare", "with_adherence"]
+__all__ = [
+    "Compared",
+    "ServerComparison",
+    "as_received",
+    "checks_of",
+    "compare",
+    "load_of",
+    "sides_of",
+    "with_adherence",
+]
 
 
 class ServerComparison(Recorded):
@@ -64,15 +73,13 @@ def compare(
     restarts : mapping of metric to differences
         What a restart alone was seen to change; an interval within single recordings is not made narrower than that.
     """
-    margins = {item.column: item.margin for item in study.load.get(before.server, [])}
-    drawn = schedule_of(study, before.server) is not None
-    load = compare_load(before, after, margins, study.confidence, study.daily_cycle, scheduled=drawn)
+    load = load_of(study, before, after)
     around = surroundings_of(before, study), surroundings_of(after, study)
     effects: dict[str, Effect] = {}
     judged: dict[str, tuple[Check, ...]] = {}
     for metric in study.metrics:
         try:
-            sides = _sides(before, after, study, metric, around, len(restarts.get(metric, ())))
+            sides = sides_of(before, after, study, metric, around, len(restarts.get(metric, ())))
         except DataError as error:
             effects[metric] = not_estimable(metric, error)
             continue
@@ -80,8 +87,7 @@ def compare(
             effects[metric] = effect_of(study, metric, sides, (before, after), restarts.get(metric, ()))
         except DataError as error:
             effects[metric] = not_estimable(metric, error)
-        declared = comparison.purpose, comparison.with_change
-        done = checks(*sides, load, study.confidence, study.practical_margin, *declared)
+        done = checks_of(study, comparison, sides, load)
         test = effects[metric].randomised
         carried = check_carry_over(test, study.confidence) if test else None
         judged[metric] = tuple(done if carried is None else [*done, carried])
@@ -94,11 +100,26 @@ def compare(
         effects=effects,
         load=load if judged else (),
         equal_load=equal_load(before, after, load, study.confidence, study.daily_cycle) if "cpu" in judged else (),
-        per_work=per_work(before, after, list(margins), study.confidence) if "cpu" in judged else (),
+        per_work=per_work(before, after, [item.column for item in load], study.confidence) if "cpu" in judged else (),
         checks=judged,
         verdicts={metric: verdict(made) for metric, made in judged.items()},
         decomposition={},
     )
+
+
+def load_of(study: Study, before: Arm, after: Arm) -> tuple[LoadComparison, ...]:
+    """The load of both sides, column by column, as the study declares it for the server."""
+    margins = {item.column: item.margin for item in study.load.get(before.server, [])}
+    drawn = schedule_of(study, before.server) is not None
+    return compare_load(before, after, margins, study.confidence, study.daily_cycle, scheduled=drawn)
+
+
+def checks_of(
+    study: Study, comparison: Comparison, sides: tuple[Side, Side], load: Sequence[LoadComparison]
+) -> list[Check]:
+    """Every check of one metric, by the study's confidence and margin, and what the comparison declares."""
+    declared = comparison.purpose, comparison.with_change
+    return checks(*sides, load, study.confidence, study.practical_margin, *declared)
 
 
 def as_received(study: Study, before: Arm, after: Arm) -> dict[str, Randomised]:
@@ -128,9 +149,16 @@ def with_adherence(
     return found.model_copy(update={"received": received, "checks": judged, "verdicts": verdicts})
 
 
-def _sides(
+def sides_of(
     before: Arm, after: Arm, study: Study, metric: Metric, around: tuple[Surroundings, Surroundings], restarts: int
 ) -> tuple[Side, Side]:
+    """Evidence of one metric on both sides, with how many restarts alone were seen.
+
+    Raises
+    ------
+    DataError
+        If it was not measured, or never steady, on one of them.
+    """
     if not (before.measured(METRICS[metric]) and after.measured(METRICS[metric])):
         raise DataError(_NOT_MEASURED)
     first, second = side_of(before, study, metric, around[0]), side_of(after, study, metric, around[1])

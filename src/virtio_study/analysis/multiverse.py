@@ -19,7 +19,17 @@ from virtio_study.stats.series import difference_of_series
 from virtio_study.stats.stretch import PEAK_QUANTILE, Array, Statistic, Stretch, stretch
 from virtio_study.stats.student import t_quantile
 
-__all__ = ["START_UPS", "Sensitivity", "Specification", "agreement", "specifications", "usual_answers"]
+__all__ = [
+    "ROWS_AVERAGED",
+    "START_UPS",
+    "STATISTICS",
+    "Sensitivity",
+    "Specification",
+    "agreement",
+    "specifications",
+    "usual_answers",
+    "ways",
+]
 
 START_UPS = ("found", "first quarter", "none")
 """Rows of the start-up: as the rule found them, the first quarter of every recording, or none left out."""
@@ -96,17 +106,23 @@ def specifications(before: Arm, after: Arm, column: str, confidence: float, dail
     ----------
     Simonsohn, U., Simmons, J. P. & Nelson, L. D. (2020). Specification curve analysis. Nat. Hum. Behav. 4, 1208-1214.
     """
-    single = len(before.boots) == len(after.boots) == 1
     found = []
     started = any((boot.rows["period"] == "transient").any() for arm in (before, after) for boot in arm.boots)
     for start_up, averaged in product(START_UPS if started else START_UPS[:1], ROWS_AVERAGED):
-        sides = [_series(arm, column, start_up, 1 if single else averaged) for arm in (before, after)]
-        if single:
-            found += list(_of_series(sides[0], sides[1], confidence, daily_cycle, start_up, averaged))
-        else:
-            found += list(_of_boots(sides[0], sides[1], confidence, start_up, averaged))
+        found += ways((before, after), column, confidence, daily_cycle, start_up, averaged)
     # estimates have the digits that are written: ways that agree in all of them are told apart by their names
     return sorted(found, key=lambda item: (item.estimate, item.start_up, item.statistic, item.method))
+
+
+def ways(
+    arms: tuple[Arm, Arm], column: str, confidence: float, daily_cycle: bool, start_up: str, averaged: int
+) -> list[Specification]:
+    """The ways of `specifications` under one rule for the start-up, and so many rows averaged first."""
+    single = len(arms[0].boots) == len(arms[1].boots) == 1
+    before, after = (_series(arm, column, start_up, 1 if single else averaged) for arm in arms)
+    if single:
+        return list(_of_series(before, after, confidence, daily_cycle, start_up, averaged))
+    return list(_of_boots(before, after, confidence, start_up, averaged))
 
 
 def usual_answers(sides: tuple[Stretch, Stretch], confidence: float) -> list[Specification]:

@@ -30,6 +30,7 @@ __all__ = [
     "GREY",
     "LONGEST",
     "MIB",
+    "MOST_POINTS",
     "ORANGE",
     "RAM",
     "accesses",
@@ -44,6 +45,7 @@ __all__ = [
     "start_up_end",
     "svg",
     "time_table",
+    "time_unit",
     "wrapped",
 ]
 
@@ -133,6 +135,11 @@ def _elapsed(clean: pd.DataFrame) -> pd.Series:
     return clean["uptime_s"]
 
 
+def time_unit(longest_s: float) -> tuple[float, str]:
+    """Seconds of the unit in which a recording of such a length is shown, and what its axis is called."""
+    return next(unit for unit in SINCE_START if longest_s >= FEWEST_UNITS * unit[0] or unit[0] == 1)
+
+
 def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
     """CPU and RAM of one server under one driver configuration since start, the start-up transient shaded.
 
@@ -143,7 +150,7 @@ def over_time(clean: pd.DataFrame, words: Words = ENGLISH) -> "Figure":
     """
     table = _thinned(time_table(clean), MOST_POINTS)
     longest_s = float(table["uptime_s"].iloc[-1])
-    unit_s, since = next(unit for unit in SINCE_START if longest_s >= FEWEST_UNITS * unit[0] or unit[0] == 1)
+    unit_s, since = time_unit(longest_s)
     elapsed = table["uptime_s"] / unit_s
     with style():
         figure, (cpu, ram) = blank(2, 4.0)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from virtio_study.analysis.audit import Audit
     from virtio_study.analysis.comparison import ServerComparison
     from virtio_study.analysis.description import Description
+    from virtio_study.analysis.exploring import Explorable
     from virtio_study.analysis.plausibility import Counts
     from virtio_study.analysis.results import Results
     from virtio_study.analysis.switchback import ScheduledBlock
@@ -48,6 +49,7 @@ __all__ = [
     "collect",
     "compare",
     "describe",
+    "explorable",
     "levels",
     "read_arm",
     "read_provenance",
@@ -134,6 +136,17 @@ def compare(study: Study, server: str) -> "dict[str, ServerComparison]":
         As `collect`, for each driver configuration of the study's comparisons.
     """
     return _compare(Keys(study), server)
+
+
+def explorable(study: Study, server: str) -> "Explorable":
+    """A server whose effects can be calculated anew, under other choices; errors as of `compare`."""
+    from virtio_study.analysis.exploring import Explorable
+
+    study.server(server)
+    keys = Keys(study)
+    return Explorable(
+        study, server, {name: _arm(keys, server, name) for name in keys.arms(server)}, _compared(keys, server)
+    )
 
 
 def blocks(study: Study, server: str) -> "tuple[ScheduledBlock, ...]":
