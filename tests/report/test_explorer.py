@@ -7,7 +7,7 @@ import pytest
 
 import virtio_study as vs
 from synthetic import make_study
-from virtio_study.analysis.exploring import WHOLE, Choice, Explorable
+from virtio_study.analysis.exploring import WHOLE, Choices, Explorable
 from virtio_study.errors import StudyError
 from virtio_study.report import explorer as of_explorer
 from virtio_study.report.explorer import Explorer
@@ -30,7 +30,7 @@ def test_every_row_of_the_sensitivity_table_comes_out_as_it_is_there(server: Exp
     for metric, effect in server.compared["total"].effects.items():
         for way in effect.sensitivity.specifications if effect.sensitivity else ():
             names = ("start_up", "statistic", "rows_averaged", "daily_cycle", "method")
-            choice = Choice(**{name: getattr(way, name) for name in names})
+            choice = Choices(**{name: getattr(way, name) for name in names})
             found = server.answer("total", metric, choice).way  # type: ignore[arg-type]
             assert found is not None
             assert (found.estimate, found.low, found.high) == (way.estimate, way.low, way.high)
@@ -40,26 +40,26 @@ def test_every_row_of_the_sensitivity_table_comes_out_as_it_is_there(server: Exp
 
 def test_the_choice_of_the_study_is_its_answer_and_breaks_nothing(server: Explorable):
     own = server.compared["total"].effects["cpu"].difference
-    found = server.answer("total", "cpu", Choice())
+    found = server.answer("total", "cpu", Choices())
     assert own is not None
     assert found.way is not None
     assert (found.way.estimate, found.way.low, found.way.high) == (own.estimate, own.low, own.high)
     assert found.agrees
-    assert server.broken("total", "cpu", Choice()) == ()
+    assert server.broken("total", "cpu", Choices()) == ()
 
 
 def test_a_start_up_that_is_kept_breaks_the_check_of_drift(server: Explorable):
-    assert "drift" in {check.name for check in server.broken("total", "cpu", Choice(start_up="none"))}
+    assert "drift" in {check.name for check in server.broken("total", "cpu", Choices(start_up="none"))}
 
 
 def test_a_window_takes_its_rows_alone_and_too_few_are_said(server: Explorable):
     longest = max(server.longest_s("total"))
     late = (longest * 0.7, longest)
-    before, after = server.chosen("total", Choice(windows=(late, WHOLE)))
+    before, after = server.chosen("total", Choices(windows=(late, WHOLE)))
     for boot in before.boots:
         assert boot.steady["uptime_s"].min() >= late[0]
     assert after is server.sides("total")[1]
-    none = server.answer("total", "cpu", Choice(windows=((longest, longest + 1), WHOLE)))
+    none = server.answer("total", "cpu", Choices(windows=((longest, longest + 1), WHOLE)))
     assert none.way is None
     assert none.why is not None
     assert "too few" in none.why["message"]
@@ -67,7 +67,7 @@ def test_a_window_takes_its_rows_alone_and_too_few_are_said(server: Explorable):
 
 def test_no_choice_makes_an_effect_of_two_instruments(server: Explorable):
     assert server.compared["total"].effects["mem_displayed"].status == "instrument_switch"
-    found = server.answer("total", "mem_displayed", Choice(start_up="none"))
+    found = server.answer("total", "mem_displayed", Choices(start_up="none"))
     assert found.way is None
     assert found.why is not None
     assert "different instruments" in found.why["message"]

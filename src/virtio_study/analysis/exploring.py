@@ -24,7 +24,7 @@ from virtio_study.i18n.sentences import Said, said
 from virtio_study.stats.stretch import Statistic
 from virtio_study.study import METRICS, Metric, Study
 
-__all__ = ["WHOLE", "Choice", "Explorable", "Explored", "Window"]
+__all__ = ["WHOLE", "Choices", "Explorable", "Explored", "Window"]
 
 Window = tuple[float, float]
 """Seconds since the start of a recording: rows count that end after the first and not after the second."""
@@ -34,7 +34,7 @@ WORSE = {"pass": 0, "not_assessable": 1, "warn": 2, "fail": 3}
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choices:
     """Which rows of both sides, and which way to calculate; the defaults are the study's own.
 
     `daily_cycle` and `method` count where there are several; None is that of the study's own answer.
@@ -105,11 +105,11 @@ class Explorable:
         )
         return before, after
 
-    def chosen(self, comparison: str, choice: Choice) -> tuple[Arm, Arm]:
+    def chosen(self, comparison: str, choice: Choices) -> tuple[Arm, Arm]:
         """Both arms of a comparison, with those rows steady that a choice takes."""
         return self._arms(comparison, choice.start_up, choice.windows)
 
-    def answer(self, comparison: str, metric: Metric, choice: Choice) -> Explored:
+    def answer(self, comparison: str, metric: Metric, choice: Choices) -> Explored:
         """The effect of a comparison on a metric under a choice."""
         main = self.compared[comparison].effects[metric]
         if main.status == "instrument_switch":
@@ -125,16 +125,16 @@ class Explorable:
             return Explored(None, said(_NO_WAY))
         return Explored(way, None, known, _same_conclusion(way, main))
 
-    def broken(self, comparison: str, metric: Metric, choice: Choice) -> tuple[Check, ...]:
+    def broken(self, comparison: str, metric: Metric, choice: Choices) -> tuple[Check, ...]:
         """Checks that come out worse under a choice than under the study's own."""
-        usual = {check.name: check.status for check in self._judged(comparison, metric, Choice())}
+        usual = {check.name: check.status for check in self._judged(comparison, metric, Choices())}
         return tuple(
             check
             for check in self._judged(comparison, metric, choice)
             if check.name in usual and WORSE[check.status] > WORSE[usual[check.name]]
         )
 
-    def _judged(self, comparison: str, metric: Metric, choice: Choice) -> list[Check]:
+    def _judged(self, comparison: str, metric: Metric, choice: Choices) -> list[Check]:
         rows = self._rows(comparison, choice.start_up, choice.windows)
         restarts = len(restarts_of(self.arms.values(), metric))
         try:
@@ -178,7 +178,7 @@ def _boot_under(boot: Boot, start_up: str, window: Window) -> Boot:
     return Boot(boot.replicate, rows.assign(period=period, reason=reason))
 
 
-def _chosen(found: tuple[Specification, ...], choice: Choice, main: Effect) -> Specification | None:
+def _chosen(found: tuple[Specification, ...], choice: Choices, main: Effect) -> Specification | None:
     """The way of a choice; where it names no interval, or one that is not to be had, that nearest to the study."""
     of_statistic = [way for way in found if way.statistic == choice.statistic]
     of_cycle = [way for way in of_statistic if way.daily_cycle == choice.daily_cycle] or of_statistic

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from virtio_study.analysis.arms import Arm
-from virtio_study.analysis.exploring import Choice, Explorable, Explored
+from virtio_study.analysis.exploring import Choices, Explorable, Explored
 from virtio_study.analysis.multiverse import Specification
 from virtio_study.analysis.records import Estimate
 from virtio_study.i18n.language import ENGLISH, Words
@@ -23,7 +23,7 @@ __all__ = ["explored"]
 
 
 def explored(
-    server: Explorable, comparison: str, metric: Metric, choice: Choice, found: Explored, words: Words = ENGLISH
+    server: Explorable, comparison: str, metric: Metric, choice: Choices, found: Explored, words: Words = ENGLISH
 ) -> "Figure":
     """Every recording of both sides since its start, the rows that the choice takes in colour; below, the difference.
 

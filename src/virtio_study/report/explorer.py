@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from virtio_study.analysis.exploring import WHOLE, Choice, Explorable, Explored, Window
+from virtio_study.analysis.exploring import WHOLE, Choices, Explorable, Explored, Window
 from virtio_study.analysis.multiverse import ROWS_AVERAGED, START_UPS, STATISTICS
 from virtio_study.i18n.language import Words
 from virtio_study.i18n.marks import N_
@@ -45,7 +45,7 @@ class Explorer:
         effects = first.compared[self.comparison].effects
         shown = [metric for metric in first.study.metrics if effects[metric].difference]
         self.metric: Any = "mem_host" if "mem_host" in shown else next(iter([*shown, *first.study.metrics]))
-        self.choice = Choice()
+        self.choice = Choices()
 
     @property
     def explorable(self) -> Explorable:
@@ -180,7 +180,7 @@ class _Controls:
         longest = explorer.explorable.longest_s(explorer.comparison)
         before, after = (self._window(slider, most) for slider, most in zip(self.windows, longest, strict=True))
         explorer.metric = self.metric.value
-        explorer.choice = Choice(
+        explorer.choice = Choices(
             start_up=self.start_up.value,
             windows=(before, after),
             statistic=self.statistic.value,
