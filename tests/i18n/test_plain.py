@@ -8,7 +8,13 @@ from virtio_study.i18n.catalogue import FIELD
 
 PACKAGE = Path(__file__).parents[2] / "src" / "virtio_study"
 LONGEST = 25
-SPOKEN = ("analysis/effects.py", "analysis/meta_analysis.py", "analysis/switchback.py", "report/answers.py")
+SPOKEN = (
+    "analysis/effects.py",
+    "analysis/meta_analysis.py",
+    "analysis/forecast.py",
+    "analysis/switchback.py",
+    "report/answers.py",
+)
 
 
 def marked(path: Path) -> set[str]:

@@ -89,7 +89,7 @@ def test_ten_thousand_changes_are_searched_sorted_and_paged(tmp_path: Path) -> N
         view.fill("#search", "node0000 -7")
         assert all("-7" in text for text in rows.locator("th").all_inner_texts())
         view.check("#only")
-        view.select_option("#metric", label="RAM, spent by the host")
+        view.select_option("#metric", label="RAM spent by the host")
         assert set(rows.locator("td:last-child").all_inner_texts()) == {"shown"}
         view.locator("#changes thead button").nth(0).focus()
         view.keyboard.press("Enter")

@@ -32,7 +32,7 @@ def test_levels_have_a_dot_a_boot_and_say_the_mean(made: OpenStudy):
     shown = pictures.levels(described)
     level = described.levels["mem_host"].sustained
     assert level is not None
-    assert f"RAM, spent by the host: {words('en').number(level.estimate / 2**20)} MiB" in repr(shown)
+    assert f"RAM spent by the host: {words('en').number(level.estimate / 2**20)} MiB" in repr(shown)
     assert repr(pictures.levels(described, words("es"))).startswith(described.label.es)
 
 

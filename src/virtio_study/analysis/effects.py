@@ -199,7 +199,7 @@ def _estimate(tcg: bool, before: Side, answer: DesignAnswer, study: Study, resta
     return Effect.said([_EMULATOR, *parts] if tcg else parts, numbers)
 
 
-_EMULATOR = N_("This is CPU time of the software emulator, neither for nor against the published effect.")
+_EMULATOR = N_("This is CPU time of the software emulator: it says nothing for or against the published effect.")
 _CHANGED = N_(
     "The sustained level changed by {difference:quantity} ({confidence:percent} interval {low:quantity} to "
     "{high:quantity}; {n_before} and {n_after} boots)."

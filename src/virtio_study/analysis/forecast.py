@@ -147,11 +147,11 @@ def _told(before: str, after: str | None, boots: list[BootForecast]) -> Forecast
 
 
 _BOUND = N_(
-    "The host could get back at most {bound:quantity} of this server by free page reporting: what it spends less what "
-    "the guest really uses at its peak."
+    "The host could get back at most {bound:quantity} of this server by free page reporting. That is what it spends, "
+    "less what the guest really uses at its peak."
 )
 _CAME = N_(
-    "Less what QEMU itself needs, as on the study's other servers, {predicted:quantity} were predicted; "
-    "{realised:quantity} came back with the driver and reporting ({boots} boots; the prediction for a boot is off by "
-    "{worst:quantity} at most)."
+    "Less QEMU's own need, as on the study's other servers, {predicted:quantity} were predicted; {realised:quantity} "
+    "came back with the driver and reporting. The prediction for one of the {boots} boots is off by {worst:quantity} "
+    "at most."
 )

@@ -11,9 +11,9 @@ __all__ = ["TERMS"]
 
 METRICS = {
     "cpu": N_("CPU"),
-    "mem_displayed": N_("RAM, as displayed"),
-    "mem_host": N_("RAM, spent by the host"),
-    "mem_guest": N_("RAM, demanded by the guest"),
+    "mem_displayed": N_("RAM displayed"),
+    "mem_host": N_("RAM spent by the host"),
+    "mem_guest": N_("RAM demanded by the guest"),
     # what the published study says of its host and its servers
     "logical_cpus": N_("processors of the host"),
     "clock": N_("clock of the processor"),
@@ -30,11 +30,11 @@ COLUMNS = {
     "step_s": N_("seconds of a row"),
     "cpu_cores": N_("CPU (cores)"),
     "cpu_allocated_cores": N_("CPU, allocated (cores)"),
-    "mem_displayed_bytes": N_("RAM, as displayed (bytes)"),
+    "mem_displayed_bytes": N_("RAM displayed (bytes)"),
     "mem_instrument": N_("instrument of the displayed RAM"),
-    "mem_host_bytes": N_("RAM, spent by the host (bytes)"),
+    "mem_host_bytes": N_("RAM spent by the host (bytes)"),
     "mem_host_instrument": N_("instrument of the host's RAM"),
-    "mem_guest_bytes": N_("RAM, demanded by the guest (bytes)"),
+    "mem_guest_bytes": N_("RAM demanded by the guest (bytes)"),
     "mem_guest_instrument": N_("instrument of the guest's RAM"),
     "mem_allocated_bytes": N_("RAM, allocated (bytes)"),
     "disk_read_bytes_per_s": N_("bytes read from disk a second"),

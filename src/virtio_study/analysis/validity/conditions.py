@@ -176,7 +176,7 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
 def check_interruptions(before: Side, after: Side) -> Check:
     """No restart, backup or gap inside a side; what was found is excluded, and said."""
     if before.around.interruptions is None or after.around.interruptions is None:
-        message = N_("A restart, a backup or a gap may lie inside a side: nothing that was given tells.")
+        message = N_("A restart, a backup or a gap may lie inside a side: the data do not tell.")
         return checked("interruptions", "not_assessable", message, {"count": None, "reasons": None})
     reasons = {
         (side.driver_config, reason): rows

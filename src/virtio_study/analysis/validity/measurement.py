@@ -286,8 +286,8 @@ def check_accelerator(before: Side, after: Side) -> Check:
     if emulator_only(before.metric, before.around.accelerator, after.around.accelerator):
         message = N_(
             "Without hardware virtualisation (accelerator {before} before, {after} after) CPU time is the "
-            "software emulator's own. A device access is a function call there and a costly exit under KVM. It is "
-            "evidence neither for nor against."
+            "software emulator's own. A device access is a function call there and a costly exit under KVM. It "
+            "says nothing for or against."
         )
         return checked("accelerator", "fail", message, numbers)
     if before.around.accelerator != after.around.accelerator:
