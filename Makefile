@@ -15,7 +15,7 @@ SITE := docs/_build/html
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 
-.PHONY: help environment report test test-all torture check-style messages schema lock docs links sbom audit clean
+.PHONY: help environment report test test-all torture check-style messages schema lock docs links release test-oldest sbom audit clean
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -71,6 +71,18 @@ docs: $(VENV)/.docs ## Build the documentation site in docs/_build/html, run its
 links: docs ## Also ask the other sites that the documentation links to
 	@$(BIN)/python docs/links.py $(SITE) --other
 
+release: ## Prepare VERSION in a clone and check it: version, changelog, citation, wheel, tag; WRITE=write does it here
+	@.ci/release "$(VERSION)" $(WRITE)
+
+OLDEST := .venv-oldest
+test-oldest: ## The quick tests with the oldest versions that pyproject.toml allows, on the oldest Python (needs uv)
+	uv venv --quiet --clear --python 3.11 $(OLDEST)
+	uv pip compile pyproject.toml --extra demo --extra test --resolution lowest-direct --python-version 3.11 --quiet -o $(OLDEST)/oldest.txt
+	uv pip install --quiet --python $(OLDEST)/bin/python -r $(OLDEST)/oldest.txt
+	uv pip install --quiet --python $(OLDEST)/bin/python --no-build-isolation --no-deps -e .
+	@# What old versions deprecate is known; a warning of theirs is no failure.
+	$(OLDEST)/bin/python -m pytest -W default -m "not slow" -n auto
+
 sbom: $(STAMP) ## Write what this package stands on as a bill of materials (CycloneDX): sbom.cdx.json
 	@$(BIN)/python docs/dependencies.py sbom.cdx.json
 
@@ -78,7 +90,7 @@ audit: ## Look every locked version up among known vulnerabilities
 	@PYTHON=$(PYTHON) .ci/audit
 
 clean: ## Remove the environment and everything that can be made again
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache docs/_build docs/gallery data/*/work reports/*/.run reports/.run
+	rm -rf $(VENV) $(OLDEST) dist .pytest_cache .mypy_cache .ruff_cache docs/_build docs/gallery data/*/work reports/*/.run reports/.run
 
 schema: $(STAMP) ## Write the JSON schema of results.json anew, from the models
 	@$(BIN)/python -m virtio_study.analysis.schema

@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -85,6 +86,13 @@ def test_versions_agree() -> None:
     assert citation["version"] == PROJECT["version"]
     assert citation["license"] == PROJECT["license"]
     assert PROJECT["version"] in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_citation_keeps_the_schema_of_its_format() -> None:
+    # The schema is that of the Citation File Format project (Druskat et al., CC BY 4.0), as published, without spaces.
+    schema = json.loads((ROOT / "tests/data/citation-file-format-1.2.0.schema.json").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(citation, default=str)))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
