@@ -19,8 +19,8 @@ from virtio_study.pve.vm_config import allocation, release
 __all__ = ["SHARES", "Explanation", "Note", "Seen", "explanation_of", "notes_on", "plain_row"]
 
 SHARES = N_(
-    "A share above 100 % is no fault: the host's figure counts QEMU's own memory and all that the guest has touched "
-    "and not given back, so that a server whose guest uses 86 % can show 100.6 %."
+    "A share above 100 % is no fault: the host's figure counts QEMU's own memory and all that the guest has "
+    "touched and not given back, so a server whose guest uses 86 % can show 100.6 %."
 )
 """What to say once wherever a figure is the host's."""
 
@@ -181,27 +181,25 @@ _CONTAINER = N_("A container is no virtual machine: it has neither balloon nor d
 
 _WHY = {
     "statistics": N_(
-        "The guest's balloon driver sends statistics, so that the figure is the guest's own: its total less its free "
-        "memory."
+        "The guest's balloon driver sends statistics, so the figure is the guest's own: its total less its free memory."
     ),
     "row, guest": N_(
-        "The figure is not the host's, so that the guest's balloon driver sends statistics: its total less its free "
-        "memory."
+        "The figure is not the host's, so the guest's balloon driver sends statistics: its total less its free memory."
     ),
     "no driver": N_(
-        "There is a balloon device and no driver in the guest answers it, so that the figure is the host's "
+        "There is a balloon device and no driver in the guest answers it, so the figure is the host's "
         "({instrument:instrument})."
     ),
     "silent driver": N_(
-        "The guest's balloon driver is loaded and sends no usable statistics, so that the figure is the host's "
+        "The guest's balloon driver is loaded and sends no usable statistics, so the figure is the host's "
         "({instrument:instrument})."
     ),
-    "no balloon": N_("There is no balloon device, so that the figure is the host's ({instrument:instrument})."),
+    "no balloon": N_("There is no balloon device, so the figure is the host's ({instrument:instrument})."),
     "row, host": N_(
-        "Displayed and host's figure are the same, so that no statistics arrive and both are the host's "
+        "Displayed and host's figure are the same, so no statistics arrive and both are the host's "
         "({instrument:instrument})."
     ),
-    "stale statistics": N_("The guest sent statistics once and no longer does, so that the figure stands still."),
+    "stale statistics": N_("The guest sent statistics once and no longer does, so the figure stands still."),
     "not these statistics": N_(
         "The guest sends statistics, and the figure is not theirs: something on the host overwrites it."
     ),
@@ -213,7 +211,7 @@ _WHY = {
 """State of the displayed memory -> why the figure is what it is."""
 
 _UNANSWERED = N_(
-    "QEMU told nothing of its balloon device, so that the figure is the host's for now ({instrument:instrument})."
+    "QEMU told nothing of its balloon device, so the figure is the host's for now ({instrument:instrument})."
 )
 
 
@@ -262,10 +260,8 @@ _RETURNED = N_(
     "gain, which machine and version offer here."
 )
 _KEPT = N_("Free page reporting, if the guest's Linux is 5.7 or newer, would end too: the host's memory could grow.")
-_WINDOWS = N_("Windows has no free page reporting, so that the host gets no memory back.")
-_NOT_OFFERED = N_(
-    "Free page reporting is not offered by this machine or version, so that the host gets no memory back."
-)
+_WINDOWS = N_("Windows has no free page reporting, so the host gets no memory back.")
+_NOT_OFFERED = N_("Free page reporting is not offered by this machine or version, so the host gets no memory back.")
 _PERHAPS = N_("Whether free page reporting would give memory back to the host is not told (guest or machine).")
 _CROWDED = N_(
     "While the host is crowded it may take memory from a guest with the driver (balloon is less than memory)."

@@ -61,7 +61,7 @@ def test_a_change_is_said_as_it_is_seen(tmp_path: Path) -> None:
         "00:05 is off",
         "00:05 changed from ide + e1000 to virtio-scsi + virtio-net (agent, balloon, ide0, net0, scsi0, scsihw)",
         "00:06 has started",
-        "00:07 its balloon driver answers, so that the displayed memory is the guest's from now on",
+        "00:07 its balloon driver answers, so the displayed memory is the guest's from now on",
     ]
     assert {line.split()[2] for line in lines} == {"100:", "101:"}
 

@@ -62,8 +62,8 @@ def prepare(
     ):
         raise StudyError(
             N_(
-                "proxmoxer {version} keeps its session elsewhere than version {checked}, so that certificates "
-                "could not be verified as the study says; run: pip install proxmoxer=={checked}"
+                "proxmoxer {version} keeps its session elsewhere than version {checked}, so certificates could "
+                "not be verified as the study says; run: pip install proxmoxer=={checked}"
             ),
             version=version("proxmoxer"),
             checked=CHECKED,

@@ -16,12 +16,8 @@ from virtio_study.sources.api.client import Reply
 __all__ = ["Changes"]
 
 VIEWS = {
-    "guest": N_(
-        "{at} UTC  {vmid}: its balloon driver answers, so that the displayed memory is the guest's from now on"
-    ),
-    "host": N_(
-        "{at} UTC  {vmid}: its balloon driver is silent, so that the displayed memory is the host's from now on"
-    ),
+    "guest": N_("{at} UTC  {vmid}: its balloon driver answers, so the displayed memory is the guest's from now on"),
+    "host": N_("{at} UTC  {vmid}: its balloon driver is silent, so the displayed memory is the host's from now on"),
 }
 
 

@@ -102,7 +102,7 @@ def _way(endpoint: Endpoint) -> Finding:
         return Finding(
             N_("way"),
             "warn",
-            said(N_("pvesh tells no CPU of the moment, so that it is for collect and not for watch")),
+            said(N_("pvesh tells no CPU of the moment, so it is for collect and not for watch")),
             said(N_("for watch, set proxmox.backend: https, and a token")),
         )
     if endpoint.fingerprint:

@@ -113,7 +113,7 @@ def _refuse_missing(client: Client, cluster: Cluster, vmids: Sequence[int]) -> N
     """`DataError` if a number is not that of a server which is shown."""
     if containers := sorted({*vmids} & cluster.containers):
         raise DataError(
-            N_("{listed}: a container has no devices of its own, so that there are no drivers to change"),
+            N_("{listed}: a container has no devices of its own, so there are no drivers to change"),
             listed=", ".join(map(str, containers)),
         )
     lost = [str(vmid) for vmid in vmids if vmid not in cluster.servers]
@@ -139,7 +139,7 @@ def _found(client: Client, cluster: Cluster, vmid: int) -> _Found:
         raise DataError(N_("{vmid}: is a template, which never runs; give the number of a server"), vmid=vmid)
     kinds = devices(config)
     if not models(kinds, "disk"):
-        raise DataError(N_("{vmid}: has no disk, so that there is no disk driver to change"), vmid=vmid)
+        raise DataError(N_("{vmid}: has no disk, so there is no disk driver to change"), vmid=vmid)
     name = str(config.get("name") or "")
     return _Found(vmid, node, name, config, kinds, _driver(_object(client.get(f"{base}/status/current").data)))
 

@@ -268,7 +268,7 @@ def _record_rows(study: Study, name: str, answers: Sequence[Answer]) -> list[Imp
 
 
 _NO_SWITCH = N_(
-    "{name}: the host told no restart at the beginning of a block of the schedule, so that what was in force is not "
+    "{name}: the host told no restart at the beginning of a block of the schedule, so what was in force is not "
     "known; collect again once a day, or run virtio-study watch {study}"
 )
 
