@@ -114,3 +114,22 @@ def test_more_than_the_allocation_is_a_share_above_one_and_alike_is_said_once() 
     found = [seen(sample), seen(sample | {"mem": 7 * GIB, "memhost": 7 * GIB}), seen(sample, config={"ostype": "w2k"})]
     assert found[0].share == pytest.approx(1.00625)
     assert [len(note.vmids) for note in notes_on(found)] == [2, 1]
+
+
+def test_requests_are_counted_by_qemu_since_the_start_and_only_those_of_disks() -> None:
+    counts = {"rd_operations": 5000, "wr_operations": 1000}
+    found = seen({"mem": GIB, "uptime": 100, "blockstat": {"ide0": counts, "pflash0": counts, "scsi1": None}})
+    assert found.requests_per_s == 60
+    assert seen({"mem": GIB, "uptime": 0, "blockstat": {"ide0": counts}}).requests_per_s is None
+
+
+def test_free_pages_can_be_reported_where_guest_and_host_can() -> None:
+    quiet: dict[str, Any] = {"mem": 8 * GIB, "memhost": 8 * GIB, "ballooninfo": {"actual": 1}}
+    sent: dict[str, Any] = {"mem": 3 * GIB, "memhost": 8 * GIB, "ballooninfo": SENT}
+    assert seen(quiet).reporting == "possible"
+    assert seen(quiet | {"running-machine": "pc-i440fx-6.1"}).reporting == "possible", "with a newer machine version"
+    assert seen(sent).reporting == "on"
+    assert seen(sent | {"running-machine": "pc-i440fx-6.1"}).reporting == "possible"
+    assert seen(quiet, config={"ostype": "win11"}).reporting == "impossible"
+    assert seen(quiet, release="6.4-15").reporting == "impossible"
+    assert seen(quiet, config={"ostype": "other"}).reporting == "not known"

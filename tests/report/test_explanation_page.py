@@ -3,6 +3,9 @@
 import re
 from datetime import UTC, datetime
 
+import pandas as pd
+
+from virtio_study.analysis.unchanged import Unchanged, outlooks
 from virtio_study.pve.explanation import Explanation, Seen, explanation_of
 from virtio_study.report.explanation_page import render_explanations
 
@@ -45,3 +48,15 @@ def test_a_name_from_a_host_is_text() -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<b>&" not in page
+
+
+def test_a_forecast_is_a_table_in_both_languages_with_what_it_supposes() -> None:
+    rows = pd.DataFrame({"mem_host_bytes": [4 * GIB] * 3, "mem_guest_bytes": [1 * GIB] * 3})
+    known = Unchanged("100 a", rows, "ide", "e1000", "possible")
+    ahead = outlooks([known, Unchanged("101 b", rows[["mem_host_bytes"]], "ide", "e1000", "possible")])
+    page = render_explanations(explained("a"), "pve1", "en", AT, ahead)
+    assert page.count('data-label="RAM for the host"') == page.count('data-label="RAM para el anfitrión"') == 2
+    assert "a bound, and no prediction" in page
+    assert "hay una cota y no un pronóstico" in page
+    assert "The guest runs Linux 5.7 or newer" in page
+    assert "Assumptions" not in render_explanations(explained("a"), "pve1", "en", AT)

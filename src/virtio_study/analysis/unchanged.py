@@ -97,7 +97,8 @@ class Unchanged:
 
 def unchanged_of(found: Explanation, rows: pd.DataFrame) -> Unchanged:
     """A server of a host as `outlooks` takes it, from its explanation and rows of it."""
-    return Unchanged(f"{found.vmid} {found.name}".strip(), rows, found.disk, found.card, found.reporting)
+    name = f"{found.vmid} {found.name}".strip()
+    return Unchanged(name, rows, found.disk, found.card, found.reporting, found.requests_per_s)
 
 
 class Outlook(Recorded):

@@ -83,7 +83,7 @@ def explain(
         rows = rows_of_host(client, found, qemu_server) if forecast else rows
     ahead = _ahead(found, rows)
     if page is not None:
-        _write(page, found, place)
+        _write(page, found, place, ahead)
     if as_json and forecast:
         plain = {"servers": [plain_row(item) for item in found], "forecast": [item.model_dump() for item in ahead]}
         click.echo(json.dumps(plain, indent=1))
@@ -95,11 +95,11 @@ def explain(
         _show_ahead(ahead)
 
 
-def _write(page: Path, found: "list[Explanation]", place: str) -> None:
+def _write(page: Path, found: "list[Explanation]", place: str, ahead: "list[Outlook]") -> None:
     from virtio_study.report.explanation_page import render_explanations
     from virtio_study.storage import write_atomically
 
-    write_atomically(page, render_explanations(found, place, language()).encode())
+    write_atomically(page, render_explanations(found, place, language(), ahead=ahead).encode())
     click.echo(_("{path}: written", path=page), err=True)
 
 

@@ -4,16 +4,17 @@ Sources: qemu-server, `vmstatus` in `src/PVE/QemuServer.pm`, commits d426de6c (`
 reporting); virtio-win, `Balloon/sys/balloon.c` and `Balloon/app/memstat.cpp`.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, english, said
-from virtio_study.pve.devices import Device, balloon_device, devices, models, unclassifiable
+from virtio_study.pve.devices import NUMBERED_DISK, Device, balloon_device, devices, models, unclassifiable
 from virtio_study.pve.ingredients import LEAST_PROXMOX_VE, reporting_by_versions
 from virtio_study.pve.instruments import MemoryState, host_instrument, memory_state, statistics
-from virtio_study.pve.values import Config, Sample, number
+from virtio_study.pve.values import Config, Sample, number, part, seconds
 from virtio_study.pve.vm_config import allocation, release
 
 __all__ = ["SHARES", "Explanation", "Note", "Seen", "explanation_of", "notes_on", "plain_row"]
@@ -67,7 +68,8 @@ class Explanation:
     `instruments.MEMORY_STATES`, empty where nothing is displayed; `why` says it in words, and `would` what became of
     the figure if the balloon driver were loaded or unloaded. `other` are the devices that are not VirtIO, `hidden` keys
     that may hide one. `disk` and `card` are the models of these. `reporting` is that of free pages, if a Linux guest is
-    5.7 or newer: on, possible (perhaps with a newer machine version), impossible, or not known.
+    5.7 or newer: on, possible (perhaps with a newer machine version),
+    impossible, or not known. `requests_per_s` are the disk requests since its start, by QEMU's counters.
     """
 
     vmid: int
@@ -89,6 +91,7 @@ class Explanation:
     disk: str = ""
     card: str = ""
     reporting: Literal["on", "possible", "impossible", "not known"] = "not known"
+    requests_per_s: float | None = None
 
     @property
     def share(self) -> float | None:
@@ -133,6 +136,7 @@ def explanation_of(seen: Seen) -> Explanation:
         disk=models(found, "disk"),
         card=models(found, "network"),
         reporting=_reporting_state(seen, state),
+        requests_per_s=_requests_per_s(sample),
     )
 
 
@@ -148,6 +152,20 @@ def _reporting_state(seen: Seen, state: MemoryState | None) -> Literal["on", "po
     if state.sends or state.name == "row, guest":
         return "on" if offered else "possible" if offered is False and host else "not known"
     return "possible" if host and state.name in ("no driver", "no balloon", "row, host") else "not known"
+
+
+def _requests_per_s(sample: Sample) -> float | None:
+    """Disk requests a second since the start; None where QEMU's counters are not told."""
+    uptime_s = seconds(sample.get("uptime"))
+    drives = [counts for key, counts in part(sample, "blockstat").items() if NUMBERED_DISK.fullmatch(key)]
+    counted = [
+        number(counts[name])
+        for counts in drives
+        if isinstance(counts, Mapping)
+        for name in ("rd_operations", "wr_operations")
+        if isinstance(counts.get(name), int | float)
+    ]
+    return math.fsum(counted) / uptime_s if counted and uptime_s else None
 
 
 def _machine(seen: Seen) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 
 from markupsafe import Markup
 
+from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS, Outlook
 from virtio_study.i18n.language import LANGUAGES, Words
 from virtio_study.i18n.sentences import Said
 from virtio_study.pve.explanation import SHARES, Explanation, notes_on
@@ -14,7 +15,13 @@ from virtio_study.report.page import dress, template_environment, words_of
 __all__ = ["render_explanations"]
 
 
-def render_explanations(found: Sequence[Explanation], place: str, language: str, now: datetime | None = None) -> str:
+def render_explanations(
+    found: Sequence[Explanation],
+    place: str,
+    language: str,
+    now: datetime | None = None,
+    ahead: Sequence[Outlook] = (),
+) -> str:
     """The page as one text, self-contained: a reader chooses the language in it, and the one given is shown first.
 
     Parameters
@@ -23,6 +30,8 @@ def render_explanations(found: Sequence[Explanation], place: str, language: str,
         The host that was asked, or where the answers were.
     now : datetime, optional
         When it was; default: now.
+    ahead : sequence of Outlook
+        Forecasts, if there are any.
 
     Raises
     ------
@@ -41,6 +50,8 @@ def render_explanations(found: Sequence[Explanation], place: str, language: str,
                 number=number,
                 place=place,
                 shares=SHARES,
+                ahead=ahead,
+                assumptions=NAMED_ASSUMPTIONS,
                 now_s=(now or datetime.now(UTC)).timestamp(),
                 language=name,
                 languages=LANGUAGES,

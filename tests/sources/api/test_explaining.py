@@ -171,3 +171,42 @@ def test_the_genuine_servers_have_nothing_left_to_come_back() -> None:
     rows = rows_of_answers(RIG, explain_answers(RIG), "9.2.6")
     assert set(rows) == {100, 101}
     assert rows[100]["step_s"].unique().tolist() == [60.0]
+
+
+def saved(path: Path, *answers: tuple[str, Any]) -> Path:
+    lines = [
+        {"t": NOW + at, "path": asked, "status": 200, "body": {"data": data}}
+        for at, (asked, data) in enumerate(answers)
+    ]
+    path.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def test_containers_templates_and_servers_of_a_node_that_is_off_each_have_their_word(tmp_path: Path) -> None:
+    rows = [
+        {"type": "node", "node": "pve1", "status": "online"},
+        {"type": "node", "node": "pve2", "status": "offline"},
+        {"type": "lxc", "vmid": 200, "node": "pve1", "name": "web", "status": "running", "mem": 5, "maxmem": 9},
+        {"type": "qemu", "vmid": 100, "node": "pve1", "name": "t", "status": "stopped", "template": 1},
+        {"type": "qemu", "vmid": 101, "node": "pve2", "status": "unknown"},
+        {
+            "type": "qemu",
+            "vmid": 102,
+            "node": "pve1",
+            "name": "r",
+            "status": "running",
+            "mem": 5,
+            "memhost": 5,
+            "maxmem": 9,
+        },
+        {"type": "qemu", "vmid": 103, "node": "pve1", "name": "old", "status": "running", "mem": 5, "maxmem": 9},
+    ]
+    found = {item.vmid: item for item in explain_answers(saved(tmp_path / "a.jsonl", ("/cluster/resources", rows)))}
+    words = {vmid: english(item.why) for vmid, item in found.items()}
+    assert "A container is no virtual machine" in words[200]
+    assert "A template never runs" in words[100]
+    assert "Nothing tells" in words[101]
+    assert "Displayed and host's figure are the same" in words[102]
+    assert "Nothing in these answers tells whose figure it is" in words[103]
+    assert [found[vmid].instrument for vmid in (200, 100, 101, 102, 103)] == ["unknown"] * 5
+    assert explain_answers(tmp_path, qemu_server="9.1.4")[2].instrument == "host_cgroup"
