@@ -9,7 +9,8 @@ import pytest
 
 from paths import ROOT
 from virtio_study.i18n.language import LANGUAGES
-from virtio_study.workflow.overview import page_name, write_overview
+from virtio_study.report.names import overview_name
+from virtio_study.workflow.overview import write_overview
 
 RESULTS = (ROOT / "reports" / "pve-rig" / "results.json").read_text(encoding="utf-8")
 
@@ -38,7 +39,7 @@ def text_of(page: str) -> str:
 def test_it_names_every_study_says_what_they_say_together_and_leads_to_each(tmp_path: Path, language: str) -> None:
     folder = reports(tmp_path, first=less_host_memory(0.2), second=less_host_memory(0.3), old="{}")
     write_overview(folder)
-    page = (folder / page_name(language)).read_text(encoding="utf-8")
+    page = (folder / overview_name(language)).read_text(encoding="utf-8")
     html5lib.HTMLParser(strict=True).parse(page)
     assert re.findall(r'href="(\w+)/index\.(\w+)\.html"', page) == [("first", language), ("second", language)]
     told = text_of(page)
@@ -49,6 +50,10 @@ def test_it_names_every_study_says_what_they_say_together_and_leads_to_each(tmp_
     together, first, second = (told.index(size) for size in sizes[language])
     assert together < first < second
     assert "virtio-study run old" in told
+    paper = {"en": "none of the paper&#39;s figures passes", "es": "ninguna cifra del artículo supera"}
+    assert told.count(paper[language]) == 1, "what is said of the paper is said once, for all studies"
+    assert page.count('id="audit"') == 1
+    assert "5.1 GB" in told or "5,1 GB" in told, "every published number has its place"
 
 
 def test_it_is_made_anew_when_results_change_and_only_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

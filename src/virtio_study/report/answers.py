@@ -13,7 +13,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Filling, Numbers, said
 from virtio_study.pve.ingredients import CARD, DISK, INGREDIENTS, REPORTING
 
-__all__ = ["MARKS", "Answered", "Line", "answers", "disk_reads", "finding", "none_passes", "worst"]
+__all__ = ["MARKS", "PUBLISHED", "Answered", "Line", "answers", "disk_reads", "finding", "none_passes", "worst"]
 
 FEW = 3
 """So many servers are named in an answer; of more the table of differences says which."""
@@ -23,6 +23,10 @@ NEARLY_ALL, MOST = 0.8, 0.5
 
 MARKS = ("not_believable", "not_an_effect", "with_reservations", "believable", "counted")
 """Marks of what the page says, the least first."""
+
+
+PUBLISHED = N_("Was the published saving real?")
+"""The question that is one for all studies."""
 
 
 class Line(NamedTuple):
@@ -65,7 +69,7 @@ def answers(*studies: Results) -> list[Answered]:
             [*_lines("mem_displayed", displayed), *_lines("mem_guest", guest)],
         ),
         Answered(N_("Does the host get RAM back, and from what?"), _host(host)),
-        Answered(N_("Was the published saving real?"), list(_published(studies))),
+        Answered(PUBLISHED, list(_published(studies))),
         Answered(N_("What should I do?"), list(_advice(cpu, host))),
     ]
     return [answer for answer in found if answer.lines]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from virtio_study.analysis.results import Results
 from virtio_study.i18n.language import LANGUAGES
-from virtio_study.report.answers import answers
-from virtio_study.report.page import dress, template_environment, words_of
+from virtio_study.report.answers import PUBLISHED, Answered, answers
+from virtio_study.report.page import audited, dress, template_environment, words_of
 
 __all__ = ["render_overview"]
 
@@ -31,12 +31,15 @@ def render_overview(
     """
     words = words_of(language)
     readable = {name: results for name, results in studies.items() if results is not None}
+    examined = next((results for results in readable.values() if results.published), None)
     page: str = (
         template_environment(words)
         .get_template("overview.html.j2")
         .render(
             together=answers(*readable.values()) if len(readable) > 1 else [],
-            studies={name: (results, answers(results)) for name, results in readable.items()},
+            studies={name: (results, _own(results, len(readable))) for name, results in readable.items()},
+            published=examined.published if examined else None,
+            audited=audited(examined, words) if examined else None,
             unreadable=[name for name in studies if name not in readable],
             language=language,
             languages=LANGUAGES,
@@ -46,3 +49,8 @@ def render_overview(
         )
     )
     return page
+
+
+def _own(results: Results, studies: int) -> list[Answered]:
+    """A study's answers; beside others without that on the paper, which is told for all of them."""
+    return [answer for answer in answers(results) if studies == 1 or answer.question != PUBLISHED]

@@ -23,10 +23,11 @@ from virtio_study.report.checklists import labelled, passed, shared
 from virtio_study.report.drawings import Drawn, Frames, draw
 from virtio_study.report.formats import interval, moment, printed, quantity
 from virtio_study.report.headings import capacity_found, methods_found, plausibility_found, sensitivity_found
+from virtio_study.report.names import overview_name
 from virtio_study.report.references import REFERENCES
 from virtio_study.study import METRICS
 
-__all__ = ["Page", "dress", "make_page", "render_page", "template_environment", "words_of"]
+__all__ = ["Page", "audited", "dress", "make_page", "render_page", "template_environment", "words_of"]
 
 SYMBOLS = {
     "believable": "\N{HEAVY CHECK MARK}",
@@ -82,6 +83,7 @@ def template_environment(language: Words) -> jinja2.Environment:
     made.filters |= {"labelled": labelled, "passed": passed, "shared": shared}
     made.filters["extract"] = lambda key, names: names[key]
     made.globals["term"] = language.term
+    made.globals["list_mark"] = ", " if language.language == "en" else "; "
     made.globals["told"] = lambda why: language.sentence("{why}", {"why": why if isinstance(why, str) else why.said})
     made.globals["sentence"] = lambda said: language.sentence(said.messages, said.fields)
     return made
@@ -131,7 +133,8 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
             founds={name: find(results) for name, find in FOUND.items()},
             disturbed=any(run.contaminated for runs in (results.timeline or {}).values() for run in runs),
             none_passes=none_passes(results),
-            audited=_audited(results, words),
+            audited=audited(results, words),
+            overview=overview_name(language),
             metric_names={metric: words.term("metric", metric) for metric in METRICS},
             configurations=[c for s in results.servers.values() for c in s.configurations.values()],
             disk_reads=disk_reads(results.counts),
@@ -143,7 +146,6 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
             situation_devices=DEVICES,
             language=language,
             languages=LANGUAGES,
-            list_mark=", " if language == "en" else "; ",
             results_link=Markup('<a href="results.json"><code>results.json</code></a>'),
             notebooks_link=Markup('<a href="notebooks/"><code>notebooks/</code></a>'),
             **dress(),
@@ -186,7 +188,7 @@ def _cut_range(described: Description) -> tuple[float, float] | None:
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
-def _audited(results: Results, words: Words) -> tuple[dict[str, tuple[Check, ...]], dict[str, str]]:
+def audited(results: Results, words: Words) -> tuple[dict[str, tuple[Check, ...]], dict[str, str]]:
     """Checks of the published figures by server and metric, and what readers call these."""
     audits = {
         f"{server}, {words.term('metric', metric)}": audit.checks

@@ -5,17 +5,13 @@ import re
 from pathlib import Path
 
 from virtio_study.i18n.language import LANGUAGES
+from virtio_study.report.names import overview_name
 from virtio_study.storage import locked, sha256, write_atomically
 from virtio_study.workflow.keys import code_digest
 
-__all__ = ["page_name", "write_overview"]
+__all__ = ["write_overview"]
 
 MADE_OF = re.compile(r'<meta name="made-of" content="([0-9a-f]{64})">')
-
-
-def page_name(language: str) -> str:
-    """The overview's file in a language: the first one is what a browser opens by itself."""
-    return "index.html" if language == next(iter(LANGUAGES)) else f"index.{language}.html"
 
 
 def write_overview(reports: Path) -> None:
@@ -33,7 +29,7 @@ def write_overview(reports: Path) -> None:
         files = sorted(reports.glob("*/results.json"))
         parts = [code_digest(), *(f"{path.parent.name} {sha256(path)}" for path in files)]
         made_of = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        pages = {language: reports / page_name(language) for language in LANGUAGES}
+        pages = {language: reports / overview_name(language) for language in LANGUAGES}
         if all(_made_of(path) == made_of for path in pages.values()):
             return
         from pydantic import ValidationError
