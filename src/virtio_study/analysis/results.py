@@ -1,6 +1,6 @@
 """Everything that the report prints, as one typed structure, and how it is put together from its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from virtio_study import __version__
@@ -25,7 +25,7 @@ from virtio_study.stats.controls import controls
 from virtio_study.stats.elementary import total
 from virtio_study.stats.levels import PEAK_QUANTILE
 from virtio_study.stats.stretch import BATCHES
-from virtio_study.study import Study
+from virtio_study.study import Comparison, Study
 
 __all__ = ["SCHEMA_VERSION", "Results", "ServerResults", "compare_server", "gather"]
 
@@ -120,20 +120,27 @@ class Results(Recorded):
     provenance: Origin
 
 
-def compare_server(study: Study, arms: Mapping[str, Arm]) -> dict[str, ServerComparison]:
+def compare_server(
+    study: Study,
+    arms: Mapping[str, Arm],
+    watched: Callable[[Iterable[tuple[str, Comparison]]], Iterable[tuple[str, Comparison]]] = iter,
+) -> dict[str, ServerComparison]:
     """Every comparison of a server, by name, in the study's order.
 
     Parameters
     ----------
     arms : mapping of driver configuration to Arm
         The boots of the server; where the study has a schedule for it, they are cut at its blocks here.
+    watched : callable
+        Goes through the comparisons, and may tell somebody how far that is.
     """
     found: dict[str, ServerComparison] = {}
     server = next(iter(arms.values())).server
     recorded_arms, arms = arms, assigned_arms(study, server, arms)
     restarts: dict[str, list[float]] = {metric: restarts_of(arms.values(), metric) for metric in study.metrics}
     # restarts first: single recordings are judged by what a restart alone was seen to change
-    for name, item in sorted(study.comparisons.items(), key=lambda pair: pair[1].purpose != "restart"):
+    in_order = sorted(study.comparisons.items(), key=lambda pair: pair[1].purpose != "restart")
+    for name, item in watched(in_order):
         found[name] = compare(study, item, arms[item.before], arms[item.after], restarts)
         if item.purpose == "total":
             found[name] = found[name].model_copy(update={"decomposition": decompose(study, item, arms)})

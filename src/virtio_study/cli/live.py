@@ -1,6 +1,5 @@
 """The commands that ask a Proxmox VE host: `new`, `doctor`, `inventory`, `collect` and `watch`."""
 
-import contextlib
 import functools
 import json
 import shlex
@@ -18,7 +17,6 @@ from virtio_study.i18n.spoken import _, ngettext, spoken, told
 if TYPE_CHECKING:
     import pandas as pd
 
-    from virtio_study.i18n.sentences import Said
     from virtio_study.sources.api.client import Client
     from virtio_study.study import Endpoint
 
@@ -259,43 +257,21 @@ def collect(study: str) -> None:
 @click.argument("study")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help=N_("End after so many hours."))
 def watch(study: str, hours: float | None) -> None:
-    import re
     import sys
     import time
 
+    from virtio_study.cli.watching import WatchLines, declared_span
     from virtio_study.sources.api.collecting import client_of
     from virtio_study.sources.api.watching import watch as poll
     from virtio_study.study import load_study
 
     protocol = load_study(study)
-    begun = time.monotonic()
-    end = begun + hours * 3600 if hours else float("inf")
+    end = time.monotonic() + hours * 3600 if hours else float("inf")
     terminal = sys.stderr.isatty()
-    shown: tuple[str, float] = "", 0.0
-
-    def say(state: "Said") -> None:
-        nonlocal shown
-        line = told(state)
-        now, kind = time.monotonic(), re.sub(r"\d+", "", line)
-        # a journal gets a line when something changed, and one an hour
-        if terminal or kind != shown[0] or now - shown[1] >= 3600:
-            shown = kind, now
-            passed = (now - begun) / 3600
-            line += (
-                _(", {passed:.1f} of {hours:g} h", passed=passed, hours=hours)
-                if hours
-                else _(", {passed:.1f} h", passed=passed)
-            )
-            with contextlib.suppress(OSError):  # what is said may go to a disk that is full
-                click.echo(f"\r\x1b[2K{line}" if terminal else line, err=True, nl=not terminal)
-
-    def change(seen: "Said") -> None:
-        with contextlib.suppress(OSError):
-            click.echo(f"\r\x1b[2K{told(seen)}" if terminal else told(seen), err=True)
-
+    lines = WatchLines(terminal, hours, declared_span(protocol))
     try:
         client = client_of(protocol, tries=1)
-        polls = poll(protocol, client, say, lambda: time.monotonic() >= end, changed=change)
+        polls = poll(protocol, client, lines.state, lambda: time.monotonic() >= end, changed=lines.change)
     finally:
         click.echo(err=True, nl=terminal)  # what follows begins a line of its own
     click.echo(_("{polls} polls stored in {folder}", polls=polls, folder=protocol.folder / "raw"))

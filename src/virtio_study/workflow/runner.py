@@ -17,6 +17,7 @@ from typing import Any
 from virtio_study.errors import DataError, PipelineError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
+from virtio_study.i18n.spoken import spoken
 from virtio_study.storage import locked, scratch_folder, sha256, write_atomically
 from virtio_study.study import Study
 from virtio_study.workflow.check import unfinished
@@ -113,7 +114,7 @@ class _Run:
         ready = self._ready(workers)
         if not ready:
             return self.outcome
-        from tqdm import tqdm
+        from virtio_study.workflow.progress import progress
 
         for name in self.waiting:
             self.record.setdefault(name, {"status": "outstanding"})
@@ -122,13 +123,14 @@ class _Run:
         with (
             scratch_folder() as scratch,
             Pool(workers, scratch, self.path.with_name("kernels.log")) as pool,
-            tqdm(total=total, unit="notebook", disable=None) as bar,
+            progress(total, spoken().gettext(N_("notebook"))) as bar,
         ):
             while ready or running:
                 for task in ready:
                     self.record[task.name] = {"status": "outstanding"}
                     running[pool.submit(self._job(task, scratch))] = task
                 self._save()
+                bar.set_postfix_str(", ".join(task.name for task in running.values()))
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     task = running.pop(future)
                     self._finish(task, future)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from virtio_study.cleaning.transients import label_periods, period_table
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.spoken import spoken
 from virtio_study.recording import Provenance
 from virtio_study.storage import json_bytes
 from virtio_study.study import Study, load_study
@@ -30,6 +32,7 @@ from virtio_study.workflow.artefacts import (
 from virtio_study.workflow.environment import environment
 from virtio_study.workflow.gathering import gathered, recordings_of
 from virtio_study.workflow.keys import INPUTS, Keys, borrowed_counts
+from virtio_study.workflow.progress import progressing
 from virtio_study.workflow.reports import ENVIRONMENT, publish
 
 if TYPE_CHECKING:
@@ -298,7 +301,8 @@ def _compare(keys: Keys, server: str) -> "dict[str, ServerComparison]":
 
     study = keys.study
     study.server(server)
-    compared = compare_server(study, {name: _arm(keys, server, name) for name in keys.arms(server)})
+    arms = {name: _arm(keys, server, name) for name in keys.arms(server)}
+    compared = compare_server(study, arms, progressing(spoken().gettext(N_("comparison"))))
     write_model(work_file(study, server, None, "effects.json"), Compared(compared), keys.compared(server))
     return compared
 
@@ -333,8 +337,11 @@ def _results(keys: Keys) -> "Results":
     inputs = keys.reported.inputs
     return gather(
         study,
-        {server: {config: _described(keys, server, config) for config in study.driver_configs} for server in servers},
-        {server: _compared(keys, server) for server in servers},
+        {
+            server: {config: _described(keys, server, config) for config in study.driver_configs}
+            for server in progressing(spoken().gettext(N_("server")))(servers)
+        },
+        {server: _compared(keys, server) for server in progressing(spoken().gettext(N_("server")))(servers)},
         runs=_runs(keys, servers),
         blocks={server: _blocks(keys, server) for server in servers},
         counts=_counts(study),

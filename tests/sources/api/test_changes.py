@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,31 @@ def test_a_restart_from_inside_is_a_start() -> None:
     states = [{"status": "running", "uptime": uptime} for uptime in (50, 60, 5, 15)]
     lines = Changes().among(Reply(NOW, path, 200, state) for state in states)
     assert [english(line) for line in lines] == ["00:00:00 UTC  100: has started"]
+
+
+@pytest.mark.parametrize(
+    ("options", "bar"),
+    [(["--hours", "2"], "[----------] 0%  "), ([], "[#####-----] 50%  ")],
+)
+def test_a_terminal_shows_how_far_it_is_to_the_declared_end(
+    options: list[str], bar: str, small: Study, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    windows = "windows:\n"
+    for config, start, end in (("emulated", "2026-01-01", "2026-01-03"), ("virtio", "2026-01-03", "2026-01-05")):
+        windows += f"  - {{server: {next(iter(small.servers))}, driver_config: {config}, "
+        windows += f"start: {start}T00:00:00Z, end: {end}T00:00:00Z}}\n"
+    path = small.folder / "study.yaml"
+    path.write_text(path.read_text() + windows)
+    monkeypatch.setattr(
+        "virtio_study.sources.api.watching.watch", lambda study, client, say, *_, **__: say(said("on")) or 1
+    )
+    monkeypatch.setattr("virtio_study.sources.api.collecting.client_of", lambda study, tries: Endpoint())
+    monkeypatch.setattr("virtio_study.cli.watching.CELLS", 10)
+    monkeypatch.setattr("virtio_study.cli.watching.time.time", lambda: datetime(2026, 1, 3, tzinfo=UTC).timestamp())
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with pytest.raises(SystemExit):
+        main(["watch", str(small.folder), *options])
+    assert capsys.readouterr().err.replace("\r\x1b[2K", "|").startswith(f"|{bar}on, ")
 
 
 @pytest.mark.parametrize("terminal", [True, False])
