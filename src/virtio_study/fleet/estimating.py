@@ -30,6 +30,7 @@ REASONS = {
     "gaps": N_("more than half of the rows on one side are missing"),
     "constant": N_("the value never varied: an allocation, or a reading that was stuck"),
     "another allocation": N_("the server's allocation changed too"),
+    "emulator": N_("CPU time of a software emulator says nothing of the effect under KVM"),
     "no controls": N_(
         "fewer than three servers of the node changed nothing then: a change of the node would look alike"
     ),
@@ -195,6 +196,8 @@ def _sides(experiment: Experiment, metric: Metric, grid: NodeGrid) -> tuple[Stre
 
 def _why_not(experiment: Experiment, metric: Metric, grid: NodeGrid, before: Stretch, after: Stretch) -> str:
     """Reason for which a metric has no effect of the server's own; empty if it may have one."""
+    if metric == "cpu" and grid.emulated[experiment.place]:
+        return "emulator"
     slots = min(side.stop - side.start for side in (experiment.before, experiment.after))
     if slots * grid.slot_s < FEWEST_DAYS * DAY_S - EDGE_S:
         return "too short"

@@ -36,13 +36,14 @@ class NodeGrid:
 
     `values` has an array of shape (servers, slots) for every metric and every allocation, NaN where nothing was
     measured; `instruments` the number, in `recording.INSTRUMENTS`, of what made the displayed memory; `start_s` is the
-    beginning of the first slot.
+    beginning of the first slot. `emulated` says whose CPU time is a software emulator's.
     """
 
     start_s: float
     slot_s: float
     values: dict[str, Array]
     instruments: NDArray[np.int8]
+    emulated: tuple[bool, ...]
 
     def slot_at(self, time_s: float) -> int:
         """First slot that begins at a time or later, within the grid or at its end."""
@@ -75,7 +76,7 @@ def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
             if column in rows.columns:
                 values[name][place] = _averaged(rows[column].to_numpy(np.float64)[steady], weight, where, slots, slot_s)
         instruments[place] = _instruments(rows[steady], where, slots)
-    return NodeGrid(first, slot_s, values, instruments)
+    return NodeGrid(first, slot_s, values, instruments, tuple(server.emulated for server in servers))
 
 
 def _long_running(rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -27,12 +27,16 @@ class Setup:
 
 @dataclass(frozen=True)
 class ServerHistory:
-    """One server: rows of the recording schema in order of time, and its setups, oldest first."""
+    """One server: rows of the recording schema in order of time, and its setups, oldest first.
+
+    `emulated` says that its CPU time is that of a software emulator.
+    """
 
     server: str
     node: str
     rows: pd.DataFrame
     setups: tuple[Setup, ...]
+    emulated: bool = False
 
 
 class Fleet(Protocol):

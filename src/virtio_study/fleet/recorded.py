@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
+from virtio_study.cleaning.left_out import touched
 from virtio_study.errors import DataError
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.i18n.marks import N_
@@ -18,11 +20,19 @@ __all__ = ["RecordedFleet"]
 
 @dataclass(frozen=True)
 class RecordedFleet:
-    """The recordings of a study: what was watched, collected or imported, server by server in order of time."""
+    """The recordings of a study: what was watched, collected or imported, server by server in order of time.
+
+    A recording does not say on which node its server was: the servers of a study are taken as those of one.
+    """
 
     study: Study
 
-    simulated = False
+    @cached_property
+    def simulated(self) -> bool:
+        """Whether a recording says of itself that it was not measured."""
+        folder = self.study.folder
+        names = [name for name in manifest(folder) if name.startswith("recordings/") and name.endswith(".parquet")]
+        return any(read(folder / name, folder).provenance.kind == "simulated" for name in names)
 
     @property
     def nodes(self) -> list[str]:
@@ -52,7 +62,8 @@ class RecordedFleet:
             names = [name for name in sorted(listed) if name.startswith(f"recordings/{server}/")]
             if names:
                 folder = self.study.folder
-                found.append(_history(server, node, [read(folder / name, folder) for name in names]))
+                history = _history(server, node, [read(folder / name, folder) for name in names])
+                found += [history] if len(history.rows) else []
         if not found:
             raise DataError(
                 N_("{folder}: no recording of any server; record first: virtio-study watch {study}"),
@@ -64,9 +75,16 @@ class RecordedFleet:
 
 def _history(server: str, node: str, recorded: Sequence[Recording]) -> ServerHistory:
     ordered = sorted(recorded, key=lambda item: item.frame["time"].iloc[0])
-    rows = pd.concat([item.frame for item in ordered], ignore_index=True)
+    rows = pd.concat([_undisturbed(item) for item in ordered], ignore_index=True)
     rows = rows.sort_values("time", kind="stable").drop_duplicates("time").reset_index(drop=True)
-    return ServerHistory(server, node, rows, tuple(_setup(item) for item in ordered))
+    emulated = any(item.provenance.accelerator == "tcg" for item in ordered)
+    return ServerHistory(server, node, rows, tuple(_setup(item) for item in ordered), emulated)
+
+
+def _undisturbed(recorded: Recording) -> pd.DataFrame:
+    """Rows that neither a backup, a migration nor anything else that is known went on in."""
+    kept: pd.DataFrame = recorded.frame[touched(recorded.frame, recorded.provenance.contaminated) == ""]
+    return kept
 
 
 def _setup(recorded: Recording) -> Setup:
