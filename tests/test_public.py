@@ -25,6 +25,9 @@ EXAMPLES = {
     for module in (vs, exploring, opened, written)
     for test in doctest.DocTestFinder(exclude_empty=False).find(module, extraglobs={"vs": vs})
     if module is not vs or test.name == vs.__name__
+} | {
+    name: doctest.DocTestFinder(recurse=False).find(getattr(vs, name), name, extraglobs={"vs": vs})[0]
+    for name in ("VirtioStudyError", "figures", "pictures", "switching", "tables", "waterfall", "words")
 }
 OF_A_REPORT = (
     "OpenStudy.run",

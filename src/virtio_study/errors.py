@@ -35,6 +35,14 @@ class VirtioStudyError(Exception):
 
     The message is a template for `sentences.render` with the numbers that fill it, so that a report or the command line
     can say it in its reader's language; the error's own text is English. Without numbers it is taken to the letter.
+
+    Examples
+    --------
+    >>> try:
+    ...     vs.load_study("lab-qemu").compare("versatt")
+    ... except vs.VirtioStudyError as error:
+    ...     print(str(error).partition(": ")[2])
+    unknown server 'versatt' (did you mean 'versat'?); known: versat, dominio, archivos
     """
 
     def __init__(self, message: str = "", /, **numbers: object) -> None:

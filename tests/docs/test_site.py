@@ -1,5 +1,6 @@
 """The documentation: what it tells a reader to type is understood, and what is made of the code is whole."""
 
+import inspect
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 import generated_pages
 import links
+import virtio_study
 from paths import ROOT
 from virtio_study.cli.main import cli
 
@@ -111,3 +113,12 @@ def test_the_gallery_has_a_dozen_examples_each_with_a_question_and_a_picture() -
         assert text.splitlines()[1].endswith("?"), path.name
         assert re.search(r"^figure\b.* = ", text, re.MULTILINE), path.name
         assert text.count("\n") <= 50, path.name
+
+
+def test_every_name_that_is_offered_has_an_example_under_its_heading() -> None:
+    for name in virtio_study.__all__:
+        offered = getattr(virtio_study, name)
+        assert ">>> " in (inspect.getdoc(offered) or ""), name
+        within = vars(offered).values() if isinstance(offered, type) else []
+        for text in (inspect.getdoc(one) or "" for one in (offered, *within) if not inspect.ismodule(one)):
+            assert ">>> " not in text or "\nExamples\n--------\n" in f"\n{text}", f"{name}: numpydoc needs the heading"

@@ -171,6 +171,11 @@ def words(language: str) -> Words:
     ------
     UnknownLanguageError
         If the package does not speak it.
+
+    Examples
+    --------
+    >>> vs.words("es").number(0.5)
+    '0,5'
     """
     if language not in LANGUAGES:
         raise UnknownLanguageError(f"language is {language!r}; expected one of {', '.join(LANGUAGES)}")

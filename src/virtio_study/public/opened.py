@@ -75,6 +75,8 @@ class OpenStudy(protocol.Study):
         StudyError, DataError
             As `collect`.
 
+        Examples
+        --------
         >>> first = vs.load_study("lab-qemu").provenance("versat", "virtio")[0]
         >>> first.replicate, first.accelerator, first.devices["nic"]
         ('boot-01', 'tcg', 'virtio-net')
@@ -89,6 +91,8 @@ class OpenStudy(protocol.Study):
         StudyError, DataError
             As `collect`.
 
+        Examples
+        --------
         >>> sorted(vs.load_study("lab-qemu").clean("versat", "virtio")["period"].unique())
         ['steady', 'transient']
         """
@@ -157,6 +161,9 @@ class OpenStudy(protocol.Study):
 
     def blocks(self, server: str) -> "tuple[ScheduledBlock, ...]":
         """Every block of a server's schedule beside what was recorded; none without one. Errors as of `compare`.
+
+        Examples
+        --------
         >>> vs.load_study("lab-qemu").blocks("versat")
         ()
         """

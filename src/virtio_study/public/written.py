@@ -55,6 +55,8 @@ def diff(first: str | Path, second: str | Path) -> "Differences":
     StudyError, DataError
         As `read_results`.
 
+    Examples
+    --------
     >>> vs.diff("pve-rig", "reports/pve-rig/results.json").agreement
     'identical'
     """

@@ -1,4 +1,10 @@
-"""Figures of the study: legible on a telephone, the same bytes for the same data, words translated by the caller."""
+"""Figures of the study: legible on a telephone, the same bytes for the same data, words translated by the caller.
+
+>>> study = vs.load_study("lab-qemu")
+>>> figure = vs.figures.over_time(study.clean("versat", "virtio"))
+>>> [axes.get_ylabel() for axes in figure.axes]
+['CPU (cores)', 'RAM (MiB)']
+"""
 
 import textwrap
 from collections.abc import Mapping

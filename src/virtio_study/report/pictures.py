@@ -1,4 +1,9 @@
-"""The picture that each notebook leads with: drawn from what a step returns, at the size of the text around it."""
+"""The picture that each notebook leads with: drawn from what a step returns, at the size of the text around it.
+
+>>> picture = vs.pictures.recordings(vs.load_study("lab-qemu").collect("versat", "virtio"))
+>>> "recordings: 8" in picture._repr_svg_()
+True
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,8 @@
-"""A switchback for readers: its blocks over time, the distribution of its test, and how the schedule was kept."""
+"""A switchback for readers: its blocks over time, the distribution of its test, and how the schedule was kept.
+
+>>> vs.switching.kept(vs.load_study("lab-qemu").blocks("versat"))
+0
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

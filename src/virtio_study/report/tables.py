@@ -1,6 +1,10 @@
 """Tables for the notebooks, in readers' units and language: data frames of provenance, levels, effects and checks.
 
 Their cells are texts and numbers as readers see them; whoever calculates takes the numbers from the objects themselves.
+
+>>> table = vs.tables.levels(vs.load_study("lab-qemu").describe("versat", "virtio"))
+>>> table.loc["CPU", "sustained"]
+'0.047 cores [0.044, 0.05]'
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,9 @@
-"""The waterfall: from the level before to the level after, one bar an ingredient."""
+"""The waterfall: from the level before to the level after, one bar an ingredient.
+
+>>> apart = vs.waterfall.taken_apart(vs.load_study("lab-qemu").compare("versat", "total"))
+>>> [bar.names for bar in vs.waterfall.drops(apart["mem_host"])][:2]
+[('before',), ('balloon driver',)]
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
