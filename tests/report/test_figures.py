@@ -17,7 +17,7 @@ from virtio_study.analysis.records import Estimate
 from virtio_study.i18n.language import words
 from virtio_study.report import figures
 from virtio_study.report.spoken_intervals import difference_says
-from virtio_study.report.svg import svg
+from virtio_study.report.svg import on_white, svg
 from virtio_study.report.ways_figure import specification_curve
 
 
@@ -177,3 +177,9 @@ def test_every_way_to_calculate_has_a_tick_for_what_it_chose() -> None:
     ]
     ticks = [[float(x) + 0.3 for x in line.get_xdata()[::3]] for line in below.get_lines()]
     assert ticks == [pytest.approx(at) for at in ([0, 1], [2], [3], [0, 2], [1, 3])]
+
+
+def test_a_figure_in_a_file_has_a_ground_of_its_own():
+    assert on_white('<svg viewBox="0 0 9 9"><svg x="1"/></svg>') == (
+        b'<svg style="background:#fff" viewBox="0 0 9 9"><svg x="1"/></svg>'
+    )

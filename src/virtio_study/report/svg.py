@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-__all__ = ["says", "show", "style", "svg"]
+__all__ = ["on_white", "says", "show", "style", "svg"]
 
 _SAYS = "says: "
 
@@ -151,3 +151,8 @@ def show(figure: "Figure", description: str) -> Any:
     head, _, body = svg(figure, "figure", description, description).partition(" ")
     width, height = (round(side * 72 * TEXT_PX / DRAWN_PT) for side in figure.get_size_inches())
     return Picture(data=f'{head} width="{width}" height="{height}" {body}')  # type: ignore[no-untyped-call]
+
+
+def on_white(drawn: str) -> bytes:
+    """A figure as a file of its own: where it is shown alone, its dark text is read on a dark ground too."""
+    return str(drawn).replace("<svg ", '<svg style="background:#fff" ', 1).encode()

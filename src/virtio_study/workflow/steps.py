@@ -190,13 +190,14 @@ def write_report(study: Study, language: str = "en") -> "Results":
         If the report does not speak the language.
     """
     from virtio_study.report.page import make_page
+    from virtio_study.report.svg import on_white
 
     keys = Keys(study)
     found = _write_results(keys)
     page = make_page(found, partial(_cleaned, keys), language)
     files = {f"index.{language}.html": page.html.encode()}
     for name, figure in page.figures.items():
-        files[f"figures/{name}.{language}.svg"] = figure.svg.encode()
+        files[f"figures/{name}.{language}.svg"] = on_white(figure.svg)
         files[f"figures/{name}.csv"] = figure.csv
     publish(study, keys.reported, files, instead_of=("figures/*.csv", f"figures/*.{language}.svg"))
     return found
