@@ -17,6 +17,7 @@ NAMES = {
     "notebooks/es/": "notebooks/",
     ".es.svg": ".en.svg",
     "README.es.md": "README.md",
+    "docs/es/": "docs/",
 }
 MIB = 2**20
 
