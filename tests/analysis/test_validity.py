@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paths import ROOT
 from virtio_study.analysis.arms import Arm, arm_of
 from virtio_study.analysis.evidence import Side, Surroundings
 from virtio_study.analysis.load import LoadComparison, compare_load
@@ -361,3 +362,10 @@ def test_boots_that_did_not_take_turns_are_looked_at_for_a_drift(order: str, slo
     assert check_order(replace(SIDE, boots=None), SIDE, 0.95).status == "not_assessable"
     if status == "fail":
         assert abs(found.numbers["effect"]) < 0.05, "all of the difference is the drift"
+
+
+def test_every_check_has_a_name_for_readers() -> None:
+    folder = ROOT / "src" / "virtio_study" / "analysis" / "validity"
+    named = {name for path in folder.glob("*.py") for name in re.findall(r'checked\(\s*"(\w+)"', path.read_text())}
+    assert len(named) > 12
+    assert named <= TERMS["check"].keys()
