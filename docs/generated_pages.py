@@ -132,7 +132,7 @@ def study_keys() -> str:
         about = inspect.getdoc(model) or ""
         about = about.replace("`analysis.ingredients.ABOUT`", "the page on ingredients")
         rows = [key_row(key, field, known[name][key]) for key, field in fields.items()]
-        headings = ("key", "what it is", "may be", "unit", "if left out", "example")
+        headings = ("key", "what it is", "may be", "if left out", "example")
         parts.append(f"## {name}\n\n{about}\n\n{table(headings, rows)}")
     return "\n".join(parts)
 
@@ -148,7 +148,8 @@ def key_row(key: str, field: FieldInfo, said: Mapping[str, Any]) -> tuple[str, .
         shown = f"see [{said['of']}](#{said['of'].lower()})"
     limits = ", ".join(limit(item) for item in field.metadata if limit(item))
     may_be = kind(field.annotation) + (f", {limits}" if limits else "")
-    return f"`{key}`", said["what"], may_be, said.get("unit", ""), default(field), shown
+    unit = f" ({said['unit']})" if "unit" in said else ""
+    return f"`{key}`", said["what"], may_be + unit, default(field), shown
 
 
 def limit(item: Any) -> str:
@@ -225,7 +226,7 @@ def public_names() -> str:
         if isinstance(found, types.ModuleType):
             parts.append(directive(name, "automodule", found.__name__, ":members:"))
         elif isinstance(found, type):
-            parts.append(directive(name, "autoclass", f"{found.__module__}.{found.__qualname__}", ":members:"))
+            parts.append(directive(name, "autoclass", f"{found.__module__}.{found.__qualname__}()", ":members:"))
         else:
             parts.append(directive(name, "autofunction", f"{found.__module__}.{found.__qualname__}"))
     return "\n".join(parts)

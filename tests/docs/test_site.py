@@ -80,7 +80,7 @@ def test_the_reference_has_every_command_key_field_and_name() -> None:
     assert "### virtio-study files csv\n" in made["command-line"]
     assert "| `practical_margin` | The relative change" in made["study-yaml"]
     assert (
-        "| `confidence` | Confidence of every interval. | number, > 0.5, < 1 | share | `0.95` |" in made["study-yaml"]
+        "| `confidence` | Confidence of every interval. | number, > 0.5, < 1 (share) | `0.95` |" in made["study-yaml"]
     )
     assert "## ServerComparison\n" in made["results-json"]
     assert "| `mem_host_bytes` | number |" in made["columns"]
@@ -122,3 +122,14 @@ def test_every_name_that_is_offered_has_an_example_under_its_heading() -> None:
         within = vars(offered).values() if isinstance(offered, type) else []
         for text in (inspect.getdoc(one) or "" for one in (offered, *within) if not inspect.ismodule(one)):
             assert ">>> " not in text or "\nExamples\n--------\n" in f"\n{text}", f"{name}: numpydoc needs the heading"
+
+
+def test_the_lock_of_the_documentation_agrees_with_that_of_the_package() -> None:
+    versions = {}
+    for name in ("requirements.lock", "requirements-docs.lock"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        versions[name] = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text, re.MULTILINE))
+        assert text.count("--hash=sha256:") >= len(versions[name]) > 20
+    package, site = versions["requirements.lock"], versions["requirements-docs.lock"]
+    assert {name: version for name, version in site.items() if package.get(name, version) != version} == {}
