@@ -611,11 +611,11 @@ def test_a_small_study_is_run_packed_and_repeated_by_its_notebooks(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_the_bundled_study_is_repeated_to_the_last_digit(tmp_path: Path) -> None:
-    inputs = shutil.ignore_patterns("work", "guest")
-    for name in ("lab-qemu", "published"):
-        shutil.copytree(ROOT / "data" / name, tmp_path / "data" / name, ignore=inputs)
-    for command in (("run", "lab-qemu"), ("export", "lab-qemu"), ("verify", "lab-qemu.zip")):
+def test_a_bundled_study_is_repeated_to_the_last_digit(tmp_path: Path) -> None:
+    """The smaller one; `make report`, whose bytes the continuous integration compares, repeats both."""
+    for name in ("pve-rig", "published"):
+        shutil.copytree(ROOT / "data" / name, tmp_path / "data" / name, ignore=shutil.ignore_patterns("work"))
+    for command in (("run", "pve-rig"), ("export", "pve-rig"), ("verify", "pve-rig.zip")):
         done = virtio_study(tmp_path, *command)
         assert done.returncode == 0, done.stderr
     assert "values is the same." in done.stdout

@@ -149,12 +149,12 @@ def spoil(data: Any, choice: random.Random) -> Any:
 
 @pytest.mark.slow
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
-@given(seed=st.integers(0, 2**32), number=st.integers(1, 8))
+@given(seed=st.integers(0, 2**32), number=st.integers(1, 10))
 def test_a_spoilt_answer_of_any_path_is_a_sentence_or_a_row_less(
     known: Known, tmp_path_factory: pytest.TempPathFactory, seed: int, number: int
 ) -> None:

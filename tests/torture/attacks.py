@@ -14,6 +14,7 @@ ATTACKS: dict[str, Attack] = {
     "disk-files": disk.full_for_imports,
     "disk-watch": disk.full_for_watch,
     "disk-every-write": every_write.fails,
+    "disk-unreadable": disk.unreadable,
     "one-byte": disk.changed_bytes,
     "pairs-files": pairs.of_imports,
     "pairs-commands": pairs.of_commands,

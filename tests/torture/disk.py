@@ -1,4 +1,4 @@
-"""Attacks on the disk: full at every size in turn, read-only, one byte changed, files cut short."""
+"""Attacks on the disk: full at every size in turn, unreadable, one byte changed, files cut short."""
 
 import contextlib
 import json
@@ -24,10 +24,11 @@ from virtio_study.workflow.check import check_study
 from virtio_study.workflow.keys import Keys
 from virtio_study.workflow.reports import publish, todays
 
-__all__ = ["changed_bytes", "full_for_imports", "full_for_watch", "small_disk"]
+__all__ = ["changed_bytes", "full_for_imports", "full_for_watch", "small_disk", "unreadable"]
 
 DISK_BYTES = 48 * 2**20
 PAGE = 4096
+READING = (("check",), ("files", "answers"), ("export",), ("run", "--server", "alpha"))
 
 
 @contextmanager
@@ -167,6 +168,29 @@ def changed_bytes(given: Conditions) -> Outcome:
         named = any(part in problem for problem in problems for part in (path.name, "manifest.json", path.name[1:-5]))
         done.judge(*([] if named else [f"{path.relative_to(given.folder)}: not found: {problems}"]))
         path.write_bytes(content)
+    return done
+
+
+def unreadable(given: Conditions) -> Outcome:
+    """Let one file after another of a study be read with EIO: every command names it in a line, and changes nothing."""
+    done, chance = Outcome("files that the disk cannot read", given.seed), given.chance()
+    study = write_small(given.folder)
+    response_log.append(study.folder, [Reply(NOW, "/version", 200, {})])
+    found = sorted(path for path in study.folder.rglob("*") if path.is_file() and ".lock" not in path.name)
+    with Forks(given.folder / "forks") as forks:
+        for number in given.tries():
+            path, words = found[number % len(found)], chance.choice(READING)
+            kept = path.with_name(f"{path.name}.kept")
+            path.rename(kept)
+            path.symlink_to("/proc/self/mem")  # whose first byte no process has: the system says EIO
+            code = forks.run(*words, study.folder, *(["-o", given.folder / "x.zip"] if words == ("export",) else []))
+            printed = forks.printed()
+            kept.replace(path)
+            named = words == ("check",) and code == 0 and path.suffix != ".sums"
+            faults = [f"{words[0]} of {path.name}: it is not named: {printed[-300:]}"] if named else []
+            if code < 0 or "Traceback" in printed or "not foreseen" in printed:
+                faults.append(f"{words[0]} of {path.name}: {printed[-400:]}")
+            done.judge(*faults)
     return done
 
 

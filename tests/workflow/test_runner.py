@@ -1,8 +1,11 @@
 """The pipeline with real kernels: failures are named, what needs them is skipped, only what changed runs."""
 
+import contextlib
 import json
+import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -301,3 +304,18 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_program_that_is_ended_does_not_wait_for_its_notebooks_or_for_a_worker_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    write_notebook(tmp_path / "n.ipynb", "x: int = 1", "import os, time\nopen('on', 'w').close()\ntime.sleep(600)")
+    job = Job(tmp_path / "n.ipynb", {}, tmp_path, tmp_path / "out.ipynb", (tmp_path / "product",), tmp_path)
+    with contextlib.suppress(KeyboardInterrupt), Pool(2, tmp_path, tmp_path / "log") as own:
+        own.submit(job)
+        wait_for(lambda: (tmp_path / "on").exists())
+        ended = time.monotonic()
+        os.kill(max(child.pid or 0 for child in multiprocessing.active_children()), signal.SIGTERM)
+        raise KeyboardInterrupt
+    assert time.monotonic() - ended < 15

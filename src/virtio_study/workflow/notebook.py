@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -65,10 +66,11 @@ class Pool:
 
     def __init__(self, workers: int, scratch: Path, log: Path) -> None:
         self._context = multiprocessing.get_context("spawn")
+        # no event or lock: whoever is killed while it holds or awaits one lets `set` of all others wait for ever
+        listens, self._stop = self._context.Pipe(duplex=False)
+        self._workers, self._initargs = workers, (listens, scratch, log)
         with without_secrets():  # what is shared between processes starts one that keeps account of it
-            self._stop = self._context.Event()
-        self._workers, self._initargs = workers, (self._stop, scratch, log)
-        self._executor = self._start()
+            self._executor = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._workers, self._context, _prepare_worker, self._initargs)
@@ -90,11 +92,11 @@ class Pool:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._stop.set()
+            self._stop.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
+def _prepare_worker(stop: Connection, scratch: Path, log: Path) -> None:
     """Set up a worker process: gone when its parent is gone, quiet, and isolated from the user's environment."""
     if (program := multiprocessing.parent_process()) is not None and program.pid is not None:
         end_with(program.pid)
@@ -113,12 +115,10 @@ def _prepare_worker(stop: Any, scratch: Path, log: Path) -> None:
         _parent = KernelParent()
 
 
-def _leave_with_parent(stop: Any) -> None:
-    # A pipe that closes with the parent, whose number says nothing if it was gone before anybody looked. What kernels
-    # are forked from goes with this worker, and the kernels with that within a second.
-    parent = multiprocessing.parent_process()
-    while parent is not None and parent.is_alive() and not stop.is_set():
-        parent.join(0.5)
+def _leave_with_parent(stop: Connection) -> None:
+    # The other end closes when the program says so, or is gone. What kernels are forked from goes with this worker, and
+    # the kernels with that within a second.
+    stop.poll(None)
     os._exit(1)
 
 
