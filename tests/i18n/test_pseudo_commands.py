@@ -79,6 +79,8 @@ def test_help_is_marked(capsys: pytest.CaptureFixture[str], command: tuple[str, 
         ("run", "lab-qemu", "--server", "versta"),
         ("run", "nowhere"),
         ("inventory",),
+        ("explain",),
+        ("explain", "--answers", "nowhere"),
         ("inventory", "--host", "pve", "--format", "xml"),
         ("plan", "lab-qemu", "--server", "versat", "--metric", "ram"),
     ],
@@ -109,6 +111,8 @@ def test_output_is_marked(capsys: pytest.CaptureFixture[str], arguments: tuple[s
 
 NOW = 1_772_409_600.0
 OF_HOST = {
+    "GiB",
+    "MiB",
     "simulated",
     "study@pve",
     "collector",
@@ -172,6 +176,7 @@ def test_what_a_host_says_is_marked(
     calls = [
         ("doctor", folder),
         ("inventory", *place, "--all"),
+        ("explain", *place, "--forecast"),
         ("new", str(tmp_path / "more"), *place),
         ("collect", folder),
         ("watch", folder, "--hours", "0.0001"),

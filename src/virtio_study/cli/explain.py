@@ -122,7 +122,7 @@ def _show(found: "list[Explanation]") -> None:
         servers = _("{named} and {more} more", named=named, more=more) if more > 0 else named
         click.echo(f"[{place}] {servers}: {' '.join(told(one) for one in note.says)}")
     if any(item.instrument.startswith("host") for item in found):
-        click.echo(told(SHARES))
+        click.echo(_(SHARES))
     if any(item.host_bytes is not None and item.host_instrument == "unknown" for item in found):
         click.echo(
             _("What made the host's figure depends on qemu-server: give --qemu-server (pveversion -v tells it).")

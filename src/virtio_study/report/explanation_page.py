@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS, Outlook
 from virtio_study.i18n.language import LANGUAGES, Words
-from virtio_study.i18n.sentences import Said
+from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.explanation import SHARES, Explanation, notes_on
 from virtio_study.report.page import dress, template_environment, words_of
 
@@ -49,7 +49,7 @@ def render_explanations(
                 notes=notes,
                 number=number,
                 place=place,
-                shares=SHARES,
+                shares=said(SHARES),
                 ahead=ahead,
                 assumptions=NAMED_ASSUMPTIONS,
                 now_s=(now or datetime.now(UTC)).timestamp(),
