@@ -156,9 +156,9 @@ def counts(summed: ast.expr) -> bool:
 
 
 KNOWS = {
-    "cli": "public archive compendium testing workflow report fleet analysis design stats sources lab pve study "
+    "cli": "public archive compendium testing workflow report fleet analysis design sources lab pve study "
     "storage plug_ins errors i18n",
-    "public": "archive workflow report analysis recording study errors i18n",
+    "public": "archive workflow report analysis design stats sources recording study errors i18n",
     "archive": "workflow stats recording study storage limits errors i18n",
     "compendium": "sources study storage errors i18n",
     "testing": "workflow fleet design sources pve study errors i18n",

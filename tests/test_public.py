@@ -16,13 +16,13 @@ import virtio_study as vs
 from paths import ROOT
 from virtio_study import public
 from virtio_study.errors import StudyError
-from virtio_study.public import exploring, opened, written
+from virtio_study.public import designing, exploring, opened, written
 from virtio_study.study import load_study
 from virtio_study.workflow.keys import Keys
 
 EXAMPLES = {
     test.name.removeprefix(f"{module.__name__}."): test
-    for module in (vs, exploring, opened, written)
+    for module in (vs, designing, exploring, opened, written)
     for test in doctest.DocTestFinder(exclude_empty=False).find(module, extraglobs={"vs": vs})
     if module is not vs or test.name == vs.__name__
 } | {
@@ -97,8 +97,10 @@ def test_every_public_name_is_there_and_explained_by_an_example() -> None:
     assert set(public.__all__) <= set(vs.__all__)
     for name in vs.__all__:
         assert getattr(vs, name).__doc__
-    own = {name for name, value in vars(public.OpenStudy).items() if inspect.isfunction(value) and name[0] != "_"}
+    both = {**vars(public.OpenStudy), **vars(designing.DesigningStudy)}
+    own = {name for name, value in both.items() if inspect.isfunction(value) and name[0] != "_"}
     shown = {name for name, test in EXAMPLES.items() if test.examples}
+    shown |= {name.replace("DesigningStudy", "OpenStudy") for name in shown}
     assert {f"OpenStudy.{name}" for name in own} | set(public.__all__) <= shown
 
 

@@ -255,6 +255,14 @@ def test_the_command_shows_what_each_design_would_show(small: Study) -> None:
     found = json.loads(CliRunner().invoke(cli, [*words, "--json"]).output)
     least = {(item["law"], item["days"], item["block_h"]): item["least"] for item in found["tried"]}
     assert least["pairs", 6, 3] < least["pairs", 2, 4]
+    written = CliRunner().invoke(cli, [*words, "--write", "--start", "2026-12-01", "--seed", "3"])
+    assert written.exit_code == 0, written.output
+    for language, said in (("en", "recommended: "), ("es", "recomendado: ")):
+        figure = (small.folder / "schedule" / f"power.{language}.svg").read_text()
+        assert figure.startswith("<svg ")
+        assert said in figure
+        assert f"{found['recommended']['days']} d" in figure
+    assert "power.es.svg" in written.output
     assert least["before_after", 6, None] is None or least["before_after", 6, None] > least["pairs", 6, 3]
     assert found["reached"]
 

@@ -13,7 +13,6 @@ from virtio_study.i18n.spoken import _, told
 
 if TYPE_CHECKING:
     from virtio_study.design.choosing import Choice, Tried
-    from virtio_study.stats.stretch import Stretch
     from virtio_study.study import Study
 
 __all__ = ["design"]
@@ -77,7 +76,10 @@ def design(
     write: bool,
     as_json: bool,
 ) -> None:
+    from virtio_study.cli.design_figure import draw_power
+    from virtio_study.design.following import FOLDER
     from virtio_study.design.recommending import draw_schedule, recommend
+    from virtio_study.public.designing import history
     from virtio_study.study import load_study
 
     opened = load_study(study)
@@ -87,7 +89,7 @@ def design(
         return
     found = recommend(
         opened,
-        {server: _history(opened, server, metric) for server in servers or opened.servers},
+        {server: history(opened, server, metric) for server in servers or opened.servers},
         driver_configs=configs,
         drop=drop,
         law="bojinov" if law == "bojinov" else "pairs",
@@ -101,20 +103,11 @@ def design(
     if write:
         chosen = servers or list(opened.servers)
         drawn = draw_schedule(opened, found.recommended, chosen, start=start, zone=zone, seed=seed)
+        figures = draw_power(found, drawn.folder / FOLDER)
         if not as_json:
             _write_files(drawn)
-
-
-def _history(study: "Study", server: str, metric: str) -> "Stretch | None":
-    """What is known of a server: its longest recording, or the rows of rrddata that are stored of it."""
-    from virtio_study.design.choosing import history_of_rows, longest
-    from virtio_study.sources.api.importers import stored_rows
-    from virtio_study.study import METRICS
-    from virtio_study.workflow.histories import longest_history
-
-    recorded = longest_history(study, server, metric)
-    columns: dict[str, str] = {**METRICS}
-    return longest([recorded, history_of_rows(stored_rows(study, server), columns[metric])])
+            for path in figures:
+                click.echo(str(path))
 
 
 def _write_files(study: "Study") -> None:

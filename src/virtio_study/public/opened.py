@@ -8,6 +8,7 @@ import pandas as pd
 
 from virtio_study import study as protocol
 from virtio_study.i18n.spoken import tell
+from virtio_study.public.designing import DesigningStudy
 from virtio_study.recording import Provenance
 from virtio_study.workflow import steps
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenStudy", "load_study"]
 
 
-class OpenStudy(protocol.Study):
+class OpenStudy(DesigningStudy):
     """A study that was opened: its protocol, and every step from the recordings to the report as a method.
 
     Steps need no order. Each makes what it needs if it is not there, or was made of another protocol, code or
