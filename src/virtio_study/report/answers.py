@@ -204,7 +204,7 @@ def _origin(fell: Sequence[ServerComparison]) -> tuple[tuple[str, ...], dict[str
         whence = N_("It comes with {names}.") if share >= NEARLY_ALL else N_("Most of it comes with {names}.")
     devices = [part for item in apart for part in item.parts if {DISK, CARD} & set(part.names)]
     if devices and not {DISK, CARD} & set(names) and all(part.change.high >= 0 for part in devices):
-        return (whence, N_("VirtIO's disk and network card are not seen to give any.")), {"names": _settings(names)}
+        return (whence, N_("VirtIO's disk and network card seem to give none.")), {"names": _settings(names)}
     return (whence,), {"names": _settings(names)}
 
 
