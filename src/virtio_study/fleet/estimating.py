@@ -10,6 +10,7 @@ from virtio_study.errors import DataError
 from virtio_study.fleet.controls import neighbours
 from virtio_study.fleet.experiments import INSTRUMENT_ONLY, Direction, Experiment, placebo
 from virtio_study.fleet.grid import INSTRUMENT, NodeGrid
+from virtio_study.fleet.weekends import without_weekend
 from virtio_study.i18n.marks import N_
 from virtio_study.pve.instruments import comparable
 from virtio_study.recording import INSTRUMENTS
@@ -247,7 +248,8 @@ def _fit(before: Stretch, after: Stretch, index: Stretch) -> Fit | str:
     if np.nanmin(before.values) == np.nanmax(before.values) and np.nanmin(after.values) == np.nanmax(after.values):
         return "constant"
     try:
-        return fit(*same_hours(_divided(before, index), _divided(after, index), daily_cycle=True))
+        sides = without_weekend(_divided(before, index), _divided(after, index))
+        return fit(*same_hours(*sides, daily_cycle=True))
     except DataError:
         return "gaps"  # what the neighbours miss is missing here too
 
