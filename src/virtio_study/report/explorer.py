@@ -22,7 +22,7 @@ __all__ = ["Explorer"]
 NAMES = {(name, value): label for name, value, label in CHOICES}
 STEPS = 200
 SYMBOLS: dict[float, str] = {1: "s", 3600: "h", 86400: "d"}
-WIDE, WIDTH = {"description_width": "10em"}, "30em"
+WIDE, WIDTH = {"description_width": "10em"}, "25em"
 
 
 class Explorer:
@@ -193,7 +193,8 @@ class _Controls:
         self.effect.value = Markup("<p class='virtio-study-effect'>{}</p>").format(Markup(" ").join(told))
         self._offer(found)
         self.checks.value = self._broken()
-        self.drawn.value = explorer.picture(found).data
+        # a picture in a widget is not made to fit by the front end
+        self.drawn.value = explorer.picture(found).data.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
     def _offer(self, found: Explored) -> None:
         """What the rows that are taken allow is what there is to choose from."""
