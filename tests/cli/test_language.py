@@ -45,7 +45,7 @@ def test_help_and_what_click_says_are_spanish(capsys: pytest.CaptureFixture[str]
     assert run("plan", "--help") == 0
     shown = capsys.readouterr().out
     assert shown.startswith("Uso: ")
-    assert "Cuántos arranques o días por lado" in shown
+    assert "cuántos arranques o días por lado" in shown
     assert "[obligatorio]" in shown
     assert run("run", "lab-qemu", "--workers", "0") == 2
     assert "Valor no válido para '--workers': 0 no está en el intervalo x>=1." in capsys.readouterr().err
