@@ -67,11 +67,17 @@ def token(host: SimulatedHost) -> dict[str, str]:
 
 def raw_lines(folder: Path) -> bytes:
     """Whole lines of all stored answers, in the order in which they were stored."""
-    found = b""
-    for path in response_log.stored(folder):
-        content = path.read_bytes()
-        found += zstandard.ZstdDecompressor().stream_reader(content).read() if path.suffix == ".zst" else content
-    return found[: found.rfind(b"\n") + 1]
+    while True:
+        try:
+            found = b"".join(map(_plain, response_log.stored(folder)))
+        except FileNotFoundError:  # a watch packed a day meanwhile
+            continue
+        return found[: found.rfind(b"\n") + 1]
+
+
+def _plain(path: Path) -> bytes:
+    content = path.read_bytes()
+    return zstandard.ZstdDecompressor().stream_reader(content).read() if path.suffix == ".zst" else content
 
 
 def collect_and_watch(given: Conditions) -> Outcome:

@@ -87,6 +87,8 @@ def of_commands(given: Conditions) -> Outcome:
 
 def _ended_well(code: int, printed: str) -> list[str]:
     """What is wrong with how one of two commands ended."""
+    if code == -signal.SIGTERM and BUSY.search(printed):  # a watch that was refused, and was ended as it went
+        return []
     if code < 0 or "Traceback" in printed or "not foreseen" in printed:
         return [f"exit code {code}: {printed[-400:]}"]
     if code not in (0, 3, 128 + signal.SIGTERM) and not (BUSY.search(printed) or UNREADY.search(printed)):
