@@ -7,30 +7,37 @@
 
 import argparse
 import multiprocessing
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 from scipy.stats import ttest_1samp, ttest_ind
 
+from virtio_study import recording
 from virtio_study.analysis.arms import arm_of
 from virtio_study.analysis.draws import draws_of
 from virtio_study.analysis.randomised import Randomised, randomised
 from virtio_study.analysis.scheduled import assigned_arms
 from virtio_study.cleaning.transients import label_periods
+from virtio_study.recording import Provenance
 from virtio_study.stats.assignments import drawn_assignments
-from virtio_study.stats.randomisation import Contrasts, of_pairs, of_turns
-from virtio_study.study import METRICS, Study
+from virtio_study.stats.randomisation import Contrasts, joined, of_pairs, of_turns
+from virtio_study.study import METRICS, Study, load_study
+from virtio_study.workflow import steps
 
 CONFIDENCE, ALPHA = 0.95, 1 - 0.95
 FALLS = (0.2, 0.3, 0.5, 0.88)
-MONTH, ROWS_A_DAY, DRAWS = "2013-8", 288, 2
+CHOSEN_ON, MONTH, ROWS_A_DAY, DRAWS = "2013-7", "2013-8", 288, 2
+"""The statistic of pairs was chosen on the first month, and is measured on the second."""
 WASHOUT_ROWS = 3
 """Of five minutes each."""
 
-EVERY = 12
+EVERY, FILES_EVERY = 6, 120
+"""So manieth servers are received, and of those so manieth also through files, which must give the same answer."""
 
 
 class Plan(NamedTuple):
@@ -44,8 +51,8 @@ class Plan(NamedTuple):
 ON_TRACES = (
     Plan("pairs", 3, 3), Plan("pairs", 6, 6), Plan("pairs", 14, 6), Plan("bojinov", 3, 3), Plan("bojinov", 14, 6),
 )  # fmt: skip
-RECEIVED = (Plan("pairs", 7, 6), Plan("pairs", 14, 6))
-RECEIVED_FALL = 0.3
+RECEIVED = (Plan("pairs", 7, 6),)
+RECEIVED_FALLS = (0.3, 0.5)
 
 
 def assigned(plan: Plan, rng: np.random.Generator) -> np.ndarray:
@@ -75,19 +82,19 @@ def students(law: str, levels: np.ndarray, after: np.ndarray) -> bool:
     return bool(found < ALPHA)
 
 
-def on_traces(folder: Path) -> list[dict[str, Any]]:
-    """The test on every server of the month, without a change and with falls."""
+def on_traces(folder: Path, wanted: str, plans: tuple[Plan, ...]) -> list[dict[str, Any]]:
+    """The test on every server of a month, without a change and with falls, beside ranks of log ratios and t."""
     from gwa import load_traces
 
     traces = load_traces(folder)
     series = [
         rows["cpu_percent"].to_numpy(dtype=np.float64)
         for (month, _), rows in traces.groupby(["month", "vm"], observed=True, sort=True)
-        if month == MONTH
+        if month == wanted
     ]
     found = []
-    for plan in ON_TRACES:
-        shown: dict[str, list[list[bool]]] = {"ranks": [], "students": []}
+    for plan in plans:
+        shown: dict[str, list[list[bool]]] = {"ranks": [], "logs": [], "students": []}
         rng = np.random.default_rng([plan.days, plan.block_h, len(plan.law)])
         block = plan.block_h * ROWS_A_DAY // 24
         for values in (item for item in series if len(item) >= 29 * ROWS_A_DAY):
@@ -98,15 +105,17 @@ def on_traces(folder: Path) -> list[dict[str, Any]]:
                 known = ~np.isnan(rows).all(axis=1)
                 means = np.full(len(rows), np.nan)
                 means[known] = np.nanmean(rows[known], axis=1)
-                answers: dict[str, list[bool]] = {"ranks": [], "students": []}
+                answers: dict[str, list[bool]] = {name: [] for name in shown}
                 for fall in (0.0, *FALLS):
                     levels = means * np.where(after, 1 - fall, 1.0)
-                    answers["ranks"].append(contrasts(plan.law, levels, after).p <= ALPHA)
+                    test = contrasts(plan.law, levels, after)
+                    answers["ranks"].append(test.p <= ALPHA)
+                    answers["logs"].append(joined([test]).p <= ALPHA)
                     answers["students"].append(students(plan.law, levels, after))
                 for name, answer in answers.items():
                     shown[name].append(answer)
         shares = {name: np.mean(answer, axis=0).tolist() for name, answer in shown.items()}
-        found.append({**plan._asdict(), "studies": len(shown["ranks"]), **shares})
+        found.append({"month": wanted, **plan._asdict(), "studies": len(shown["ranks"]), **shares})
         print("traces", found[-1], flush=True)
     return found
 
@@ -219,11 +228,8 @@ def jobs(folder: Path, every: int) -> Iterator[Job]:
             yield Job(int(vm), plan, start_s, cpu, memory, assigned(plan, rng))
 
 
-def as_received(job: Job, fall: float) -> dict[str, Randomised | None]:
-    """The answer of the product's own cleaning, cutting and test to a run a block, each begun by a restart, by metric.
-
-    Each row of the trace stands for five of a minute; the blocks after are less by `fall`.
-    """
+def laid_out(job: Job) -> tuple[list[float], list[str], dict[str, Any]]:
+    """Starts and configurations of the blocks of a study, and its protocol."""
     length = 3600 * job.plan.block_h
     starts = [job.start_s + length * number for number in range(len(job.after))]
     configs = ["after" if after else "before" for after in job.after]
@@ -237,13 +243,29 @@ def as_received(job: Job, fall: float) -> dict[str, Randomised | None]:
         for number, (start, config) in enumerate(zip(starts, configs, strict=True))
     ]
     schedule = {"law": job.plan.law, "seed": 1, "washout_s": 900, "blocks": {"server": blocks}}
-    study = Study.model_validate({**PROTOCOL, "schedule": schedule})
+    return starts, configs, {**PROTOCOL, "schedule": schedule}
+
+
+def frames_of(job: Job, fall: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Replicate, configuration and rows of each block: a run of its own, begun by a restart, `after` less by a fall.
+
+    Each row of the trace stands for five of a minute.
+    """
+    starts, configs, _ = laid_out(job)
+    for number, (start, config) in enumerate(zip(starts, configs, strict=True), 1):
+        frame = _frame(job, start, 3600 * job.plan.block_h, 1 - fall if config == "after" else 1.0)
+        if len(frame) > 1:
+            yield f"api-{number:03d}", config, frame
+
+
+def as_received(job: Job, fall: float) -> dict[str, Randomised | None]:
+    """The answer of the product's own cleaning, cutting and test, by metric; without files."""
+    study = Study.model_validate(laid_out(job)[2])
     assert study.schedule is not None
     washouts = study.schedule.washouts("server")
     frames: dict[str, list[pd.DataFrame]] = {"before": [], "after": []}
-    for number, (start, config) in enumerate(zip(starts, configs, strict=True)):
-        frame = _frame(job, start, length, 1 - fall if config == "after" else 1.0)
-        frames[config].append(frame.assign(replicate=f"api-{number + 1:03d}"))
+    for name, config, frame in frames_of(job, fall):
+        frames[config].append(frame.assign(replicate=name))
     arms = {
         config: arm_of("server", config, label_periods(pd.concat(own, ignore_index=True), washouts=washouts))
         for config, own in frames.items()
@@ -251,6 +273,23 @@ def as_received(job: Job, fall: float) -> dict[str, Randomised | None]:
     cut = assigned_arms(study, "server", arms)
     drawn = {metric: draws_of(study, cut["before"], cut["after"], METRICS[metric]) for metric in study.metrics}
     return {metric: randomised(study, "server", metric, draws) for metric, draws in drawn.items() if draws}
+
+
+def through_files(job: Job, fall: float) -> dict[str, Randomised | None]:
+    """The same through a study in files: its protocol, one recording a block, and `compare`."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "data" / "untouched"
+        home.mkdir(parents=True)
+        (home / "study.yaml").write_text(yaml.safe_dump(laid_out(job)[2], allow_unicode=True))
+        for name, config, frame in frames_of(job, fall):
+            provenance = Provenance(
+                study="untouched", server="server", driver_config=config, replicate=name, kind="measured",
+                source="GWA-T-12 Rnd", collector_version="0", started_at=frame["time"].iloc[0].isoformat(),
+            )  # fmt: skip
+            path = home / "recordings" / "server" / config / f"{name}.parquet"
+            recording.write(recording.Recording(frame, provenance, path), home)
+        effects = steps.compare(load_study(home), "server")["total"].effects
+    return {metric: effect.randomised for metric, effect in effects.items()}
 
 
 def _frame(job: Job, start_s: float, length: float, factor: float) -> pd.DataFrame:
@@ -278,8 +317,10 @@ def answers(job: Job) -> list[dict[str, Any]]:
     for row in found:
         values = job.cpu if row["metric"] == "cpu" else job.memory
         row["constant"] = bool(np.nanmax(values) == np.nanmin(values))
-    for fall in (0.0, RECEIVED_FALL):
+    for fall in (0.0, *RECEIVED_FALLS):
         received_now = as_received(job, fall)
+        if fall == RECEIVED_FALLS[0] and job.vm % FILES_EVERY == 0:
+            assert through_files(job, fall) == received_now, f"server {job.vm}: files give another answer"
         for row in found:
             test = received_now.get(row["metric"])
             row[f"answered_{fall:g}"] = test is not None and test.difference is not None
@@ -306,7 +347,7 @@ def received(folder: Path, every: int) -> list[dict[str, Any]]:
                 "law": law, "days": int(days), "block_h": int(hours), "metric": metric, "studies": len(cell),
                 "refused": 1 - len(known) / len(cell),
                 "alarms": float(known["shown_0"].mean()),
-                "shown": {f"{RECEIVED_FALL:g}": float(cell[f"shown_{RECEIVED_FALL:g}"].mean())},
+                "shown": {f"{fall:g}": float(cell[f"shown_{fall:g}"].mean()) for fall in RECEIVED_FALLS},
                 "draws": float(known["draws"].mean()),
             }
         )  # fmt: skip
@@ -316,7 +357,13 @@ def received(folder: Path, every: int) -> list[dict[str, Any]]:
 
 def measure(folder: Path, every: int = EVERY, series: int = 1000) -> dict[str, Any]:
     """Everything that docs/calibration.md says of switchbacks."""
-    return {"traces": on_traces(folder), "simulated": simulated(series), "received": received(folder, every)}
+    chosen = tuple(plan for plan in ON_TRACES if plan.law == "pairs")
+    return {
+        "traces": on_traces(folder, MONTH, ON_TRACES),
+        "chosen_on": on_traces(folder, CHOSEN_ON, chosen),
+        "simulated": simulated(series),
+        "received": received(folder, every),
+    }
 
 
 def main() -> None:

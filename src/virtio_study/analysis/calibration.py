@@ -120,14 +120,17 @@ class Loaded(Recorded):
 class SwitchedTraces(Recorded):
     """A switchback on untouched servers: share of studies that show a change, without one first, then with falls.
 
-    `ranks` is the randomisation test, `students` Student's t on pairs (Welch's on single draws).
+    `ranks` is the randomisation test, `logs` that of log ratios, `students` Student's t on pairs (Welch's on single
+    draws).
     """
 
+    month: str
     law: str
     days: int
     block_h: int
     studies: int
     ranks: tuple[Number, ...]
+    logs: tuple[Number, ...]
     students: tuple[Number, ...]
 
 
@@ -157,9 +160,13 @@ class SwitchedReceived(Recorded):
 
 
 class SwitchbackCalibration(Recorded):
-    """The benchmark's tables of switchbacks (`benchmarks/switching.py`)."""
+    """The benchmark's tables of switchbacks (`benchmarks/switching.py`).
+
+    `chosen_on` are the servers of the month on which the statistic of pairs was chosen.
+    """
 
     traces: tuple[SwitchedTraces, ...]
+    chosen_on: tuple[SwitchedTraces, ...]
     simulated: tuple[SwitchedProcess, ...]
     received: tuple[SwitchedReceived, ...]
 
