@@ -195,6 +195,21 @@ def test_a_restart_pools_and_counts_nowhere_and_two_names_of_one_number_count_on
     assert set(found.effects) == {"total"}
 
 
+def test_no_server_is_told_to_expect_a_fall_of_more_than_everything():
+    from virtio_study.analysis.meta_analysis import pooled
+
+    rng = np.random.default_rng(4)
+    servers = []
+    for after in (0.9, 0.5, 0.1):
+        arms = {
+            name: an_arm(rng, name, level, 0.01, 0.02) for name, level in zip(CONFIGS, (1.0, after, 1.0), strict=True)
+        }
+        servers.append(compare_server(WITH, arms))
+    found = pooled(servers, 0.95).effects["total"]["cpu"]
+    assert found.prediction.low < -1
+    assert "too few to say what a further one may expect" in found.sentence
+
+
 def test_agreement_beyond_the_errors_makes_no_certainty():
     """Two servers, each with an interval that includes zero: their mean is no surer than their errors say."""
     from virtio_study.stats.synthesis import synthesise

@@ -131,8 +131,15 @@ def _pooled(estimates: Sequence[float], errors: Sequence[float], confidence: flo
         i2=found.i2,
         prediction=Estimate.of_any(found.prediction, "share"),
         without=found.without,
-        **Pooled.said(_TWO if found.prediction is None else _MANY, numbers),
+        **Pooled.said(_wording(found.prediction), numbers),
     )
+
+
+def _wording(prediction: Interval | None) -> str:
+    """A fall of more than everything is no expectation: then the servers are too few, or too unlike, for one."""
+    if prediction is None:
+        return _TWO
+    return _MANY if prediction.low > -1 else _NO_EXPECTATION
 
 
 _TWO = N_(
@@ -143,4 +150,9 @@ _MANY = N_(
     "Over {servers} servers the mean relative change is {mean:percent} ({confidence:percent} interval "
     "{low:percent} to {high:percent}). The servers differ by a standard deviation of {tau:percent}; a further "
     "server of this kind may expect {least:percent} to {most:percent}."
+)
+_NO_EXPECTATION = N_(
+    "Over {servers} servers the mean relative change is {mean:percent} ({confidence:percent} interval "
+    "{low:percent} to {high:percent}). The servers differ by a standard deviation of {tau:percent}, and are too few "
+    "to say what a further one may expect."
 )
