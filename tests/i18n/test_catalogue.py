@@ -1,10 +1,12 @@
 """The catalogues: every marked message has its translation, with the same fields."""
 
+import ast
 import io
 
 import pytest
 from babel.messages.pofile import read_po as read_with_babel
 
+from paths import ROOT
 from virtio_study.i18n.catalogue import catalogue_file, fields, messages, read_catalogue
 from virtio_study.i18n.language import LANGUAGES, words
 from virtio_study.i18n.po import read_po
@@ -27,6 +29,21 @@ def test_every_message_is_translated_with_its_fields_and_every_translation_is_us
                 assert fields(str(text)) in [fields(one) for one in ids], message.id
     marked = {message.id for message in messages()}
     assert {item.id for item in known} <= marked, "run: make messages"
+
+
+def test_a_message_inside_an_f_string_stands_elsewhere_too():
+    """There it is found from Python 3.12 on alone."""
+    found = {message.id for message in messages()}
+    hidden = [
+        f"{path.name}:{call.lineno}"
+        for path in (ROOT / "src").rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("_", "N_")
+        if call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value not in found
+    ]
+    assert hidden == []
 
 
 @translated

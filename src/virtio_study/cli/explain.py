@@ -199,7 +199,9 @@ def _show_ahead(ahead: "list[Outlook]") -> None:
         named = [item.name for item in ahead if item.reason == reason]
         more = len(named) - NAMED
         text = ", ".join(harmless(name) for name in named[:NAMED])
-        click.echo(f"{_('{named} and {more} more', named=text, more=more) if more > 0 else text}: {_(reason)}")
+        if more > 0:
+            text = _("{named} and {more} more", named=text, more=more)
+        click.echo(f"{text}: {_(reason)}")
     click.echo(_("Assumptions:"))
     for text in NAMED_ASSUMPTIONS:
         click.echo(f"  - {_(text)}")

@@ -72,7 +72,7 @@ class WatchLines:
         if share is None:
             return ""
         done = int(CELLS * share)
-        return f"[{'#' * done}{'-' * (CELLS - done)}] {_('{share:.0%}', share=share)}  "
+        return f"[{'#' * done}{'-' * (CELLS - done)}] {share:.0%}  "
 
     def _share(self) -> float | None:
         if self._hours:
