@@ -107,7 +107,7 @@ def _hostile(study: Study, chance: random.Random) -> Study:
     protocol["title"] = both()
     protocol["host"] |= {name: _text(chance) for name in ("name", "cpu_model", "hypervisor")}
     protocol["log"] = [
-        {"start": "2026-01-01T00:00:10+00:00", "end": "2026-01-01T00:00:20+00:00", "what": _text(chance)}
+        {"start": "2026-01-01T00:00:10+00:00", "end": "2026-01-01T00:00:20+00:00", "what": _text(chance)[:120]}
     ]
     for server in protocol["servers"].values():
         server["role"] = both()
