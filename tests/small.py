@@ -12,6 +12,29 @@ import pytest
 from virtio_study import recording
 from virtio_study.study import Study, load_study
 
+SHORT_LAB = """
+title: {en: short, es: corto}
+source: lab
+host: {name: test, cpu_model: any, logical_cpus: 2, memory_bytes: 4 GiB, hypervisor: QEMU}
+servers:
+  versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 256 MiB, disk_bytes: 256 MiB}
+driver_configs:
+  balloon: {label: {en: b, es: b}, disk: ide, nic: e1000, balloon_driver: true, free_page_reporting: false}
+  virtio: {label: {en: v, es: v}, disk: virtio-blk, nic: virtio-net, balloon_driver: true, free_page_reporting: true}
+comparisons:
+  devices: {before: balloon, after: virtio, purpose: devices, question: {en: q, es: q}}
+metrics: [cpu, mem_displayed, mem_host, mem_guest]
+lab:
+  boots: 2
+  steady_s: 10
+  step_s: 1
+  start_up_fill_bytes: 128 MiB
+  loads:
+    versat: {disk_reads_per_s: 20, disk_writes_per_s: 10, requests_per_s: 50}
+seed: 1
+"""
+"""Protocol of two configurations whose boots take QEMU seconds."""
+
 PROTOCOL = """\
 title: {en: A small study, es: Un estudio pequeño}
 source: recordings

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from paths import ROOT
-from small import needs
+from small import SHORT_LAB, needs
 from virtio_study.errors import LabError
 from virtio_study.lab.counts import OPERATIONS, count_operation, traced_accesses
 from virtio_study.lab.experiment import boot_order, machine_of, open_boots, record
@@ -26,28 +26,6 @@ from virtio_study.lab.sampling import rows_from_samples
 from virtio_study.recording import recordings
 from virtio_study.storage import manifest
 from virtio_study.study import load_study
-
-SHORT = """
-title: {en: short, es: corto}
-source: lab
-host: {name: test, cpu_model: any, logical_cpus: 2, memory_bytes: 4 GiB, hypervisor: QEMU}
-servers:
-  versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 256 MiB, disk_bytes: 256 MiB}
-driver_configs:
-  balloon: {label: {en: b, es: b}, disk: ide, nic: e1000, balloon_driver: true, free_page_reporting: false}
-  virtio: {label: {en: v, es: v}, disk: virtio-blk, nic: virtio-net, balloon_driver: true, free_page_reporting: true}
-comparisons:
-  devices: {before: balloon, after: virtio, purpose: devices, question: {en: q, es: q}}
-metrics: [cpu, mem_displayed, mem_host, mem_guest]
-lab:
-  boots: 2
-  steady_s: 10
-  step_s: 1
-  start_up_fill_bytes: 128 MiB
-  loads:
-    versat: {disk_reads_per_s: 20, disk_writes_per_s: 10, requests_per_s: 50}
-seed: 1
-"""
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +39,7 @@ def guest() -> Guest:
 def short(tmp_path: Path, guest: Guest) -> Path:
     folder = tmp_path / "data" / "short"
     folder.mkdir(parents=True)
-    (folder / "study.yaml").write_text(SHORT)
+    (folder / "study.yaml").write_text(SHORT_LAB)
     (folder / "guest").symlink_to(guest.initramfs.parent)
     return folder
 

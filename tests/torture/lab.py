@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from paths import ROOT
+from small import SHORT_LAB
 from torture.attack import Conditions, Outcome
 from torture.crash import GONE_IN_S, is_gone, rows_of, within
 from torture.processes import Forks, family
@@ -14,27 +15,6 @@ from virtio_study.workflow.check import check_study
 
 __all__ = ["records"]
 
-STUDY = """
-title: {en: short, es: corto}
-source: lab
-host: {name: test, cpu_model: any, logical_cpus: 2, memory_bytes: 4 GiB, hypervisor: QEMU}
-servers:
-  versat: {vmid: 100, role: {en: a, es: a}, vcpus: 1, memory_bytes: 256 MiB, disk_bytes: 256 MiB}
-driver_configs:
-  balloon: {label: {en: b, es: b}, disk: ide, nic: e1000, balloon_driver: true, free_page_reporting: false}
-  virtio: {label: {en: v, es: v}, disk: virtio-blk, nic: virtio-net, balloon_driver: true, free_page_reporting: true}
-comparisons:
-  devices: {before: balloon, after: virtio, purpose: devices, question: {en: q, es: q}}
-metrics: [cpu, mem_displayed, mem_host, mem_guest]
-lab:
-  boots: 2
-  steady_s: 10
-  step_s: 1
-  start_up_fill_bytes: 32 MiB
-  loads:
-    versat: {disk_reads_per_s: 20, disk_writes_per_s: 10, requests_per_s: 50}
-seed: 1
-"""
 BOOTS = 4
 STARTS_IN_S = 120.0
 LASTS_S = 20.0
@@ -50,7 +30,7 @@ def records(given: Conditions) -> Outcome:
     folder, temporary = given.folder / "data" / "short", given.folder / "tmp"
     folder.mkdir(parents=True)
     temporary.mkdir()
-    (folder / "study.yaml").write_text(STUDY)
+    (folder / "study.yaml").write_text(SHORT_LAB.replace("128 MiB", "32 MiB"))
     (folder / "guest").symlink_to(guest)
     with Forks(given.folder / "forks", {"TMPDIR": str(temporary)}) as forks:
         for _ in given.tries():
