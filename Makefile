@@ -48,8 +48,8 @@ test: check-style ## Style, types and the tests that take seconds
 test-all: check-style ## Everything, also what takes minutes or needs QEMU and Chromium
 	$(BIN)/pytest -n auto
 
-torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SECONDS (for each attack), ONLY, WRITE=1
-	$(BIN)/python tests/torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
+torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SECONDS (for each attack), ONLY, SPEED (of soak), WRITE=1
+	$(BIN)/python tests/torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(SPEED),--speed $(SPEED)) $(if $(WRITE),--write)
 
 # Versions that stand in requirements.lock stay, because results depend on them; without that file, the newest are taken.
 lock: ## Bring requirements.lock and docs/dependencies.md in agreement with pyproject.toml (needs uv)

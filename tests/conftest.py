@@ -1,6 +1,7 @@
 """What every test may ask for: a program that must be there, and a small study."""
 
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ os.environ["VIRTIO_STUDY_LANGUAGE"] = "en"
 # Whoever runs in the background ignores interrupts, and so would the programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# One for a run and all its workers, which inherit it, and another each time.
+os.environ.setdefault("TORTURE_SEED", str(random.SystemRandom().randrange(10**6)))
+
+
+def pytest_report_header() -> str:
+    return f"seed of the attacks: TORTURE_SEED={os.environ['TORTURE_SEED']}"
 
 
 @pytest.fixture(name="needs")

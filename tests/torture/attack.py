@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Attack", "Conditions", "Outcome", "tell"]
+__all__ = ["SPEED", "Attack", "Conditions", "Outcome", "tell", "told_anew"]
 
 LEAST_TRIES = 3
+SPEED = 600.0
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """A seed, the seconds that an attack may take, and an empty folder of its own."""
+    """A seed, the seconds that an attack may take, an empty folder of its own, and the speed of a fast clock."""
 
     seed: int
     seconds: float
     folder: Path
+    speed: float = SPEED
 
     def chance(self) -> random.Random:
         """Draws of this seed, from their beginning."""
@@ -38,7 +40,7 @@ class Conditions:
 
 @dataclass
 class Outcome:
-    """How often it was tried and survived, how many things were lost or leaked, and a line for each fault."""
+    """How often it was tried and survived, what was lost or leaked, seconds given to it, and a line for each fault."""
 
     attack: str
     seed: int
@@ -46,6 +48,7 @@ class Outcome:
     survived: int = 0
     lost: int = 0
     leaked: int = 0
+    seconds: float = 0.0
     faults: list[str] = field(default_factory=list)
 
     def judge(self, *faults: str, lost: int = 0, leaked: int = 0) -> None:
@@ -65,8 +68,23 @@ class Outcome:
 Attack = Callable[[Conditions], Outcome]
 
 
+HEAD = (
+    "| attack | tried | survived | lost | leaked | seed | seconds |\n",
+    "|---|---:|---:|---:|---:|---:|---:|\n",
+)
+
+
 def tell(outcomes: list[Outcome]) -> str:
     """The table of outcomes, in Markdown."""
-    head = "| attack | tried | survived | lost | leaked | seed |\n|---|---:|---:|---:|---:|---:|\n"
-    rows = (f"| {o.attack} | {o.tried} | {o.survived} | {o.lost} | {o.leaked} | {o.seed} |\n" for o in outcomes)
-    return head + "".join(rows)
+    return "".join([*HEAD, *map(_row, outcomes)])
+
+
+def _row(o: Outcome) -> str:
+    return f"| {o.attack} | {o.tried} | {o.survived} | {o.lost} | {o.leaked} | {o.seed} | {o.seconds:g} |\n"
+
+
+def told_anew(table: str, outcomes: list[Outcome]) -> str:
+    """A table with the rows of these outcomes in it: in place of those of the same attack, new ones at its end."""
+    rows = {line.split(" | ")[0]: line for line in table.splitlines(keepends=True) if line not in HEAD}
+    rows |= {row.split(" | ")[0]: row for row in map(_row, outcomes)}
+    return "".join([*HEAD, *rows.values()])

@@ -46,7 +46,7 @@ from virtio_study.sources.files.rrddata import read_rrddata
 from virtio_study.sources.responses import read_answers
 from virtio_study.study import Server, Text, load_study
 
-__all__ = ["every_reader", "read_for_ever"]
+__all__ = ["every_reader", "judged", "read_for_ever"]
 
 CASE_S, MEMORY_BYTES, LONGEST_LINE = 10.0, 1 << 30, 6000
 LEAST_CASES = 200
@@ -346,17 +346,17 @@ def read_for_ever() -> None:
 
 def _case(folder: Path, kind: str, chance: random.Random) -> str:
     """What is wrong with how a case went; empty: nothing."""
-    make, read = KINDS[kind]
-    content = changed(make(chance), chance)
-    path = folder / kind
-    if kind in PACKED and chance.random() < 0.3:
-        path = path.with_name(f"{kind}.zst")
-        path.write_bytes(zstandard.ZstdCompressor().compress(content))
-    else:
-        path.write_bytes(content)
+    content = changed(KINDS[kind][0](chance), chance)
+    packed = kind in PACKED and chance.random() < 0.3
+    return judged(folder / (f"{kind}.zst" if packed else kind), kind, content)
+
+
+def judged(path: Path, kind: str, content: bytes) -> str:
+    """What is wrong with how a file of this content is read; empty: nothing."""
+    path.write_bytes(zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content)
     begun = time.monotonic()
     try:
-        read(path, content)
+        KINDS[kind][1](path, content)
     except VirtioStudyError as refused:
         line = english(refused)
         if len(line) > LONGEST_LINE:

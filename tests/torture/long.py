@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from torture.attack import Conditions, Outcome
+from torture.attack import SPEED, Conditions, Outcome
 from torture.crash import NOW, raw_lines, study_of, token
 from torture.processes import Forks
 from virtio_study.sources.api import response_log
@@ -15,10 +15,6 @@ from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 from virtio_study.workflow.check import check_study
 
 __all__ = ["jumping_clock", "soak"]
-
-SPEED = 600.0
-DAY_S = 86400.0 / SPEED
-"""Real seconds of a day at that speed."""
 
 SETTLED = 0.25
 """Share of the time after which memory should grow no more."""
@@ -37,27 +33,28 @@ GOES_ON_IN_S = 60.0
 
 
 def soak(given: Conditions) -> Outcome:
-    """Watch a host at 600 times real time, with faults every day: memory and open files stay, every row is stored once.
+    """Watch a host in fast motion, with faults every day: memory and open files stay, every row is stored once.
 
     Rows are counted where the host's answer was whole, but for those that were on their way at the end.
     """
-    done, chance = Outcome("watch at 600 times real time", given.seed), given.chance()
-    with serve(two_servers(now=NOW), clock=Clock(NOW, SPEED)) as host:
+    done, chance = Outcome(f"watch at {given.speed:g} times real time", given.seed), given.chance()
+    day_s = 86400.0 / given.speed
+    with serve(two_servers(now=NOW), clock=Clock(NOW, given.speed)) as host:
         study = study_of(given.folder, host)
         with Forks(given.folder / "forks", token(host)) as forks:
-            child = forks.start("watch", study.folder, clock={"now": NOW, "speed": SPEED})
+            child = forks.start("watch", study.folder, clock={"now": NOW, "speed": given.speed})
             until = time.monotonic() + GOES_ON_IN_S
             while not raw_lines(study.folder) and time.monotonic() < until:
                 time.sleep(0.1)
             begun, seen = time.monotonic(), list[tuple[float, int, int]]()
-            next_fault = begun + chance.uniform(0, DAY_S / 2)
+            next_fault = begun + chance.uniform(0, day_s / 2)
             while (now := time.monotonic()) < begun + max(given.seconds, 5.0):
                 time.sleep(min(1.0, given.seconds / 20))
                 if Path(f"/proc/{child}/status").exists():
                     seen.append((now - begun, *_held(child)))
                 if now > next_fault:
                     _harm(host, chance.choice(("down", "error", "reset", "truncated", "unauthorized")))
-                    next_fault += chance.uniform(0.5, 1.5) * DAY_S
+                    next_fault += chance.uniform(0.5, 1.5) * day_s
             forks.kill(child)
         done.judge(*_grown(seen))
         stored = Counter((line["path"], line["t"]) for line in map(json.loads, raw_lines(study.folder).splitlines()))
