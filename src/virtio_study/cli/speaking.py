@@ -30,6 +30,7 @@ CLICK = (
     N_("Missing option"),
     N_("Missing parameter"),
     N_("No such option {name!r}."),
+    N_("No such option: {name}"),  # before click 8.4
     N_("No such command {name!r}."),
     N_("Option {name!r} does not take a value."),
     N_("Choose from:\n\t{choices}"),
