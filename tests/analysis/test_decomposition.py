@@ -193,7 +193,7 @@ def test_what_no_configuration_separates_is_one_part_and_named(tmp_path):
     assert [part.names for part in found.parts] == [("balloon driver", "free page reporting"), ("disk", "card")]
     assert [mib(part.change) for part in found.parts] == [-170.0, 6.0]
     assert found.rest is None
-    assert "Not told apart here" in found.sentence
+    assert "These cannot be told apart" in found.sentence
     assert "balloon driver, free page reporting" in found.sentence
 
 
@@ -202,7 +202,7 @@ def test_without_a_configuration_between_the_sides_it_says_what_to_record(tmp_pa
     study = a_study(tmp_path, cells)
     found = decompose(study, study.comparison("total"), arms_of(cells))["mem_host"]
     assert found.parts == ()
-    assert "record one that has some of them" in found.sentence
+    assert "Record one that has some of them" in found.sentence
 
 
 def sides(study, before, after):
@@ -214,7 +214,7 @@ def sides(study, before, after):
 @pytest.mark.parametrize(
     ("before", "after", "purpose", "with_change", "status", "words"),
     [
-        ("emulated", "virtio", "total", [], "fail", "Not VirtIO's disk or card alone"),
+        ("emulated", "virtio", "total", [], "fail", "Not VirtIO's disk or card alone changed"),
         ("balloon", "virtio", "devices", [], "fail", "free page reporting: off → on"),
         ("emulated", "virtio", "total", ["balloon driver", "free page reporting"], "warn", "alone: by protocol"),
         ("reporting", "virtio", "devices", [], "pass", "no"),

@@ -44,7 +44,7 @@ def test_a_schedule_that_was_kept_shows_the_effect_by_its_own_randomisation() ->
     assert "shows no change" in memory.sentence
     rows = study.blocks()
     assert [row.status for row in rows] == ["followed"] * 16
-    assert rows[0].sentence == "emulated was in force as planned."
+    assert rows[0].sentence == "“emulated” was in force as planned."
     assert all(row.counted for row in rows)
 
 
@@ -78,7 +78,7 @@ def test_a_refused_restart_is_an_answer_and_both_analyses_are_there() -> None:
     assert (PLAN[2], PLAN[3]) == ("virtio", "emulated")
     assert [row.status for row in rows if row.status != "followed"] == ["missed"]
     assert rows[3].received == "virtio"
-    assert "emulated was due, but virtio stayed in force: the switch did not happen." in rows[3].sentence
+    assert "“emulated” was due, but “virtio” stayed in force: the switch did not happen." in rows[3].sentence
     assert rows[3].counted
     found = study.compared()
     assigned, received = found.effects["cpu"].randomised, found.received["cpu"]
@@ -100,7 +100,7 @@ def test_a_late_switch_is_seen_and_its_rows_are_kept_apart_as_received() -> None
     study = switched(PLAN, runs)
     late = study.blocks()[1]
     assert late.status == "late"
-    assert "virtio came 60 min late; until then emulated stayed in force." in late.sentence
+    assert "“virtio” came 60 min late; until then “emulated” stayed in force." in late.sentence
     assert late.switched_s == late.start_s + 3600
     received = study.compared().received["cpu"]
     assert received.draws == 8

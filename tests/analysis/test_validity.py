@@ -343,8 +343,8 @@ def test_the_hours_that_a_side_lacks_are_named():
     backup = week - {2, 3, 26, 27}
     found = check_same_hours(with_facts(hours=week), with_facts(driver_config="virtio", hours=backup))
     assert found.status == "warn", "hours that both sides have can be compared"
-    assert "virtio: Monday, 2-4 h" in found.sentence
-    assert "virtio: Tuesday, 2-4 h" in found.sentence
+    assert "“virtio”: Monday, 2-4 h" in found.sentence
+    assert "“virtio”: Tuesday, 2-4 h" in found.sentence
 
 
 @pytest.mark.parametrize(

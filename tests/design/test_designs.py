@@ -227,7 +227,7 @@ def test_the_command_writes_a_schedule_once(small: Study, tmp_path: Path) -> Non
     assert first.exit_code == 0, first.output
     assert "No server has two whole days of rows" in first.output
     assert "Recommended: 6 days in blocks of 6 h (pairs)" in first.output
-    assert "beta was never recorded under virtio: start it so once by hand" in first.output
+    assert "beta was never recorded under “virtio”: start it so once by hand" in first.output
     schedule = load_study(small.folder).schedule
     assert schedule is not None
     assert (schedule.seed, schedule.zone, schedule.no_restart) == (3, "America/Lima", "08:00-18:00")

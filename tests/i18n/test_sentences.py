@@ -1,6 +1,7 @@
 """Templates and what fills them, in English and in a reader's language."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,3 +85,11 @@ def test_markup_in_a_text_is_escaped_and_numbers_carry_their_value():
 def test_an_unknown_language_names_the_known_ones():
     with pytest.raises(UnknownLanguageError, match="language is 'fr'; expected one of en, es"):
         words("fr")
+
+
+def test_a_configuration_is_said_by_the_label_of_the_study_in_the_quotation_marks_of_the_language() -> None:
+    study = {"emulated": SimpleNamespace(label=SimpleNamespace(en="all <emulated>", es="todo emulado"))}
+    message, numbers = "Under {config:configuration}.", {"config": ["emulated", "other"]}
+    assert words("en").plain(message, numbers) == "Under “emulated”, “other”."
+    assert words("en").naming(study).sentence(message, numbers) == "Under “all &lt;emulated&gt;”, “other”."
+    assert words("es").naming(study).plain("{config:configuration}", numbers) == "«todo emulado», «other»"

@@ -59,7 +59,7 @@ def test_memory_of_the_host_falls_by_what_the_results_say_and_comes_from_the_ing
     assert {mark} == {item["verdicts"]["mem_host"]["status"] for item in totals(bundled())}
     assert text.startswith(f"Yes: it spends {least}\u00a0% to {most}\u00a0% less on every server.")
     assert "free page reporting: guests hand back unused memory" in text
-    assert "disk and network card seem to give none" in text
+    assert "disk and network card seem to give none back" in text
 
 
 def test_an_ingredient_is_not_named_where_the_study_did_not_take_the_change_apart() -> None:
@@ -80,7 +80,7 @@ def test_devices_that_gave_memory_are_not_said_to_give_none() -> None:
                     part["change"] |= {"estimate": -2e7, "low": -3e7, "high": -1e7}
 
     (line,) = said(devices_gave)["Does the host get RAM back, and from what?"]
-    assert "seem to give none" not in line[1]
+    assert "seem to give none back" not in line[1]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_notebooks_show_the_same_and_nothing_where_there_is_no_schedule() -> Non
     assert "11 of 12 blocks followed the schedule" in show_blocks(study.blocks()).data
     assert "Switching at random" in show_draws({"total": study.compared()}).data
     shown = show_adherence(study.blocks(), words("es")).data
-    assert "Tocaba emulated, pero siguió en vigor virtio" in shown
+    assert "Tocaba «emulated», pero siguió en vigor «virtio»" in shown
     assert (show_blocks(()), show_draws({}), show_adherence(())) == (None, None, None)
 
 
@@ -66,6 +66,6 @@ def test_the_page_has_blocks_both_analyses_the_distribution_and_one_plain_senten
     assert effect.randomised is not None
     assert "The drivers were switched at random, not always as planned" in page.html
     assert f'so much or more would come up in <data value="{effect.randomised.p!r}">6.25</data>' in page.html
-    assert "emulated was due, but virtio stayed in force: the switch did not happen." in page.html
+    assert "“emulated” was due, but “VirtIO” stayed in force: the switch did not happen." in page.html
     assert page.html.count("as received") >= 2
     assert {"alpha-blocks", "alpha-total-draws"} <= page.figures.keys()

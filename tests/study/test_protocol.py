@@ -76,7 +76,7 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
         (
             "after: virtio",
             "after: emulated",
-            r"study.yaml:11: comparisons.total: before and after are both emulated; an effect is between",
+            r"study.yaml:11: comparisons.total: before and after are both “emulated”; an effect is between",
         ),
         (
             "seed: 1",

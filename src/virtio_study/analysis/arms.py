@@ -132,8 +132,8 @@ def not_steady(arm: Arm) -> DataError:
     """The error of an arm without a steady state."""
     return DataError(
         N_(
-            "{server} under {driver_config}: no boot reached a steady state; record longer boots: rows later than "
-            "{hours} h after a start are always used"
+            "{server} under {driver_config:configuration}: no boot reached a steady state; record longer boots: "
+            "rows later than {hours} h after a start are always used"
         ),
         server=arm.server,
         driver_config=arm.driver_config,

@@ -344,15 +344,15 @@ def _statement(
     return messages, numbers
 
 
-_SUM = N_("{metric:metric}: of the whole change of {whole:quantity}, {parts}.")
-_PART = N_("{names:setting} {change:quantity} ({low:quantity} to {high:quantity})")
+_SUM = N_("{metric:metric}: the whole change is {whole:quantity}. Of it, by part: {parts}.")
+_PART = N_("{names:setting}: {change:quantity} ({low:quantity} to {high:quantity})")
 _SWITCH = N_(
-    "{names:setting} {change:quantity} ({low:quantity} to {high:quantity}), a change of what makes the figure and not "
+    "{names:setting}: {change:quantity} ({low:quantity} to {high:quantity}), a change of what makes the figure and not "
     "of memory"
 )
 _REST = N_("What these do not add up to is {rest:quantity} ({low:quantity} to {high:quantity}).")
-_TOGETHER = N_("Not told apart here, because no configuration has one without the other: {together}.")
+_TOGETHER = N_("These cannot be told apart, because no configuration has one without the other: {together}.")
 _MISSING = N_(
-    "No driver configuration lies between the sides, so nothing tells apart what {names} changed; record one that has "
-    "some of them."
+    "No driver configuration lies between the sides, so these cannot be told apart: {names}. Record one that has some "
+    "of them."
 )

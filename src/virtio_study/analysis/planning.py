@@ -61,7 +61,10 @@ def planned(pilot: Arm, metric: str, drop: float, confidence: float) -> Planned:
     levels = pilot.levels(columns[metric])
     if not levels:
         raise StudyError(
-            N_("{server} under {config}: {metric:metric} was not measured or never steady; choose another --metric"),
+            N_(
+                "{server} under {config:configuration}: {metric:metric} was not measured or never steady; choose "
+                "another --metric"
+            ),
             server=pilot.server,
             config=pilot.driver_config,
             metric=metric,
@@ -71,7 +74,7 @@ def planned(pilot: Arm, metric: str, drop: float, confidence: float) -> Planned:
     else:
         (boot,) = pilot.steady_boots(columns[metric])
         name = said(
-            N_("{server} under {config}, {metric:metric}"),
+            N_("{server} under {config:configuration}, {metric:metric}"),
             server=pilot.server,
             config=pilot.driver_config,
             metric=metric,

@@ -11,7 +11,7 @@ from virtio_study.analysis.records import Estimate, Line, Moment, Number, Record
 from virtio_study.analysis.scheduled import FEWEST_SHARE, BlockRows, block_rows, schedule_of
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import Said, said
+from virtio_study.i18n.sentences import Filling, Said, said
 from virtio_study.stats.elementary import total
 from virtio_study.stats.randomisation import Contrasts, joined, of_pairs, of_turns
 from virtio_study.study import METRICS, Law, Study
@@ -185,13 +185,13 @@ def _stretch(left_out: tuple[str, float]) -> Said:
     return said(N_("{reason:reason} {minutes:.0f} min"), reason=reason, minutes=seconds / 60)
 
 
-def _numbers(item: BlockRows) -> dict[str, float | str | None]:
+def _numbers(item: BlockRows) -> dict[str, Filling]:
     assigned, forces = item.block.driver_config, item.in_force
     own = [(begin, end) for config, begin, end in forces if config == assigned]
     others = [config for config, *_ in forces if config != assigned]
     return {
         "assigned": assigned,
-        "other": ", ".join(dict.fromkeys(others)),
+        "other": list(dict.fromkeys(others)),
         "late": own[0][0] / 60 if own else None,
         "early": (item.length_s - own[-1][1]) / 60 if own else None,
         "recorded": total(item.rows["step_s"]) / 60,
@@ -228,11 +228,11 @@ def _ran_on(item: BlockRows, slack: float) -> bool:
     return bool(started_s < item.block.start.timestamp() - slack)
 
 
-_FOLLOWED = N_("{assigned} was in force as planned.")
-_LATE = N_("{assigned} came {late:.0f} min late; until then {other} stayed in force.")
-_EARLY = N_("{assigned} ended {early:.0f} min early; then {other} was in force.")
-_MISSED = N_("{assigned} was due, but {other} stayed in force: the switch did not happen.")
-_DOUBTFUL = N_("{assigned} was due, but no restart was seen; what was in force is not certain.")
+_FOLLOWED = N_("{assigned:configuration} was in force as planned.")
+_LATE = N_("{assigned:configuration} came {late:.0f} min late; until then {other:configuration} stayed in force.")
+_EARLY = N_("{assigned:configuration} ended {early:.0f} min early; then {other:configuration} was in force.")
+_MISSED = N_("{assigned:configuration} was due, but {other:configuration} stayed in force: the switch did not happen.")
+_DOUBTFUL = N_("{assigned:configuration} was due, but no restart was seen; what was in force is not certain.")
 _INTERRUPTED = N_(
     "Only {recorded:.0f} of {length:.0f} min were recorded: the server or its host was off, or nothing measured."
 )

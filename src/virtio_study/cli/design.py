@@ -129,8 +129,8 @@ def _write_files(study: "Study") -> None:
     )
     for server, config in never_recorded(study):
         form = N_(
-            "{server} was never recorded under {config}: start it so once by hand, with a backup, before the first "
-            "block; docs/switchback.md has what its guest needs"
+            "{server} was never recorded under {config:configuration}: start it so once by hand, with a backup, before "
+            "the first block; docs/switchback.md has what its guest needs"
         )
         click.echo(_(form, server=server, config=config))
 

@@ -49,8 +49,8 @@ def _table(found: "Planned") -> str:
     wide = [max(len(text), least) for text, least in zip(head, (14, 10, 15, 5), strict=True)]
     lines = [
         _(
-            "{server} under {config}, {metric:metric}: power to show a fall of {drop:.0%} at {confidence:.0%} "
-            "confidence",
+            "{server} under {config:configuration}, {metric:metric}: power to show a fall of {drop:.0%} at "
+            "{confidence:.0%} confidence",
             server=found.server,
             config=found.driver_config,
             metric=found.metric,

@@ -1,8 +1,8 @@
 """Words and numbers in a reader's language: gettext catalogues of this package, numbers by CLDR."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -39,6 +39,8 @@ class Words:
     messages: Mapping[str, str] = field(default_factory=dict)
     plurals: Mapping[str, Sequence[str]] = field(default_factory=dict)
     form: Callable[[int], int] = _germanic
+    configurations: Mapping[str, str] = field(default_factory=dict)
+    """Driver configurations of a study by key, as the study calls them in this language."""
 
     def gettext(self, message: str) -> str:
         """A message in this language; itself where the catalogue has none."""
@@ -66,6 +68,10 @@ class Words:
         """A text of a study in this language, or in English where the study has none."""
         return str(getattr(text, self.language, text.en))
 
+    def naming(self, driver_configs: Mapping[str, Any]) -> "Words":
+        """These words, with the driver configurations of a study (their `label`) called what the study calls them."""
+        return replace(self, configurations={key: self.own(config.label) for key, config in driver_configs.items()})
+
     def number(self, value: float, sign: bool = False) -> str:
         """A number with about three significant digits; a true minus sign, a plus if wanted."""
         size = abs(value)
@@ -85,12 +91,20 @@ class Words:
     def sentence(self, messages: str | Sequence[str], numbers: Numbers) -> Markup:
         """Messages with their numbers for the page, each number marked with its value in the results."""
         texts = [messages] if isinstance(messages, str) else messages
-        return Markup(" ".join(render(text, numbers, _page(self)) for text in texts))
+        return Markup(" ".join(render(text, numbers, self._on_page) for text in texts))
 
     def plain(self, messages: str | Sequence[str], numbers: Numbers) -> str:
         """Messages with their numbers as text, for alternative texts and tables of notebooks."""
         texts = [messages] if isinstance(messages, str) else messages
-        return " ".join(render(text, numbers, _localised(self)) for text in texts)
+        return " ".join(render(text, numbers, self._in_text) for text in texts)
+
+    @cached_property
+    def _on_page(self) -> type[Plain]:
+        return _page(self)
+
+    @cached_property
+    def _in_text(self) -> type[Plain]:
+        return _localised(self)
 
     def line(self, message: str, numbers: Numbers) -> str:
         """A message of the command line: numbers have the digits that the English message has.
@@ -125,13 +139,15 @@ def _marks(text: str, spoken: Words) -> str:
     return "".join(swapped.get(sign, sign) for sign in text)
 
 
-@cache
 def _localised(spoken: Words) -> type[Plain]:
     class Localised(Plain):
         space = "\N{NO-BREAK SPACE}"
 
         def translate(self, message: str, numbers: Numbers) -> str:
             return spoken.template(message, numbers)
+
+        def configuration(self, key: str) -> str:
+            return spoken.configurations.get(key, key)
 
         def number(self, value: float) -> str:
             return spoken.number(value)
@@ -142,7 +158,6 @@ def _localised(spoken: Words) -> type[Plain]:
     return Localised
 
 
-@cache
 def _page(spoken: Words) -> type[Plain]:
     class OnPage(_localised(spoken)):  # type: ignore[misc]
         def translate(self, message: str, numbers: Numbers) -> str:

@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from virtio_study.i18n.marks import N_
 from virtio_study.i18n.system_errors import REASONS
 from virtio_study.i18n.terms import TERMS
 
@@ -70,6 +71,7 @@ class Plain(string.Formatter):
 
     `{x:quantity}` is in the shown unit (`unit` and `scale` among the numbers), `{x:percent}` a share as a percentage,
     `{x:size}` the same of a change without its sign and rounded for reading,
+    `{x:configuration}` a driver configuration in quotation marks, by its label where the study is known,
     `{x:metric}` (or another kind of `TERMS`) the label of a code, `{x}` a plain number of four digits, a text, or
     messages one after the other; anything else is a format of Python's.
     """
@@ -114,6 +116,10 @@ class Plain(string.Formatter):
         label = TERMS[kind].get(code)
         return self.text(code) if label is None else self.translate(label, {})
 
+    def configuration(self, key: str) -> str:
+        """What the study calls a driver configuration; its key where the study is not known."""
+        return key
+
     def said(self, message: str, numbers: Numbers) -> str:
         """A message with its fields filled in."""
         return type(self)(numbers).vformat(self.translate(message, numbers), (), numbers)
@@ -128,6 +134,8 @@ class Plain(string.Formatter):
             mark = "; " if any(isinstance(item, Mapping) for item in value) else ", "
             return mark.join(self.format_field(item, format_spec) for item in value)
         if isinstance(value, str):
+            if format_spec == "configuration":
+                return self.said(N_("“{name}”"), {"name": self.configuration(value)})
             return self.term(format_spec, value) if format_spec in TERMS else self.text(format(value, format_spec))
         if format_spec == "quantity":
             scale, unit = self.numbers.get("scale") or 1, str(self.numbers.get("unit") or "")

@@ -333,8 +333,19 @@ SETTINGS = {
     "on": N_("on"),
     "off": N_("off"),
     "not known": N_("not known"),
+    "-": N_("not set"),
+    "args": N_("QEMU arguments"),
+    "running machine": N_("machine version in use"),
 }
 """Ingredients of a change to VirtIO and what a server has of them; other settings keep Proxmox VE's names."""
+
+INGREDIENTS = {
+    "balloon driver": N_("the balloon driver"),
+    "free page reporting": N_("free page reporting"),
+    "disk": N_("the disk"),
+    "card": N_("the network card"),
+}
+"""Ingredients of a change as they stand inside a sentence."""
 
 TERMS: Mapping[str, Mapping[str, str]] = {
     "metric": METRICS,
@@ -356,6 +367,7 @@ TERMS: Mapping[str, Mapping[str, str]] = {
     "kind": DEVICES,
     "heading": HEADINGS,
     "setting": SETTINGS,
+    "ingredient": INGREDIENTS,
     "class": {"emulated": N_("emulated"), "virtio": "VirtIO", "other": N_("other"), "unknown": N_("not known")},
     "truth": {"True": N_("yes"), "False": N_("no")},
     "power": POWER,

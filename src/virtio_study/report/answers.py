@@ -155,8 +155,8 @@ def _named(group: Sequence[_Seen], seen: Sequence[_Seen]) -> Filling:
 
 def _settings(names: Sequence[str]) -> Filling:
     if len(names) == 1:
-        return said("{name:setting}", name=names[0])
-    return said(N_("{first:setting} and {last:setting}"), first=list(names[:-1]), last=names[-1])
+        return said("{name:ingredient}", name=names[0])
+    return said(N_("{first:ingredient} and {last:ingredient}"), first=list(names[:-1]), last=names[-1])
 
 
 def _counted(counts: Counts | None, cpu: Sequence[_Seen]) -> Iterator[Line]:
@@ -204,7 +204,7 @@ def _origin(fell: Sequence[ServerComparison]) -> tuple[tuple[str, ...], dict[str
         whence = N_("It comes with {names}.") if share >= NEARLY_ALL else N_("Most of it comes with {names}.")
     devices = [part for item in apart for part in item.parts if {DISK, CARD} & set(part.names)]
     if devices and not {DISK, CARD} & set(names) and all(part.change.high >= 0 for part in devices):
-        return (whence, N_("VirtIO's disk and network card seem to give none.")), {"names": _settings(names)}
+        return (whence, N_("VirtIO's disk and network card seem to give none back.")), {"names": _settings(names)}
     return (whence,), {"names": _settings(names)}
 
 

@@ -147,7 +147,7 @@ def _over_time(
         if whole and config not in whole:  # of many configurations a page has room for those of the whole change
             continue
         clean = frame(server, config)
-        title = words.plain(N_("CPU and RAM of {server}, {config}"), {"server": server, "config": labels[config]})
+        title = words.plain(N_("CPU and RAM of {server}, {config:configuration}"), {"server": server, "config": config})
         figure, table = figures.over_time(clean, words), figures.time_table(clean)
         start_up_s = significant(figures.start_up_end(clean) or 0.0)
         text = _levels_text(described, words)

@@ -120,7 +120,7 @@ def render_page(results: Results, drawn: dict[str, Drawn], language: str = "en")
     StudyError
         If the report does not speak the language.
     """
-    words = words_of(language)
+    words = words_of(language).naming(results.study.driver_configs)
     page: str = (
         template_environment(words)
         .get_template("report.html.j2")
@@ -217,5 +217,5 @@ def make_page(results: Results, frame: Frames, language: str = "en") -> Page:
     StudyError
         If the report does not speak the language.
     """
-    drawn = draw(results, frame, words_of(language))
+    drawn = draw(results, frame, words_of(language).naming(results.study.driver_configs))
     return Page(render_page(results, drawn, language), drawn)

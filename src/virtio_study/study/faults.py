@@ -254,7 +254,7 @@ def contradictions(
         names[server.vmid] = name
     for name, item in comparisons.items():
         if item.before == item.after:
-            alike = N_("comparisons.{name}: before and after are both {config}; an effect is between two")
+            alike = N_("comparisons.{name}: before and after are both {config:configuration}; an effect is between two")
             yield FaultError(alike, name=name, config=item.before).at("comparisons", name)
         before, after = configs[item.before], configs[item.after]
         pairs = ((before.disk, after.disk), (before.nic, after.nic))

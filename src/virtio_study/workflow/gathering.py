@@ -26,7 +26,7 @@ def recordings_of(study: Study, server: str, driver_config: str) -> list[Recordi
         of = item.provenance
         if (of.server, of.driver_config) != (server, driver_config):
             raise DataError(
-                N_("{path}: recorded for {server} under {driver_config}; wrong folder"),
+                N_("{path}: recorded for {server} under {driver_config:configuration}; wrong folder"),
                 path=item.path,
                 server=of.server,
                 driver_config=of.driver_config,
@@ -45,7 +45,7 @@ def gathered(server: str, driver_config: str, found: Sequence[Recording]) -> tup
     names = [item.provenance.replicate for item in found]
     if len(set(names)) != len(names):
         raise DataError(
-            N_("{server} under {driver_config}: two recordings have the same replicate; names: {names}"),
+            N_("{server} under {driver_config:configuration}: two recordings have the same replicate; names: {names}"),
             server=server,
             driver_config=driver_config,
             names=", ".join(names),
@@ -63,8 +63,8 @@ def _refuse_overlap(server: str, driver_config: str, found: Sequence[Recording])
         if share_time(before.frame, after.frame):
             raise DataError(
                 N_(
-                    "{server} under {driver_config}: recordings {first} and {second} hold the same time, and would "
-                    "count as two replicates; record the study anew from one source"
+                    "{server} under {driver_config:configuration}: recordings {first} and {second} hold the same time, "
+                    "and would count as two replicates; record the study anew from one source"
                 ),
                 server=server,
                 driver_config=driver_config,

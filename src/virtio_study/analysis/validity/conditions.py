@@ -86,7 +86,7 @@ def _lacking(side: Side, other: Side) -> list[Said]:
     by_day: dict[int, list[int]] = {}
     for hour in hours:
         by_day.setdefault(hour // 24, []).append(hour % 24)
-    message = N_("{config}: {day:weekday}, {hours} h")
+    message = N_("{config:configuration}: {day:weekday}, {hours} h")
     return [
         said(message, config=side.driver_config, day=str(day), hours=_ranges(of_day)) for day, of_day in by_day.items()
     ]
@@ -157,14 +157,14 @@ def check_drift(before: Side, after: Side, margin: float = 0.05) -> Check:
     real = drift.excludes(0.0)
     if real and abs(drift.estimate) > max(effect / 2, margin * worst.value):
         message = N_(
-            "Under {driver_config} the level moves by {drift:quantity} from the first half to the second "
+            "Under {driver_config:configuration} the level moves by {drift:quantity} from the first half to the second "
             "({low:quantity} to {high:quantity}). That is more than half of the difference between the sides "
             "({effect:quantity})."
         )
         return checked("drift", "warn", message, numbers)
     if real:
         message = N_(
-            "Under {driver_config} the level moves by {drift:quantity} from the first half to the second "
+            "Under {driver_config:configuration} the level moves by {drift:quantity} from the first half to the second "
             "({low:quantity} to {high:quantity}). That is little beside the difference between the sides, or within "
             "{margin:percent}."
         )
@@ -186,7 +186,9 @@ def check_interruptions(before: Side, after: Side) -> Check:
     left_out = sum(reasons.values())
     numbers: Numbers = {
         "count": left_out,
-        "reasons": [said("{config}: {reason:reason}", config=config, reason=reason) for config, reason in reasons],
+        "reasons": [
+            said("{config:configuration}: {reason:reason}", config=config, reason=reason) for config, reason in reasons
+        ],
     }
     if not reasons:
         message = N_("No restart, contamination or gap lies inside either side.")
@@ -232,7 +234,7 @@ def check_co_interventions(
         message = (
             _NOT_ALONE_BY_PROTOCOL
             if devices
-            else N_("By protocol something else changed too ({by_protocol}), and the effect is that of all of it.")
+            else N_("By protocol this changed too, and the effect is that of all together: {by_protocol}.")
         )
         return checked("co_interventions", "warn", message, numbers)
     if mixed:
@@ -255,10 +257,9 @@ def _has_virtio(value: str) -> bool:
     return value.startswith("virtio") or value in ("loaded", "on")
 
 
-_NOT_ALONE = N_("Not VirtIO's disk or card alone: something else changed between the sides: {changed}.")
+_NOT_ALONE = N_("Not VirtIO's disk or card alone changed, but also: {changed}.")
 _NOT_ALONE_BY_PROTOCOL = N_(
-    "Not VirtIO's disk or card alone: by protocol something else changed with them ({by_protocol}), and the effect is "
-    "that of all of it."
+    "The effect is not that of VirtIO's disk and card alone: by protocol this changed with them: {by_protocol}."
 )
 
 

@@ -206,7 +206,7 @@ def check_enough_replicates(before: Side, after: Side) -> Check:
         return checked("enough_replicates", "pass", message, numbers)
     if alone:
         message = N_(
-            "There is one recording a side. Its interval counts the scatter within the recordings, but not what a "
+            "There is one recording a side. The interval counts the scatter within the recordings, but not what a "
             "restart by itself changes. Repeat the change, or record a restart without a change beside it."
         )
         return checked("enough_replicates", "warn", message, numbers)
