@@ -189,6 +189,29 @@ def test_a_recording_that_unpacks_to_too_much_is_refused_before_the_memory_is_go
         recording.read(path, tmp_path)
 
 
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("codec", ["zstd", "snappy", "gzip", "none"])
+def test_a_page_that_unpacks_to_more_than_its_file_says_is_refused_before_it_is(
+    codec: str, version: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"step_s": [0.0] * 20_000, "time": [1] * 20_000})
+    pq.write_table(table, path, compression=codec, data_page_version=version, use_dictionary=["time"])
+    assert limits.parquet(path, path) == table
+    content = path.read_bytes()
+    page = re.search(rb"\x15[\x00\x06]\x15([\x80-\xff]{2}[\x00-\x7f])", content)
+    assert page is not None
+    path.write_bytes(content[: page.start(1)] + varint((1 << 21) - 2) + content[page.end(1) :])
+    with pytest.raises(VirtioStudyError, match=r"a\.parquet: a page of column 'step_s' unpacks to more than its file"):
+        limits.parquet(path, path)
+
+
+def varint(number: int) -> bytes:
+    """A number as Thrift writes it, seven bits a byte."""
+    last = b"" if number < 128 else varint(number >> 7)
+    return bytes([number & 127 | (128 if last else 0)]) + last
+
+
 def test_what_a_program_prints_is_read_to_the_limit_and_the_program_is_ended(tmp_path: Path) -> None:
     flood = "import os, sys; print(os.getpid(), file=sys.stderr, flush=True)\nwhile True: print('x' * 65536)"
     begun = time.monotonic()
