@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from paths import ONCE, TESTS
 from small import needs, write_small
 from virtio_study.study import Study
 
@@ -25,6 +26,14 @@ os.environ.setdefault("TORTURE_SEED", str(random.SystemRandom().randrange(10**6)
 
 def pytest_report_header() -> str:
     return f"seed of the attacks: TORTURE_SEED={os.environ['TORTURE_SEED']}"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    once = [TESTS / name for name in ONCE]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in once):
+            item.add_marker("anywhere")
 
 
 @pytest.fixture(name="needs")

@@ -15,6 +15,7 @@ import yaml
 
 import architecture
 import dependencies
+from paths import ONCE, TESTS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -68,6 +69,11 @@ def test_the_supported_pythons_are_the_same_everywhere() -> None:
     assert candidates == [" ".join(f"python{version}" for version in reversed(supported_pythons()))]
     for readme in ("README.md", "README.es.md"):
         assert f"Python {oldest} " in (ROOT / readme).read_text()
+
+
+def test_what_one_interpreter_answers_for_all_is_there_and_no_house_rule() -> None:
+    assert [name for name in ONCE if not (TESTS / name).exists()] == []
+    assert not {"test_house.py", "i18n", "report", "cli", "docs"} & set(ONCE), "these differed between interpreters"
 
 
 def test_environment_yml_agrees_with_pyproject() -> None:

@@ -601,13 +601,13 @@ def virtio_study(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [(), ("--archived-code",)])
-def test_a_small_study_is_run_packed_and_repeated_by_its_notebooks(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_small_study_is_run_packed_and_repeated_by_its_notebooks(tmp_path: Path) -> None:
     make_study(tmp_path, boots=2)
-    for command in (("run", "made-up"), ("export", "made-up"), ("verify", "made-up.zip", *words)):
+    verified = [("verify", "made-up.zip"), ("verify", "made-up.zip", "--archived-code")]
+    for command in (("run", "made-up"), ("export", "made-up"), *verified):
         done = virtio_study(tmp_path, *command)
         assert done.returncode == 0, done.stderr
-    assert "values is the same." in done.stdout
+        assert command[0] != "verify" or "values is the same." in done.stdout
 
 
 @pytest.mark.slow
