@@ -23,6 +23,7 @@ ATTACKS: dict[str, Attack] = {
     "network-answers": network.hostile_host,
     "network-strangers": network.strangers,
     "page": page.hostile_texts,
+    "page-live": page.hostile_host,
     "secrets": canary.every_command,
     "clock": long.jumping_clock,
     "soak": long.soak,

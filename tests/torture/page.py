@@ -2,8 +2,9 @@
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ import yaml
 
 from synthetic import analyse, make_study
 from torture.attack import Conditions, Outcome
+from torture.crash import NOW, study_of, token
+from torture.processes import Forks
 from virtio_study import recording, storage
 from virtio_study.study import Study, load_study
+from virtio_study.testing.pve import Clock, serve, two_servers
+from virtio_study.testing.story import SimulatedServer
 from virtio_study.workflow.overview import write_overview
 
-__all__ = ["hostile_texts"]
+__all__ = ["hostile_host", "hostile_texts"]
+
+PAGES_OF_A_HOST = 3
+"""That of `explain`, and that of `fleet` in each language."""
 
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 RUNS = "window.ran=1;new Image().src='http://127.0.0.1:9/ran'"
@@ -67,6 +75,46 @@ def hostile_texts(given: Conditions) -> Outcome:
             page = pages.pop(0)
             done.judge(*[f"{page.relative_to(given.folder)}: {fault}" for fault in _opened(browser, page)])
     return done
+
+
+def hostile_host(given: Conditions) -> Outcome:
+    """Let a host name servers, tags, notes and storages so; explain, collect and survey it, and open the pages."""
+    done, chance = Outcome("hostile names of a live host, in its pages", given.seed), given.chance()
+    with _browser() as browser:
+        for number in given.tries():
+            folder = given.folder / f"host-{number}"
+            told = two_servers(now=NOW)
+            told = replace(told, servers=tuple(_renamed(server, chance) for server in told.servers))
+            with serve(told, clock=Clock(NOW)) as host, Forks(folder / "forks", token(host)) as forks:
+                study = study_of(folder, host)
+                there = ("--host", host.host, "--port", host.port, "--ca-file", host.ca_file)
+                commands = [
+                    ("explain", *there, "--page", folder / "explain.html"),
+                    ("collect", study.folder),
+                    ("fleet", study.folder, "--workers", 1, "--output", folder / "fleet"),
+                ]
+                faults = [
+                    f"{words[0]} ended with {code}: {forks.printed()[-300:]}"
+                    for words in commands
+                    if (code := forks.run(*words)) or "Traceback" in forks.printed()
+                ]
+            pages = sorted([*folder.glob("*.html"), *folder.glob("fleet/*.html")])
+            faults += [] if len(pages) == PAGES_OF_A_HOST else [f"{len(pages)} pages were written"]
+            done.judge(*faults, *(f"{page.name}: {fault}" for page in pages for fault in _opened(browser, page)))
+    return done
+
+
+def _renamed(server: SimulatedServer, chance: random.Random) -> SimulatedServer:
+    """A server of which every free text of its host is such a text."""
+
+    def config(known: Mapping[str, Any]) -> dict[str, Any]:
+        disks = {key: value for key, value in known.items() if isinstance(value, str) and ":vm-" in value}
+        stored = {key: _text(chance).replace(",", "") + value[value.index(":vm-") :] for key, value in disks.items()}
+        return {**known, **stored, "name": name, "tags": _text(chance), "description": _text(chance)}
+
+    name = _text(chance)
+    configurations = tuple(replace(item, config=config(item.config)) for item in server.configurations)
+    return replace(server, name=name, configurations=configurations)
 
 
 def _pages(folder: Path, chance: random.Random) -> list[Path]:
