@@ -267,6 +267,19 @@ def test_a_notebook_leaves_nothing_in_the_next_one(pool: Pool, tmp_path: Path) -
     assert (first / "product").read_text() != (second / "product").read_text()
 
 
+def test_a_kernel_is_forked_from_one_thread_and_searches_no_garbage_of_others(pool: Pool, tmp_path: Path) -> None:
+    """Whatever lock another thread holds would be held for ever in what is forked; and no debugger is loaded."""
+    code = (
+        "import gc, os, sys\nfrom pathlib import Path\n"
+        "threads = len(os.listdir(f'/proc/{os.getppid()}/task'))\n"
+        "assert threads == 1, threads\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > 10**5, gc.get_freeze_count()\n"
+        "assert sys.modules.get('debugpy') is None\n"
+        "Path('product').write_text('1')"
+    )
+    attempt(pool, tmp_path, code)
+
+
 def test_nothing_outlives_a_killed_run(tmp_path: Path) -> None:
     """Workers, the parents of their kernels and the kernels are gone 5 s after the program is."""
     script = (

@@ -4,6 +4,8 @@
 descriptor N and answers each with the process number of a new kernel. It ends with the worker, and its kernels with it.
 """
 
+import contextlib
+import gc
 import importlib
 import json
 import os
@@ -23,18 +25,40 @@ from virtio_study.workflow.parentage import end_with
 __all__ = ["KernelParent", "main", "manager_of"]
 
 NEEDED = (
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
     "IPython.core.completer",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "babel.dates",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
     "matplotlib.backends.backend_svg",
     "matplotlib_inline.backend_inline",
+    "pandas.io.formats.html",
+    "pandas.io.formats.string",
+    "pyarrow.pandas_compat",
     "pyarrow.parquet",
     "seaborn",
-    "virtio_study.workflow.steps",
+    "sqlite3",
+    "tornado.platform.asyncio",
     "virtio_study.analysis.results",
+    "virtio_study.public.opened",
     "virtio_study.report.page",
+    "virtio_study.report.pictures",
     "virtio_study.report.tables",
+    "virtio_study.workflow.steps",
+    "xml.dom.expatbuilder",
 )
+
+BEFORE_IMPORTS = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel would set it
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator starts a thread when it is loaded
+}
+
+UNWANTED = "debugpy"
+"""A debugger, a third of what a kernel's start takes, that no batch uses; ipykernel does without it."""
 
 
 class KernelParent:
@@ -44,8 +68,7 @@ class KernelParent:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "virtio_study.workflow.kernels", str(theirs.fileno()), str(os.getpid())]
-            # as ipykernel would set it, but before matplotlib is imported
-            environment = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", **os.environ}
+            environment = {**BEFORE_IMPORTS, **os.environ}
             self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), env=environment)
         self._channel = ours.makefile("rwb")
         self._socket = ours
@@ -118,9 +141,8 @@ def main(descriptor: int, worker: int) -> None:
     """Import what notebooks need, then fork a kernel for every request until the socket closes."""
     end_with(worker)
     sys.path[:] = [entry for entry in sys.path if entry not in ("", str(Path.cwd()))]
-    for name in NEEDED:
-        importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever ends is gone at once
+    _warm()
+    signal.signal(signal.SIGCHLD, _reap)
     channel = socket.socket(fileno=descriptor).makefile("rwb")
     own = os.getpid()
     for line in channel:
@@ -132,6 +154,32 @@ def main(descriptor: int, worker: int) -> None:
             _become_kernel(request)
         channel.write(f"{pid}\n".encode())
         channel.flush()
+
+
+def _warm() -> None:
+    """Load what every notebook would load, and let no search for garbage copy it in any of them.
+
+    A thread would be missing in what is forked, with whatever lock it holds: nothing here may start one.
+    """
+    sys.modules.setdefault(UNWANTED, None)  # type: ignore[arg-type]
+    for name in NEEDED:
+        importlib.import_module(name)
+    from matplotlib.figure import Figure
+
+    from virtio_study.report.svg import svg
+
+    figure = Figure(layout="constrained")
+    figure.add_subplot().set_title("x")
+    svg(figure, "x", "x", "x")  # finds fonts and compiles patterns
+    gc.collect()
+    gc.freeze()
+
+
+def _reap(signum: int, frame: object) -> None:
+    """Let whoever ends be gone at once; not by ignoring the signal, with which its processor time would be lost."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _become_kernel(request: dict[str, Any]) -> None:
