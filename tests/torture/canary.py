@@ -29,7 +29,7 @@ from virtio_study.testing.pve import Clock, SimulatedHost, serve, two_servers
 
 __all__ = ["every_command", "traces"]
 
-WATCHED_S, LONGEST_S = 1.5, 120.0
+WATCHED_S, LONGEST_S = 1.5, 300.0
 
 
 def traces(secret: str) -> list[bytes]:
@@ -108,6 +108,8 @@ def _commands(given: Conditions, host: SimulatedHost) -> list[tuple[object, ...]
         ("check", small),
         ("export", small, "-o", given.folder / "a.zip"),
         ("diff", small, small),
+        ("explain", *there, "--page", given.folder / "explain.html"),
+        ("fleet", live, "--workers", 1, "--output", given.folder / "fleet"),
     ]
 
 
