@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS, block_length, resampled_variance
 from virtio_study.stats.series import (
     difference_of_series,
+    differences,
     fit,
     level_of_series,
+    ratios,
+    shares_below,
     work_difference,
 )
 from virtio_study.stats.stretch import Stretch, batch, stretch
@@ -129,6 +133,27 @@ def test_a_base_that_may_be_zero_has_no_ratio():
     near_zero = np.abs(ar1(1, 0.9, 300, level=0.0))
     near_zero[:150] = 0
     assert fit(*pair(near_zero, ar1(2, 0.5, 300))).ratio(0.95) is None
+
+
+def test_many_fits_at_a_time_say_what_each_says_alone() -> None:
+    fits = [
+        fit(*pair(ar1(seed, 0.3 * (seed % 4), 400) + 8, ar1(seed + 50, 0.5, 300) + level))
+        for seed, level in enumerate((8.0, 9.0, 12.0, 2.0))
+    ]
+    fits += [fit(*pair(ar1(1, 0.5, 300) + 9, np.full(300, level))) for level in (0.0, 9.0)]
+    near_zero = np.concatenate([np.zeros(150), np.abs(ar1(1, 0.9, 150, level=0.0))])
+    fits += [replace(fits[0], factor=1.7), fit(*pair(near_zero, ar1(2, 0.5, 300)))]
+    alone = [(one.difference(0.9), one.ratio(0.9), one.share_below(1.0)) for one in fits]
+    together = zip(differences(fits, 0.9), ratios(fits, 0.9), shares_below(fits, 1.0), strict=True)
+    for (first, relative, share), (second, other, part) in zip(alone, together, strict=True):
+        assert second.interval.low == pytest.approx(first.interval.low, rel=1e-12)
+        assert part == pytest.approx(share, rel=1e-12)
+        assert (other is None) == (relative is None)
+        if relative and other:
+            assert (other.low, other.high) == pytest.approx((relative.low, relative.high), rel=1e-12)
+    assert alone[-1][1] is None
+    # a server that uses nothing afterwards, to the last digit, saved everything
+    assert (alone[4][1].low, alone[4][1].high) == (-1.0, -1.0)
 
 
 def test_effect_per_unit_of_work_finds_the_price_when_the_work_doubled():

@@ -6,7 +6,7 @@ from scipy.special import stdtr, stdtrit
 from scipy.stats import t as student
 
 from virtio_study.errors import DataError
-from virtio_study.stats.mixture import crossing, mixture_cdf, mixture_quantile
+from virtio_study.stats.mixture import distances, mixture_cdfs, mixture_quantiles
 from virtio_study.stats.student import t_cdf, t_quantile, t_tail
 
 RNG = np.random.default_rng(6)
@@ -43,15 +43,22 @@ def test_a_confidence_that_is_none_is_refused() -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 80])
-def test_the_quantile_of_a_mixture_leaves_what_was_asked_for_outside(parts: int) -> None:
-    weight, error, df = RNG.dirichlet(np.ones(parts)), np.exp(RNG.normal(0, 3, parts)), RNG.uniform(2, 22, parts)
+def test_quantiles_of_mixtures_leave_what_was_asked_for_outside(parts: int) -> None:
+    shape = (5, parts)
+    weight, error = RNG.dirichlet(np.ones(parts), 5), np.exp(RNG.normal(0, 3, shape))
+    df = RNG.uniform(2, 22, shape)
     for confidence in (0.6, 0.95, 0.999):
-        value = mixture_quantile(weight, error, df, confidence)
-        assert mixture_cdf(weight, df, value / error) == pytest.approx((1 + confidence) / 2, abs=1e-11)
-    exact = float(weight @ stdtr(df, 1.5 / error))
-    assert mixture_cdf(weight, df, 1.5 / error) == pytest.approx(exact, rel=1e-12)
+        values = mixture_quantiles(weight, error, df, confidence)
+        below = mixture_cdfs(weight, df, values[:, None] / error)
+        assert below == pytest.approx(np.full(5, (1 + confidence) / 2), abs=1e-11)
+    exact = (weight * stdtr(df, 1.5 / error)).sum(axis=1)
+    assert mixture_cdfs(weight, df, 1.5 / error) == pytest.approx(exact, rel=1e-12)
 
 
-def test_a_crossing_is_found_where_secants_alone_would_run_away() -> None:
-    assert crossing(lambda x: x**9, 1e-9, -1.0, 5.0) == pytest.approx(0.1, rel=1e-12)
-    assert crossing(lambda x: -x, -2.0, 0.0, 2.0) == 2.0
+def test_a_distance_is_found_where_secants_alone_would_run_away() -> None:
+    def tails(distance: np.ndarray) -> np.ndarray:
+        tail = 0.5 / (1 + distance**9)
+        return np.array([tail, tail])  # a slope nine times too small far out
+
+    found = distances(tails, np.array([1e-6, 0.1, 1.0, 1e6]), 0.025)
+    assert found == pytest.approx(np.full(4, 19 ** (1 / 9)), rel=1e-9)

@@ -1,6 +1,6 @@
 """The effect of one natural experiment on one metric, with the functions that a study of two servers uses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,11 @@ from virtio_study.stats import controls as control
 from virtio_study.stats.elementary import mean
 from virtio_study.stats.hours import DAY_S, EDGE_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.interval import Interval
-from virtio_study.stats.series import Fit, fit
+from virtio_study.stats.series import Fit, SeriesDifference, differences, fit, ratios, shares_below
 from virtio_study.stats.stretch import MOST_MISSING, Stretch
 from virtio_study.study import SAME_ALLOCATION, Metric
 
-__all__ = ["REASONS", "ChangeEffect", "estimate", "placebo_intervals"]
+__all__ = ["REASONS", "ChangeEffect", "Draft", "drafts", "placebo_intervals", "told"]
 
 REASONS = {
     "instrument switch": N_("another instrument made the displayed memory afterwards: no effect can be told from that"),
@@ -82,15 +82,23 @@ class ChangeEffect:
         return not self.reason
 
 
-def estimate(
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An effect without its intervals: what is known of it and, where no reason stands against it, the fit."""
+
+    effect: ChangeEffect
+    both: Fit | None = None
+
+
+def drafts(
     names: tuple[str, str],
     experiment: Experiment,
     grid: NodeGrid,
     free: NDArray[np.bool_],
     known: Mapping[Metric, control.Controls],
     confidence: float,
-) -> list[ChangeEffect]:
-    """Effects of an experiment on every metric.
+) -> list[Draft]:
+    """What an experiment did to every metric, before intervals are made (`told`).
 
     Parameters
     ----------
@@ -107,11 +115,30 @@ def estimate(
     found = []
     for metric in OF_SERVER:
         if change.parts != (INSTRUMENT_ONLY,) or metric == "mem_displayed":
-            found.append(_finding(names, experiment, metric, grid, free, known.get(metric), confidence))
+            found.append(_draft(names, experiment, metric, grid, free, known.get(metric), confidence))
     return found
 
 
-def _finding(
+def told(found: Sequence[Draft], confidence: float) -> list[ChangeEffect]:
+    """Effects of drafts, in their order; intervals are made for all at a time, which costs little more than for one."""
+    fits = [draft.both for draft in found if draft.both]
+    answers = zip(differences(fits, confidence), ratios(fits, confidence), shares_below(fits, 1.0), strict=True)
+    return [_told(draft.effect, *next(answers)) if draft.both else draft.effect for draft in found]
+
+
+def _told(blank: ChangeEffect, found: SeriesDifference, relative: Interval | None, share: float) -> ChangeEffect:
+    return replace(
+        blank,
+        before=found.before,
+        after=found.after,
+        difference=found.interval,
+        relative=relative,
+        p=2 * min(share, 1 - share),
+        robust=found.robust,
+    )
+
+
+def _draft(
     names: tuple[str, str],
     experiment: Experiment,
     metric: Metric,
@@ -119,30 +146,19 @@ def _finding(
     free: NDArray[np.bool_],
     known: control.Controls | None,
     confidence: float,
-) -> ChangeEffect:
+) -> Draft:
     before, after = _sides(experiment, metric, grid)
     blank = _blank(names, experiment, metric, before, after)
     if reason := _why_not(experiment, metric, grid, before, after):
-        return replace(blank, reason=reason)
+        return Draft(replace(blank, reason=reason))
     beside = neighbours(grid, metric, free, experiment.before, experiment.after)
     if beside is None:
-        return replace(blank, reason="no controls")
+        return Draft(replace(blank, reason="no controls"))
     both = _fit(before, after, beside.index)
     if isinstance(both, str):
-        return replace(blank, reason=both)
-    held = control.held(both, known, (), confidence)
-    found, share = held.difference(confidence), held.share_below(1.0)
-    return replace(
-        blank,
-        controls=beside.count,
-        before=found.before,
-        after=found.after,
-        difference=found.interval,
-        relative=held.ratio(confidence),
-        unadjusted=_mean(after) / _mean(before) - 1 if _mean(before) > 0 else None,
-        p=2 * min(share, 1 - share),
-        robust=found.robust,
-    )
+        return Draft(replace(blank, reason=both))
+    alone = _mean(after) / _mean(before) - 1 if _mean(before) > 0 else None
+    return Draft(replace(blank, controls=beside.count, unadjusted=alone), control.held(both, known, (), confidence))
 
 
 def _blank(
@@ -163,7 +179,8 @@ def _blank(
 
 def placebo_intervals(grid: NodeGrid, untouched: NDArray[np.bool_], confidence: float) -> list[tuple[Metric, Interval]]:
     """Intervals of changes that never were: every server that changed nothing, against the others of its node."""
-    found: list[tuple[Metric, Interval]] = []
+    metrics: list[Metric] = []
+    fits: list[Fit] = []
     for place in np.flatnonzero(untouched).tolist():
         experiment = placebo(place, grid)
         others = untouched.copy()
@@ -175,8 +192,9 @@ def placebo_intervals(grid: NodeGrid, untouched: NDArray[np.bool_], confidence: 
             beside = neighbours(grid, metric, others, experiment.before, experiment.after)
             both = _fit(before, after, beside.index) if beside else ""
             if isinstance(both, Fit):
-                found.append((metric, both.difference(confidence).interval))
-    return found
+                metrics.append(metric)
+                fits.append(both)
+    return list(zip(metrics, (one.interval for one in differences(fits, confidence)), strict=True))
 
 
 def _sides(experiment: Experiment, metric: Metric, grid: NodeGrid) -> tuple[Stretch, Stretch]:

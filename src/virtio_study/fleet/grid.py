@@ -75,7 +75,7 @@ def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
         for name, column in (*METRICS.items(), *((item, item) for item in ALLOCATIONS)):
             if column in rows.columns:
                 values[name][place] = _averaged(rows[column].to_numpy(np.float64)[steady], weight, where, slots, slot_s)
-        instruments[place] = _instruments(rows[steady], where, slots)
+        instruments[place] = _instruments(rows, steady, where, slots)
     return NodeGrid(first, slot_s, values, instruments, tuple(server.emulated for server in servers))
 
 
@@ -98,11 +98,17 @@ def _averaged(values: Array, weight: Array, where: NDArray[np.int64], slots: int
     return np.where(enough, total / np.where(enough, filled, 1.0), np.nan)
 
 
-def _instruments(rows: pd.DataFrame, where: NDArray[np.int64], slots: int) -> NDArray[np.int8]:
-    """Instrument of the last row of every slot that has a displayed memory."""
+def _instruments(
+    rows: pd.DataFrame, steady: NDArray[np.bool_], where: NDArray[np.int64], slots: int
+) -> NDArray[np.int8]:
+    """Instrument of the last steady row of every slot that has a displayed memory; `where` is each one's slot."""
     made = np.full(slots, INSTRUMENT, dtype=np.int8)
     if "mem_instrument" in rows.columns:
-        shown = rows["mem_displayed_bytes"].notna().to_numpy()
-        codes = pd.Categorical(rows["mem_instrument"], categories=list(INSTRUMENTS)).codes
-        made[where[shown]] = codes[shown]
+        shown = rows["mem_displayed_bytes"].notna().to_numpy()[steady]
+        codes, names = pd.factorize(rows["mem_instrument"])
+        # a row without one has the code -1, which is the last place
+        numbers = np.array(
+            [*(INSTRUMENTS.index(name) if name in INSTRUMENTS else INSTRUMENT for name in names), INSTRUMENT], np.int8
+        )
+        made[where[shown]] = numbers[codes[steady][shown]]
     return made

@@ -1,6 +1,7 @@
 """The weekend of a server, told by one number, taken out of both sides where both show the same."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,15 @@ def without_weekend(before: Stretch, after: Stretch) -> tuple[Stretch, Stretch]:
 
 def _free(side: Stretch) -> NDArray[np.bool_]:
     """Rows whose middle lies in a weekend."""
-    middle = side.start_s + side.step_s * (np.arange(len(side.values)) + 0.5)
-    return np.asarray((middle // DAY_S + MONDAY) % 7 >= 7 - FREE_DAYS, dtype=bool)
+    return _free_rows(side.start_s, side.step_s, len(side.values))
+
+
+@lru_cache(maxsize=32)  # every metric of a server, and many servers of a fleet, have the same rows
+def _free_rows(start_s: float, step_s: float, rows: int) -> NDArray[np.bool_]:
+    middle = start_s + step_s * (np.arange(rows) + 0.5)
+    free = np.asarray((middle // DAY_S + MONDAY) % 7 >= 7 - FREE_DAYS, dtype=bool)
+    free.flags.writeable = False
+    return free
 
 
 def _difference(values: Array, free: NDArray[np.bool_], step_s: float) -> float | None:

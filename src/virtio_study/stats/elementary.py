@@ -72,6 +72,11 @@ def product_sum(one: Array, other: Array) -> float:
     return total(one * other)
 
 
+def product_sums(one: Array, other: Array) -> Array:
+    """Sum of the products of two arrays' elements, row by row, each as `product_sum` has it; shape (rows,)."""
+    return np.array([math.fsum(row) for row in (one * other).tolist()])
+
+
 def powers(base: Array, highest: int) -> Array:
     """Powers 1 to `highest` of every number, shape (len(base), highest)."""
     found: Array = np.multiply.accumulate(np.repeat(base[:, None], highest, axis=1), axis=1)

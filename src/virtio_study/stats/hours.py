@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -189,7 +191,10 @@ def _without_trend(profile: Array) -> Array:
 def _by_slot(values: Array, slots: np.ndarray[tuple[int, ...], np.dtype[np.int64]], count: int) -> Array:
     """Mean of the values of each slot; NaN where there is none."""
     known = ~np.isnan(values)
-    return np.array([mean(values[known & (slots == slot)]) for slot in range(count)])
+    where = slots[known]
+    in_order = values[known][np.lexsort((where,))].tolist()
+    ends = np.cumsum(np.bincount(where, minlength=count)).tolist()
+    return np.array([mean(in_order[first:last]) for first, last in pairwise([0, *ends])])
 
 
 def _flat(values: Array, stretched: float) -> Array:
@@ -199,5 +204,14 @@ def _flat(values: Array, stretched: float) -> Array:
 
 
 def _slots(side: Stretch, slot_s: float, period_s: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    middle = side.start_s + side.step_s * (np.arange(len(side.values)) + 0.5)
-    return ((middle % period_s) // slot_s).astype(np.int64)
+    return _slots_of(side.start_s, side.step_s, len(side.values), slot_s, period_s)
+
+
+@lru_cache(maxsize=32)  # every metric of a server, and many servers of a fleet, have the same rows
+def _slots_of(
+    start_s: float, step_s: float, rows: int, slot_s: float, period_s: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    middle = start_s + step_s * (np.arange(rows) + 0.5)
+    slots = ((middle % period_s) // slot_s).astype(np.int64)
+    slots.flags.writeable = False
+    return slots

@@ -1,67 +1,115 @@
-"""Mixtures of Student's t around one centre, as an average over a parameter that is not known leaves them."""
+"""Mixtures of Student's t, as an average over a parameter that is not known leaves them; many of them at a time.
 
-import math
+A mixture is a row: the arrays have the shape (mixtures, parts). One step for a hundred mixtures costs little more than
+one for a single mixture, and no row knows of the others.
+"""
+
 from collections.abc import Callable
+from functools import partial
 
-from virtio_study.stats.elementary import Array, exp, log, product_sum
-from virtio_study.stats.student import t_cdf, t_quantile, t_tail
+import numpy as np
 
-__all__ = ["crossing", "mixture_cdf", "mixture_quantile"]
+from virtio_study.stats.elementary import Array, exp, log, product_sums
+from virtio_study.stats.student import FURTHEST, t_cdf, t_quantile, t_tail
 
-SMALLEST_WEIGHT = 1e-12
-CONVERGED = 1e-8
-"""A step of Newton's rule after which the next, being its square, changes nothing."""
+__all__ = ["USUAL_DF", "distances", "mixture_cdfs", "mixture_quantiles", "mixture_tails"]
+
+CONVERGED = 1e-10
+"""A step of the secant rule, as a share of the distance, after which the next changes nothing in nine digits."""
+
+MOST_STEPS = 200
+
+FLATTEST = -1e-100
+"""Slope taken where a tail does not fall, or rises: onwards by the longest step."""
+
+USUAL_DF = 16.0
+"""Degrees of freedom with which the search for a quantile starts."""
 
 
-def mixture_quantile(weight: Array, error: Array, df: Array, confidence: float) -> float:
-    """Two-sided critical value of a mixture of Student's t around zero.
+def mixture_quantiles(weight: Array, error: Array, df: Array, confidence: float) -> Array:
+    """Two-sided critical values of mixtures of Student's t around zero.
 
     Parameters
     ----------
-    weight, error, df : array of float64, shape (parts,)
-        Share, standard error and degrees of freedom of every part; the shares sum to 1.
+    weight, error, df : array of float64, shape (mixtures, parts)
+        Share, standard error and degrees of freedom of every part; the shares of a mixture sum to 1. A mixture has one
+        error above 0 at least.
     confidence : float
         Such as 0.95.
+
+    Returns
+    -------
+    array of float64, shape (mixtures,)
     """
-    keep = weight > SMALLEST_WEIGHT
-    weight, error, df = weight[keep], error[keep], df[keep]
-    wanted = (1 - confidence) / 2
-    low = float(error.min()) * t_quantile(float(df.max()), confidence)
-    high = float(error.max()) * t_quantile(float(df.min()), confidence)
-    value = min(max(product_sum(weight, error) * t_quantile(product_sum(weight, df), confidence), low), high)
-    for _ in range(200):
-        tails, densities = t_tail(df, value / error)
-        tail = product_sum(weight, tails)
-        step = log(tail / wanted) * tail / (value * product_sum(weight / error, densities))
-        low, high = (value, high) if step > 0 else (low, value)
-        newton = value * exp(min(step, 1.0))
-        if abs(step) < CONVERGED:
-            return newton
-        value = newton if low < newton < high else math.sqrt(low) * math.sqrt(high)
-    return value
+    start = product_sums(weight, error) * t_quantile(USUAL_DF, confidence)
+    return distances(partial(mixture_tails, weight, error, df), start, (1 - confidence) / 2)
 
 
-def mixture_cdf(weight: Array, df: Array, t: Array) -> float:
-    """Share of a mixture below one point, which lies `t` standard errors of each part above its centre."""
-    return product_sum(weight, t_cdf(df, t))
+def mixture_tails(weight: Array, error: Array, df: Array, distance: Array, rising: Array | None = None) -> Array:
+    """How much of mixtures around zero lies above distances, and by how much that falls a unit of ln(distance).
 
+    Parameters
+    ----------
+    distance : array of float64, shape (mixtures,)
+        Above 0.
+    rising : array of float64, shape (mixtures, parts), optional
+        By how much the distance in standard errors of every part rises with the distance, relative to a fixed error;
+        for errors that change with the distance.
 
-def crossing(share: Callable[[float], float], wanted: float, first: float, second: float) -> float:
-    """Where an increasing or decreasing function takes a value that it takes between two points.
-
-    The Illinois rule: secants that keep the crossing between their ends, so that it is found from any start.
+    Returns
+    -------
+    array of float64, shape (2, mixtures)
+        Both.
     """
-    at_first, at_second = share(first) - wanted, share(second) - wanted
-    for _ in range(200):
-        if at_second == 0 or at_first == at_second:
-            return second
-        third = second - at_second * (second - first) / (at_second - at_first)
-        at_third = share(third) - wanted
-        if abs(third - second) <= 1e-15 * abs(third):
-            return third
-        if (at_third > 0) != (at_second > 0):
-            first, at_first = second, at_second
-        else:
-            at_first /= 2
-        second, at_second = third, at_third
-    return second
+    # a part without error has nothing outside
+    t = np.minimum(distance[:, None] / np.where(error > 0, error, np.finfo(float).tiny), FURTHEST)
+    tails, densities = t_tail(df, t)
+    falling = densities * t if rising is None else densities * t * rising
+    return np.array([product_sums(weight, tails), product_sums(weight, falling)])
+
+
+def mixture_cdfs(weight: Array, df: Array, t: Array) -> Array:
+    """Share of every mixture below one point, which lies `t` standard errors of each part above its centre."""
+    return product_sums(weight, t_cdf(df, t))
+
+
+def distances(tails: Callable[[Array], Array], start: Array, wanted: float) -> Array:
+    """Distances from the centre at which the tail of each mixture is what is wanted.
+
+    The secant rule on the logarithms of tail and distance, where a tail is all but straight; never past where the tail
+    is known to be too small or too large, so that it ends from any start.
+
+    Parameters
+    ----------
+    tails : callable
+        From distances, shape (mixtures,), to tails and by how much they fall a unit of ln(distance), shape
+        (2, mixtures); the second need not be exact.
+    start : array of float64, shape (mixtures,)
+        Above 0.
+    wanted : float
+        Between 0 and 0.5.
+    """
+    place = log(start)
+    near, far = np.full_like(place, -np.inf), np.full_like(place, np.inf)
+    running = np.ones(place.shape, dtype=bool)
+    last_place, last_height = place, np.zeros_like(place)
+    for number in range(MOST_STEPS):
+        tail, falling = tails(exp(place))
+        tail = np.maximum(tail, np.finfo(float).tiny)
+        height = log(tail / wanted)
+        near, far = np.where(height > 0, place, near), np.where(height < 0, place, far)
+        slope = -falling / tail
+        if number:
+            moved = np.where(place == last_place, 1.0, place - last_place)
+            secant = (height - last_height) / moved
+            slope = np.where(secant < 0, secant, slope)
+        # no further than a factor of e, lest the tail of many degrees of freedom underflow
+        step = np.clip(-height / np.minimum(slope, FLATTEST), -1.0, 1.0)
+        ahead = place + step
+        outside = (ahead < near) | (ahead > far)
+        ahead = np.where(outside, (np.where(outside, near, 0.0) + np.where(outside, far, 0.0)) / 2, ahead)
+        last_place, last_height = place, height
+        place, running = np.where(running, ahead, place), running & (np.abs(ahead - place) > CONVERGED)
+        if not running.any():
+            break
+    return exp(place)

@@ -15,6 +15,7 @@ The rule, in six lines (`docs/calibration.md` shows what it covers, beside what 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,9 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.stats.elementary import exp, log, log1p, mean, powers, product_sum, total, variance
+from virtio_study.stats.fieller import Pairs
 from virtio_study.stats.interval import Interval
-from virtio_study.stats.mixture import crossing, mixture_cdf, mixture_quantile
+from virtio_study.stats.mixture import mixture_quantiles
 from virtio_study.stats.stretch import (
     BATCHES,
     Array,
@@ -44,10 +46,13 @@ __all__ = [
     "Fitted",
     "SeriesDifference",
     "difference_of_series",
+    "differences",
     "fit",
     "fitted",
     "halves_difference",
     "level_of_series",
+    "ratios",
+    "shares_below",
     "work_difference",
 ]
 
@@ -108,9 +113,8 @@ class Fitted:
 
     def half_width(self, weight: Array, confidence: float) -> float:
         """Half the interval of the value under given weights of every phi."""
-        return mixture_quantile(
-            weight, np.sqrt(self.variance), np.full_like(_PHI, self.share * (BATCHES - 1)), confidence
-        )
+        df = np.full((1, len(_PHI)), self.share * (BATCHES - 1))
+        return float(mixture_quantiles(weight[None], np.sqrt(self.variance)[None], df, confidence)[0])
 
 
 @dataclass(frozen=True)
@@ -130,71 +134,78 @@ class Fit:
 
     def difference(self, confidence: float) -> SeriesDifference:
         """After minus before; see `difference_of_series`."""
-        error, df = self._welch(1.0)
-        half = mixture_quantile(self.weight, error, df, confidence)
-        estimate = self.after.value - self.before.value
-        note = "; one side is constant" if self.before.constant or self.after.constant else ""
-        method = _METHOD + note + self.note
-        interval = Interval(
-            estimate, estimate - half, estimate + half, confidence, 2 * BATCHES, self.df, method, BATCHES, BATCHES
-        )
-        bound = halves_difference(self.before.halves, self.after.halves, confidence, self.share)
-        return SeriesDifference(interval, bound, self.before.value, self.after.value)
+        return differences([self], confidence)[0]
 
     def ratio(self, confidence: float) -> Interval | None:
-        """Relative difference, `after / before - 1`, by Fieller's argument within the mixture.
-
-        Returns
-        -------
-        Interval or None
-            None means "not estimable": the base's own interval includes zero, so the ratio has no bounded interval.
-
-        References
-        ----------
-        Fieller, E. C. (1954). Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.
-        """
-        base = self.before
-        least = base.value if base.constant else base.value - self.factor * base.half_width(self.weight, confidence)
-        if base.value <= 0 or least <= 0:
-            return None
-        low, high = (self._fieller_limit(confidence, sign) - 1 for sign in (-1.0, 1.0))
-        ratio = self.after.value / base.value
-        method = f"Fieller; {_METHOD}{self.note}"
-        return Interval(ratio - 1, low, high, confidence, 2 * BATCHES, self.df, method, BATCHES, BATCHES)
+        """Relative difference, `after / before - 1`; see `ratios`."""
+        return ratios([self], confidence)[0]
 
     def share_below(self, ratio: float) -> float:
         """How much of the mixture lies below a ratio of `after` to `before`; 0.5 at the ratio of the values.
 
         One minus it, or it, is the one-sided p value of that ratio.
         """
-        error, df = self._welch(ratio)
-        # a constant numerator at ratio 0 has no error: its sign decides
-        safe = np.where(error > 0, error, np.finfo(float).tiny)
-        return mixture_cdf(self.weight, df, (ratio * self.before.value - self.after.value) / safe)
+        return shares_below([self], ratio)[0]
 
     @property
     def share(self) -> float:
         """How much of what two sides of 12 batches tell these tell."""
         return min(self.before.share, self.after.share)
 
-    def _welch(self, ratio: float) -> tuple[Array, Array]:
-        """Standard error and Satterthwaite's df of `after - ratio * before` under every phi."""
-        before, after = ratio * ratio * self.before.variance, self.after.variance
-        variance = before + after
-        scale = variance.max()
-        b, a = before / scale, after / scale
-        return self.factor * np.sqrt(variance), self.share * (BATCHES - 1) * (b + a) * (b + a) / (b * b + a * a)
+    def interval(self, estimate: float, low: float, high: float, confidence: float, method: str) -> Interval:
+        """An interval of the two sides' batches."""
+        return Interval(estimate, low, high, confidence, 2 * BATCHES, self.df, method + self.note, BATCHES, BATCHES)
 
-    def _fieller_limit(self, confidence: float, sign: float) -> float:
-        """The ratio below (-1) or above (+1) the estimate at which half of `1 - confidence` lies outside."""
-        wanted = (1 + sign * confidence) / 2
-        inside = self.after.value / self.before.value
-        step = (
-            self.factor * math.sqrt(float(self.after.variance.max() + self.before.variance.max())) / self.before.value
-        )
-        while sign * (self.share_below(inside + sign * step) - wanted) < 0:
-            step *= 2
-        return crossing(self.share_below, wanted, inside, inside + sign * step)
+
+def differences(fits: Sequence[Fit], confidence: float) -> list[SeriesDifference]:
+    """After minus before of many fits at a time: each as `Fit.difference` has it, for a tenth of the time."""
+    if not fits:
+        return []
+    found = []
+    for one, half in zip(fits, _pairs(fits).half_widths(confidence).tolist(), strict=True):
+        estimate = one.after.value - one.before.value
+        note = "; one side is constant" if one.before.constant or one.after.constant else ""
+        interval = one.interval(estimate, estimate - half, estimate + half, confidence, _METHOD + note)
+        bound = halves_difference(one.before.halves, one.after.halves, confidence, one.share)
+        found.append(SeriesDifference(interval, bound, one.before.value, one.after.value))
+    return found
+
+
+def ratios(fits: Sequence[Fit], confidence: float) -> list[Interval | None]:
+    """Relative differences, `after / before - 1`, of many fits at a time, by Fieller's argument within the mixture.
+
+    Returns
+    -------
+    list of Interval or None
+        None means "not estimable": the base's own interval includes zero, so the ratio has no bounded interval.
+
+    References
+    ----------
+    Fieller, E. C. (1954). Some problems in interval estimation. J. R. Stat. Soc. B 16, 175-185.
+    """
+    found: list[Interval | None] = [None] * len(fits)
+    bounded = np.flatnonzero(_pairs(fits).bounded(confidence)).tolist() if fits else []
+    if bounded:
+        limits = _pairs([fits[place] for place in bounded]).limits(confidence) - 1
+        for place, (low, high) in zip(bounded, limits.T.tolist(), strict=True):
+            ratio = fits[place].after.value / fits[place].before.value
+            found[place] = fits[place].interval(ratio - 1, low, high, confidence, f"Fieller; {_METHOD}")
+    return found
+
+
+def shares_below(fits: Sequence[Fit], ratio: float) -> list[float]:
+    """How much of each mixture lies below a ratio of `after` to `before`; see `Fit.share_below`."""
+    shares: list[float] = _pairs(fits).shares_below(ratio).tolist() if fits else []
+    return shares
+
+
+def _pairs(fits: Sequence[Fit]) -> Pairs:
+    numbers = [(one.before.value, one.after.value, one.factor, one.share * (BATCHES - 1)) for one in fits]
+    before, after, factor, df = np.array(numbers).T[:, :, None]
+    first, second = (
+        np.array([side.variance for side in sides]) for sides in zip(*((f.before, f.after) for f in fits), strict=True)
+    )
+    return Pairs(before, after, first, second, np.array([one.weight for one in fits]), factor, df)
 
 
 def fitted(side: Batched) -> Fitted:

@@ -10,10 +10,10 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.stats.elementary import Array, Real, exp, log, log1p
 
-__all__ = ["t_cdf", "t_quantile", "t_tail"]
+__all__ = ["FURTHEST", "t_cdf", "t_quantile", "t_tail"]
 
 _ROOT_PI = math.sqrt(math.pi)
-_FURTHEST = 1e100
+FURTHEST = 1e100
 """Beyond it a square would overflow, and no tail is left."""
 
 _SHIFT = 8
@@ -45,7 +45,7 @@ def _fraction(a: float, b: float, x: float) -> float:
 
 def _fractions(a: Array, b: Array, x: Array) -> Array:
     """The same for arrays, all their coefficients first."""
-    m = np.arange(_levels(float(max(a.max(), b.max()))), 0, -1)[:, None]
+    m = np.arange(_levels(float(max(a.max(), b.max()))), 0, -1).reshape(-1, *(1,) * x.ndim)
     middle = a + (2 * m - 1)
     even = m * (b - m) * x / (middle * (a + 2 * m))
     odd = (a + (m - 1)) * (a + b + (m - 1)) * x / (middle * (a + (2 * m - 2)))
@@ -104,10 +104,10 @@ def t_cdf(df: Array, t: Array) -> Array: ...
 def t_cdf(df: float | Array, t: float | Array) -> float | Array:
     """Probability that Student's t with `df` degrees of freedom is below `t`."""
     if isinstance(df, np.ndarray) and isinstance(t, np.ndarray):
-        tails, _ = _array_tail(df, np.minimum(np.abs(t), _FURTHEST))
+        tails, _ = _array_tail(df, np.minimum(np.abs(t), FURTHEST))
         below: Array = np.where(t < 0, tails, 1 - tails)
         return below
-    tail, _ = _scalar_tail(float(df), min(abs(float(t)), _FURTHEST))
+    tail, _ = _scalar_tail(float(df), min(abs(float(t)), FURTHEST))
     return tail if t < 0 else 1 - tail
 
 
