@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from small import PROTOCOL, THREE, write_notebook
+from virtio_study import storage
+from virtio_study.storage import listing
 from virtio_study.study import Study
 
 COMMAND = [sys.executable, "-c", "from virtio_study.cli.main import main; main()"]
@@ -174,3 +176,17 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
     assert all(word in done.stdout for word in ("run ", "check ", "lab "))
+
+
+def test_compact_folds_what_was_listed_since_and_the_study_stays_as_it_is(
+    small: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SHORT", 100)
+    storage.commit(small.folder, {"counts.json": b"{}"})
+    storage.commit(small.folder, {}, instead_of=["counts.json"])
+    assert (small.folder / "manifest.jsonl").exists()
+    listed = storage.manifest(small.folder)
+    done = call("compact", small.folder)
+    assert done.stdout == "small: the manifest lists all 8 files (changes folded into it: 1)\n"
+    assert not (small.folder / "manifest.jsonl").exists()
+    assert storage.manifest(small.folder) == listed

@@ -59,7 +59,7 @@ def test_wherever_a_program_is_killed_the_files_are_the_old_or_the_new_ones(
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # which is for a loss of power
     seen = []
-    for line in range(0, 10_000, 3):
+    for line in range(0, 10_000, 4):
         folder = tmp_path / str(line)
         storage.commit(folder, OLD | KEPT)
         killed = killed_at(line, lambda: storage.commit(folder, NEW, instead_of=[*OLD]))  # noqa: B023

@@ -29,7 +29,7 @@ __all__ = ["CHECKSUMS", "METADATA", "PACKAGE", "Archive", "code_files", "export"
 CHECKSUMS, METADATA = "manifest-sha256.txt", "ro-crate-metadata.json"
 PACKAGE = "src/virtio_study/"
 ENVIRONMENT = ("pyproject.toml", "hatch_build.py", "requirements.lock", "environment.yml", "LICENSE", "CITATION.cff")
-OF_A_STUDY = {".yaml", ".json", ".md", ".csv"}
+OF_A_STUDY = {".yaml", ".json", ".jsonl", ".md", ".csv"}
 """Endings of the files beside a study's recordings that belong to it."""
 FIRST_TIME_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 CHUNK = 1 << 20

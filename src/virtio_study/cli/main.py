@@ -134,6 +134,25 @@ def check(study: str) -> None:
     click.echo(text)
 
 
+@cli.command(help=N_("Fold what was listed since into the manifest of a study of very many files."))
+@click.argument("study")
+def compact(study: str) -> None:
+    from virtio_study import storage
+    from virtio_study.study import load_study
+
+    protocol = load_study(study)
+    changes = storage.compact(protocol.folder)
+    files = len(storage.manifest(protocol.folder))
+    click.echo(
+        _(
+            "{study}: the manifest lists all {files} files (changes folded into it: {changes})",
+            study=protocol.name,
+            changes=changes,
+            files=files,
+        )
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 a notebook or program failed, 2 bad input, 130 interrupted."""
     if arguments is None:

@@ -80,9 +80,11 @@ def keep_raw(study: Study, paths: Sequence[Path]) -> dict[str, str]:
         folder = path.resolve().parent.name
         done = path.suffix == ".zst"
         place = study.folder / "raw" / f"{folder}-{path.name.removesuffix('.zst')}-{digest[:12]}.zst"
-        if not place.exists():
-            storage.write_atomically(place, content if done else zstandard.ZstdCompressor(level=9).compress(content))
-        storage.add_file(study.folder, place)
+        with storage.one_writer(study.folder):
+            if not place.exists():
+                packed = content if done else zstandard.ZstdCompressor(level=9).compress(content)
+                storage.write_atomically(place, packed)
+            storage.add_file(study.folder, place)
         kept[place.relative_to(study.folder).as_posix()] = digest
     return kept
 

@@ -5,6 +5,7 @@ Needs the standard library one_writer, so that finding out that nothing changed 
 
 from virtio_study.storage.files import (
     append_whole,
+    cut_unfinished,
     json_bytes,
     replacing,
     saying_why,
@@ -13,12 +14,13 @@ from virtio_study.storage.files import (
     write_atomically,
     write_json,
 )
+from virtio_study.storage.listing import manifest_bytes, plain_bytes, written_otherwise
 from virtio_study.storage.locks import locked, scratch_folder
 from virtio_study.storage.manifest import (
     add_file,
     commit,
+    compact,
     manifest,
-    manifest_bytes,
     one_writer,
     read_verified,
     verify_file,
@@ -33,12 +35,15 @@ __all__ = [
     "append_whole",
     "as_summed",
     "commit",
+    "compact",
+    "cut_unfinished",
     "files_summed",
     "json_bytes",
     "locked",
     "manifest",
     "manifest_bytes",
     "one_writer",
+    "plain_bytes",
     "read_verified",
     "replacing",
     "saying_why",
@@ -51,4 +56,5 @@ __all__ = [
     "verify_file",
     "write_atomically",
     "write_json",
+    "written_otherwise",
 ]

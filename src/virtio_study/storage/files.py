@@ -18,6 +18,7 @@ from virtio_study.i18n.marks import N_
 
 __all__ = [
     "append_whole",
+    "cut_unfinished",
     "json_bytes",
     "replacing",
     "saying_why",
@@ -176,6 +177,28 @@ def append_whole(added: Mapping[Path, bytes]) -> None:
         for path, size in sizes.items():
             os.truncate(path, size)
         raise
+
+
+def cut_unfinished(path: Path) -> None:
+    """Take away a last line that was never finished; the file is made if there is none.
+
+    Raises
+    ------
+    NoRoomError, DataError
+        As `saying_why`.
+    """
+    with saying_why(path), path.open("ab+") as file:
+        handle = file.fileno()
+        size = place = os.fstat(handle).st_size
+        while place > 0:
+            start = max(0, place - 65536)
+            cut = os.pread(handle, place - start, start).rfind(b"\n")
+            if cut >= 0:
+                place = start + cut + 1
+                break
+            place = start
+        if place < size:
+            os.ftruncate(handle, place)
 
 
 def json_bytes(data: Any) -> bytes:

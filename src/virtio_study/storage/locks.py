@@ -24,13 +24,16 @@ __all__ = ["locked", "scratch_folder"]
 
 LOOK_AGAIN_S = 0.05
 
+LET_GO = b"{}"
+"""What is in the file of a lock that nobody holds; who failed or was killed leaves a name there, or nothing."""
+
 OWNER = ".owner"
 """The file of a temporary folder whose lock tells that its program lives."""
 
 
 @contextmanager
-def locked(path: Path, busy: Callable[[Said], VirtioStudyError] | None = None, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a file while the block runs.
+def locked(path: Path, busy: Callable[[Said], VirtioStudyError] | None = None, wait_s: float = 0.0) -> Iterator[bool]:
+    """Hold the lock of a file while the block runs, which is given whether the holder before let it go by itself.
 
     Parameters
     ----------
@@ -50,10 +53,17 @@ def locked(path: Path, busy: Callable[[Said], VirtioStudyError] | None = None, w
             if busy is not None and time.monotonic() >= until:
                 raise busy(_holder(file))
             time.sleep(LOOK_AGAIN_S)
-        with contextlib.suppress(OSError):  # on a full disk it is held all the same, and nameless
-            file.truncate(0)
-            file.write(json.dumps(_self()).encode())
-        yield
+        file.seek(0)
+        let_go = file.read(len(LET_GO) + 1) == LET_GO
+        _write_over(file, json.dumps(_self()).encode())
+        yield let_go
+        _write_over(file, LET_GO)
+
+
+def _write_over(file: IO[Any], content: bytes) -> None:
+    with contextlib.suppress(OSError):  # on a full disk it is held all the same, and nameless
+        file.truncate(0)
+        file.write(content)
 
 
 def _take(file: IO[Any]) -> bool:

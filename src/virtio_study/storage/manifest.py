@@ -1,4 +1,4 @@
-"""The manifest that lists what was recorded, and how files that belong together take others' places.
+"""How what was recorded is listed and read again, and how files that belong together take others' places.
 
 A set of files is replaced in four steps: the new ones are written beside, a journal says which they are, each takes its
 place and the manifest theirs, and the journal goes. Whoever comes after a kill finds no journal, and all is as it was,
@@ -16,19 +16,20 @@ from pathlib import Path
 from virtio_study.errors import BusyError, DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage.files import sha256, sweep, write_atomically, write_json
+from virtio_study.storage.listing import MANIFEST, digest_of, enlist, files_listed, fold
 from virtio_study.storage.locks import locked
 
 __all__ = [
     "add_file",
     "commit",
+    "compact",
     "manifest",
-    "manifest_bytes",
     "one_writer",
     "read_verified",
     "verify_file",
 ]
 
-MANIFEST, JOURNAL, LOCK = "manifest.json", ".commit.json", ".lock"
+JOURNAL, LOCK = ".commit.json", ".lock"
 
 NEW = ".new"
 """How the names of files end that wait to take their place."""
@@ -66,10 +67,11 @@ def one_writer(folder: Path, wait_s: float = WAIT_S) -> Iterator[None]:
         yield
         return
     form = N_("{folder}: another program is writing this study ({who}); wait for it, or end it")
-    with locked(folder / LOCK, lambda who: BusyError(form, folder=folder, who=who), wait_s):
+    with locked(folder / LOCK, lambda who: BusyError(form, folder=folder, who=who), wait_s) as let_go:
         _held.folders.add(place)
         try:
-            _settle(folder)
+            if not let_go or (folder / JOURNAL).exists():  # to look for what may be left costs more the more files
+                _settle(folder)
             yield
         finally:
             _held.folders.discard(place)
@@ -102,10 +104,9 @@ def commit(folder: Path, files: Mapping[str, bytes], instead_of: Collection[str]
         If a file is listed with another content and is not among `instead_of`.
     """
     with one_writer(folder):
-        listed = manifest(folder)
         written = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         for name, digest in written.items():
-            if name not in instead_of and listed.get(name, digest) != digest:
+            if name not in instead_of and (digest_of(folder, name) or digest) != digest:
                 raise _other_content(folder / name)
         gone = sorted(set(instead_of) - files.keys())
         try:
@@ -132,8 +133,7 @@ def _apply(folder: Path) -> None:
             waiting.replace(folder / name)
     for name in gone:
         (folder / name).unlink(missing_ok=True)
-    files = {name: digest for name, digest in _listed(folder).items() if name not in gone}
-    write_atomically(folder / MANIFEST, manifest_bytes(files | written))
+    enlist(folder, written, gone)
     (folder / JOURNAL).unlink()
 
 
@@ -156,35 +156,42 @@ def _journal(path: Path) -> tuple[dict[str, str], list[str]]:
 
 def manifest(folder: Path) -> dict[str, str]:
     """Files of a study and their SHA-256: `{relative path: hexadecimal}`; empty if nothing was recorded yet."""
+    _after_journal(folder)
+    return files_listed(folder)
+
+
+def _after_journal(folder: Path) -> None:
     if (folder / JOURNAL).exists():  # a writer is at work, or was killed
         with one_writer(folder):
             pass
-    return _listed(folder)
 
 
-def _listed(folder: Path) -> dict[str, str]:
-    path = folder / MANIFEST
-    if not path.exists():
-        return {}
-    try:
-        files = json.loads(path.read_bytes())["files"]
-        return {str(name): str(digest) for name, digest in files.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            N_("{path}: not a manifest ({error}); restore it from version control"), path=path, error=error
-        ) from error
+def _digest_of(folder: Path, name: str) -> str | None:
+    _after_journal(folder)
+    return digest_of(folder, name)
+
+
+def compact(folder: Path) -> int:
+    """Fold what was listed since the manifest was written into it, and return the number of changes that were folded.
+
+    Raises
+    ------
+    BusyError, NoRoomError, DataError
+        As `one_writer`, or if it cannot be read or written; nothing is lost then.
+    """
+    with one_writer(folder):
+        return fold(folder)
 
 
 def add_file(folder: Path, path: Path) -> None:
     """List a finished file in the study's manifest; a listed file with other content is refused."""
     with one_writer(folder):
-        files = manifest(folder)
         name = path.relative_to(folder).as_posix()
-        digest = sha256(path)
-        if files.get(name, digest) != digest:
+        listed, digest = digest_of(folder, name), sha256(path)
+        if listed is None:
+            enlist(folder, {name: digest})
+        elif listed != digest:
             raise _other_content(path)
-        if name not in files:
-            write_atomically(folder / MANIFEST, manifest_bytes(files | {name: digest}))
 
 
 def _other_content(path: Path) -> DataError:
@@ -223,28 +230,23 @@ def read_verified(path: Path, folder: Path, listed: dict[str, str] | None = None
 
 def _recorded(path: Path, folder: Path, listed: dict[str, str] | None) -> str:
     name = path.relative_to(folder).as_posix()
-    digest = (manifest(folder) if listed is None else listed).get(name)
+    digest = _digest_of(folder, name) if listed is None else listed.get(name)
     if digest is None:
         raise DataError(
             N_("{path}: not in {manifest}; record it, or restore the manifest"),
             path=path,
-            manifest=folder / "manifest.json",
+            manifest=folder / MANIFEST,
         )
     if not path.exists():
-        if name not in manifest(folder):
+        if _digest_of(folder, name) is None:
             raise DataError(N_("{path}: was recorded anew meanwhile; give the same command again"), path=path)
         raise DataError(N_("{path}: listed in the manifest but missing; restore it from version control"), path=path)
     return digest
 
 
 def _changed(path: Path, folder: Path, recorded: str) -> DataError:
-    if manifest(folder).get(path.relative_to(folder).as_posix()) != recorded:
+    if _digest_of(folder, path.relative_to(folder).as_posix()) != recorded:
         return DataError(N_("{path}: was recorded anew meanwhile; give the same command again"), path=path)
     return DataError(
         N_("{path}: changed since it was recorded (SHA-256 differs from the manifest); restore it"), path=path
     )
-
-
-def manifest_bytes(files: Mapping[str, str]) -> bytes:
-    """The manifest of files and their SHA-256, as it is written."""
-    return (json.dumps({"version": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n").encode()

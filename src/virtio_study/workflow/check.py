@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from virtio_study.errors import DataError, StudyError, VirtioStudyError
 from virtio_study.i18n.marks import N_
-from virtio_study.storage import as_summed, files_summed, manifest, manifest_bytes, verify_file
+from virtio_study.storage import as_summed, files_summed, manifest, verify_file, written_otherwise
 from virtio_study.study import SAME_ALLOCATION, Study
 from virtio_study.workflow.reports import check_reports, listed
 
@@ -87,7 +87,7 @@ def _recording_problems(study: Study) -> list[DataError]:
                 verify_file(path, study.folder, names)
         except DataError as error:
             problems.append(error)
-    return [*problems, *_unlisted(study, names), *_written_otherwise(study, names)]
+    return [*problems, *_unlisted(study, names), *_written_otherwise(study)]
 
 
 def _unlisted(study: Study, names: dict[str, str]) -> list[DataError]:
@@ -110,9 +110,9 @@ def _unlisted(study: Study, names: dict[str, str]) -> list[DataError]:
     return problems + [DataError(form, path=path) for path in gone]
 
 
-def _written_otherwise(study: Study, names: dict[str, str]) -> list[DataError]:
+def _written_otherwise(study: Study) -> list[DataError]:
     """The manifest, if its bytes are not those that it is written with, though it says the same."""
     path = study.folder / "manifest.json"
-    if not path.exists() or path.read_bytes() == manifest_bytes(names):
+    if not written_otherwise(study.folder):
         return []
     return [DataError(N_("{path}: changed since it was written; restore it from version control"), path=path)]

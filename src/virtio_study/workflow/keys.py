@@ -15,7 +15,7 @@ from typing import Any, Self
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.plug_ins import CHECKS, plug_ins
-from virtio_study.storage import PACKAGE, SHIPPED, manifest, sha256, verify_file
+from virtio_study.storage import PACKAGE, SHIPPED, manifest, plain_bytes, sha256, verify_file
 from virtio_study.study import Study
 
 __all__ = ["BESIDE", "INPUTS", "Key", "Keys", "borrowed_counts", "code_digest"]
@@ -161,7 +161,10 @@ class Keys:
                     path=files["manifest.json"],
                 )
             files |= {f"published/{name}": folder.parent / "published" / name for name in BESIDE}
-        return self._common.with_inputs({name: sha256(path) for name, path in files.items() if path.is_file()})
+        found = {name: sha256(path) for name, path in files.items() if path.is_file()}
+        if "manifest.json" in found:  # what it lists, wherever a long one has that written
+            found["manifest.json"] = hashlib.sha256(plain_bytes(self.listed)).hexdigest()
+        return self._common.with_inputs(found)
 
     def executed(self, notebook: Path, parameters: dict[str, str]) -> Key:
         """Key of a notebook executed with parameters: its cells, and what it is about.

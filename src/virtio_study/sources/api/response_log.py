@@ -5,7 +5,6 @@ the checksums of its pieces. A finished day is compressed and listed in the stud
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from virtio_study.sources.api.client import Reply
 __all__ = ["alone", "append", "finish", "stored"]
 
 
-def alone(folder: Path) -> AbstractContextManager[None]:
+def alone(folder: Path) -> AbstractContextManager[bool]:
     """Keep other collectors of the same study out while the block runs; `BusyError` if one is at work."""
     raw = folder / "raw"
     form = N_("{folder}: another collect or watch of this study is at work ({who}); wait for it, or end it")
@@ -51,8 +50,7 @@ def append(folder: Path, replies: Iterable[Reply]) -> None:
 def _sum_with(path: Path, piece: bytes) -> bytes:
     """The line of checksums of what a file has beyond its checksums, with a piece that is going to be added."""
     for place in (path, storage.sums_of(path)):
-        with place.open("ab+") as file:
-            _mend(file.fileno())
+        storage.cut_unfinished(place)
     size = path.stat().st_size
     begin = storage.summed(path)
     begin = begin if begin <= size else size
@@ -60,22 +58,6 @@ def _sum_with(path: Path, piece: bytes) -> bytes:
         file.seek(begin)
         digest = hashlib.sha256(file.read() + piece).hexdigest()
     return f"{begin} {size + len(piece)} {digest}\n".encode()
-
-
-def _mend(handle: int) -> None:
-    """Take away a last line that was never finished."""
-    size = os.fstat(handle).st_size
-    place = size
-    while place > 0:
-        start = max(0, place - 65536)
-        block = os.pread(handle, place - start, start)
-        cut = block.rfind(b"\n")
-        if cut >= 0:
-            place = start + cut + 1
-            break
-        place = start
-    if place < size:
-        os.ftruncate(handle, place)
 
 
 def finish(folder: Path, now_s: float) -> list[Path]:
@@ -99,8 +81,7 @@ def _pack(folder: Path, path: Path) -> Path:
     """Compress one day in pieces, for a day of many servers is more than a small machine should hold."""
     import zstandard
 
-    with path.open("rb+") as file:
-        _mend(file.fileno())
+    storage.cut_unfinished(path)
     number, packed = 2, path.with_name(f"{path.name}.zst")
     waiting = path.with_name(f".{packed.name}.new")
     with storage.replacing(waiting) as sink, path.open("rb") as source:
