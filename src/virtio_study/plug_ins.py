@@ -41,7 +41,7 @@ class PlugIn:
         try:
             function: Callable[..., Any] = self.entry.load()
             return function(*arguments)
-        except Exception as error:
+        except Exception as error:  # code of others can fail in any way: the user is told whose it is, with the cause
             raise self.wrong(f"{type(error).__name__}: {error}") from error
 
     def wrong(self, why: str) -> PlugInError:

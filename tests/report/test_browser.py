@@ -140,9 +140,9 @@ def test_scripts_sort_tables_tell_intervals_and_enlarge_figures(browser: Any):
     line.scroll_into_view_if_needed()
     box = line.bounding_box()
     view.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + 4)
-    assert figure.locator("output").inner_text() == line.get_attribute("data-says")
+    assert figure.locator("output").inner_text() == line.locator("title").text_content()
     figure.get_by_role("button", name="What the intervals mean").press("Enter")
-    assert figure.locator("output").inner_text() != line.get_attribute("data-says")
+    assert figure.locator("output").inner_text() != line.locator("title").text_content()
     before = figure.locator("svg").bounding_box()["width"]
     figure.get_by_role("button", name="Enlarge").click()
     assert figure.locator("svg").bounding_box()["width"] > 1.5 * before

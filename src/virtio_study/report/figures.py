@@ -57,11 +57,11 @@ __all__ = [
 
 MIB = 2**20
 WIDTH_IN, HEIGHT_IN = 4.4, 3.1
-MOST_ROWS, MOST_POINTS = 400, 200
+MOST_ROWS, MOST_POINTS = 256, 128
 """Rows of data over time, and points of a drawn line: weeks of two servers have to fit into a page; the band keeps
 what lies between."""
 
-DIGITS_OF_MEANS = 6
+DIGITS_OF_MEANS = 4
 """Significant digits of a row that stands for several."""
 
 LONGEST, LINE = 32, 16

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
+from zlib import crc32
 
 from virtio_study.i18n.labels import harmless
 
@@ -18,6 +19,10 @@ __all__ = ["on_white", "says", "show", "style", "svg"]
 
 _SAYS = "says: "
 
+GRID = "#e4e4e4"
+TEXT_PX, DRAWN_PT = 14, 9.5
+"""Size of a notebook's text, and of the text in a figure as it is drawn."""
+
 
 @contextmanager
 def style() -> Iterator[None]:
@@ -28,11 +33,12 @@ def style() -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "virtio-study",
         "font.family": "sans-serif",
-        "font.size": 9.5,
+        "font.size": DRAWN_PT,
+        "lines.solid_capstyle": "butt",
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
-        "grid.color": "#e4e4e4",
+        "grid.color": GRID,
         "axes.axisbelow": True,
         "legend.frameon": False,
         "figure.dpi": 100,
@@ -62,15 +68,17 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
     text = text.replace(f'<g id="{_SAYS}', '<g data-says="')
     text = _without_structure(text)
+    own = f"f{crc32(name.encode()):08x}"
     numbered = _numbered(text)
-    text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], name, numbered), text)  # a label may look like an attribute
-    text = re.sub(r'<g data-says="([^"]*)">', r"\g<0><title>\1</title>", text)  # read on hover, without scripts too
+    text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], own, numbered), text)  # a label may look like an attribute
+    text = _said_once(text)
+    text = re.sub(r'<g data-says="([^"]*)">', r'<g data-says=""><title>\1</title>', text)  # read on hover too
     text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
     title, description = escape(harmless(title)), escape(harmless(description))
-    labels = f'<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
+    labels = f'<title id="{own}-title">{title}</title><desc id="{own}-desc">{description}</desc>'
     head, _, body = text.partition(">")
-    head += ' font-family="system-ui, sans-serif" stroke-linejoin="round"'
-    return f'{head} role="img" aria-labelledby="{name}-title {name}-desc">{labels}{body}'
+    head += f' font-family="system-ui, sans-serif" font-size="{DRAWN_PT}px" stroke-linejoin="round"'
+    return f'{head} role="img" aria-labelledby="{own}-title {own}-desc">{labels}{body}'
 
 
 def says(artist: "Artist", text: str) -> None:
@@ -108,9 +116,30 @@ def _numbered(text: str) -> dict[str, str]:
     return {name: f"{name[0]}{number}" for number, name in enumerate(names, 1)}
 
 
+def _said_once(text: str) -> str:
+    """The same picture where a mark that is used does not repeat what its definition says of its line."""
+    lines = {tag[1]: re.findall(r' stroke[a-z-]*="[^"]*"', tag[0]) for tag in _DEFINED.finditer(text)}
+
+    def without(use: re.Match[str]) -> str:
+        shorter = use[0]
+        for attribute in lines.get(use[1], ()):
+            shorter = shorter.replace(attribute, "", 1)
+        return shorter
+
+    return _USED.sub(without, text)
+
+
+_DEFINED = re.compile('<path id="([^"]*)"[^>]*>')
+_USED = re.compile('<use xlink:href="#([^"]*)"[^>]*>')
 _TAG = re.compile("<[^>]*>")
 _TURNED_BY_NOTHING = re.compile(r' transform="rotate\(-?0 [^)]*\)"')
 _PLACES = re.compile(r' (?:d|points|transform|x|y|x1|y1|x2|y2|width|height)="[^"]*"')
+_NEEDLESS = re.compile(r" ?([MLQCz]) ?| (?=[-\"])")
+MANY_POINTS = 100
+_STRAIGHT = re.compile('<path d="M[^LQC"]*L[^LQC"]*"')
+_IDLE = re.compile(' (?:fill="none"|stroke-linejoin="[a-z]*"|stroke-dashoffset="0")')
+"""What changes nothing about a line of two points."""
+_IDLE_ON_GRID = re.compile(_IDLE.pattern + r'| clip-path="[^"]*"')
 _FINE = re.compile(r"-?\d+\.\d{3,}")
 
 
@@ -119,22 +148,27 @@ def _coarse(number: re.Match[str]) -> str:
     return f"{round(float(number[0]), 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
+def _shortened(path: str) -> str:
+    """A path without spaces that nothing needs; a line of many points is written to a tenth of a point."""
+    many = path.count("L") > MANY_POINTS
+    return _NEEDLESS.sub(r"\1", re.sub(r"(\.\d)\d\b", r"\1", path) if many else path)
+
+
 def _plain(tag: str, name: str, numbered: dict[str, str]) -> str:
     """A tag with names of its own, and without style attributes, which a strict page would not apply."""
     tag = re.sub(_PLACES, lambda places: _FINE.sub(_coarse, places[0]), tag)
+    tag = re.sub(r' d="[^"]*"', lambda path: _shortened(path[0]), tag)
     tag = re.sub(r'\bid="([^"]+)"', lambda own: f'id="{name}-{numbered.get(own[1], own[1])}"', tag)
     tag = re.sub(r'((?:url\(|xlink:href=")#)([^")]+)', lambda to: f"{to[1]}{name}-{numbered.get(to[2], to[2])}", tag)
-    return re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
+    tag = re.sub(r' style="([^"]*)"', lambda style: _attributes(style[1]), tag)
+    return re.sub(_IDLE_ON_GRID if f'stroke="{GRID}"' in tag else _IDLE, "", tag) if _STRAIGHT.match(tag) else tag
 
 
 def _attributes(style: str) -> str:
     pairs = (item.split(":", 1) for item in style.split(";") if ":" in item)
     kept = [(key.strip(), value.strip()) for key, value in pairs if key.strip() != "font-family"]
+    kept = [pair for pair in kept if pair != ("font-size", f"{DRAWN_PT}px")]  # the whole picture has them
     return "".join(f' {key}="{value}"' for key, value in kept)
-
-
-TEXT_PX, DRAWN_PT = 14, 9.5
-"""Size of a notebook's text, and of the text in a figure as it is drawn."""
 
 
 def show(figure: "Figure", description: str) -> Any:

@@ -31,15 +31,14 @@
 
   for (const figure of document.querySelectorAll("details figure:not([data-start-up])")) {
     const picture = figure.querySelector("svg"), caption = figure.querySelector("figcaption");
-    const frame = element("div", { className: "frame" }), tools = element("div", { className: "tools" });
+    const frame = element("div", { className: "frame", role: "group" }), tools = element("div", { className: "tools" });
     picture.replaceWith(frame);
     frame.append(picture);
+    frame.setAttribute("aria-labelledby", picture.getAttribute("aria-labelledby").split(" ")[0]); // it is scrolled by keyboard
     const zoom = element("button", { type: "button" }, said.larger);
-    zoom.setAttribute("aria-expanded", "false");
     zoom.addEventListener("click", () => {
       const large = figure.classList.toggle("large");
       zoom.textContent = large ? said.smaller : said.larger;
-      zoom.setAttribute("aria-expanded", String(large));
       frame.tabIndex = large ? 0 : -1;
     });
     tools.append(zoom);
@@ -52,7 +51,7 @@
         if (at >= 0) spoken[at].classList.remove("told");
         at = i;
         spoken[at].classList.add("told");
-        output.textContent = spoken[at].dataset.says;
+        output.textContent = spoken[at].querySelector("title").textContent;
       };
       next.addEventListener("click", () => tell((at + 1) % spoken.length));
       spoken.forEach((item, i) => {
@@ -77,13 +76,13 @@
 
   const nav = document.querySelector("nav"), folded = document.querySelectorAll("main details");
   const all = element("button", { type: "button" }, said.open);
-  all.setAttribute("aria-pressed", "false");
+  let unfolded = false; // its name says what it will do, so it has no pressed state beside it
   const unfold = (open) => {
     folded.forEach((item) => { item.open = open; });
-    all.setAttribute("aria-pressed", String(open));
+    unfolded = open;
     all.textContent = open ? said.close : said.open;
   };
-  all.addEventListener("click", () => unfold(all.getAttribute("aria-pressed") !== "true"));
+  all.addEventListener("click", () => unfold(!unfolded));
   if (nav) nav.append(all);
   if (new URLSearchParams(location.search).get("print") === "all") unfold(true);
 
