@@ -17,10 +17,10 @@ from virtio_study.stats.interval import Interval
 from virtio_study.stats.methods import METHODS, block_length, resampled_variance
 from virtio_study.stats.series import (
     difference_of_series,
-    differences,
     fit,
     level_of_series,
     ratios,
+    series_differences,
     shares_below,
     work_difference,
 )
@@ -144,7 +144,7 @@ def test_many_fits_at_a_time_say_what_each_says_alone() -> None:
     near_zero = np.concatenate([np.zeros(150), np.abs(ar1(1, 0.9, 150, level=0.0))])
     fits += [replace(fits[0], factor=1.7), fit(*pair(near_zero, ar1(2, 0.5, 300)))]
     alone = [(one.difference(0.9), one.ratio(0.9), one.share_below(1.0)) for one in fits]
-    together = zip(differences(fits, 0.9), ratios(fits, 0.9), shares_below(fits, 1.0), strict=True)
+    together = zip(series_differences(fits, 0.9), ratios(fits, 0.9), shares_below(fits, 1.0), strict=True)
     for (first, relative, share), (second, other, part) in zip(alone, together, strict=True):
         assert second.interval.low == pytest.approx(first.interval.low, rel=1e-12)
         assert part == pytest.approx(share, rel=1e-12)

@@ -18,11 +18,11 @@ from virtio_study.stats import controls as control
 from virtio_study.stats.elementary import mean
 from virtio_study.stats.hours import DAY_S, EDGE_S, FEWEST_DAYS, same_hours
 from virtio_study.stats.interval import Interval
-from virtio_study.stats.series import Fit, SeriesDifference, differences, fit, ratios, shares_below
+from virtio_study.stats.series import Fit, SeriesDifference, fit, ratios, series_differences, shares_below
 from virtio_study.stats.stretch import MOST_MISSING, Stretch
 from virtio_study.study import SAME_ALLOCATION, Metric
 
-__all__ = ["REASONS", "ChangeEffect", "Draft", "drafts", "placebo_intervals", "told"]
+__all__ = ["REASONS", "ChangeEffect", "FittedChange", "change_effects", "fitted_changes", "placebo_intervals"]
 
 REASONS = {
     "instrument switch": N_("another instrument made the displayed memory afterwards: no effect can be told from that"),
@@ -83,21 +83,21 @@ class ChangeEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class FittedChange:
     """An effect without its intervals: what is known of it and, where no reason stands against it, the fit."""
 
     effect: ChangeEffect
     both: Fit | None = None
 
 
-def drafts(
+def fitted_changes(
     names: tuple[str, str],
     experiment: Experiment,
     grid: NodeGrid,
     free: NDArray[np.bool_],
     known: Mapping[Metric, control.Controls],
     confidence: float,
-) -> list[Draft]:
+) -> list[FittedChange]:
     """What an experiment did to every metric, before intervals are made (`told`).
 
     Parameters
@@ -115,15 +115,15 @@ def drafts(
     found = []
     for metric in OF_SERVER:
         if change.parts != (INSTRUMENT_ONLY,) or metric == "mem_displayed":
-            found.append(_draft(names, experiment, metric, grid, free, known.get(metric), confidence))
+            found.append(_fitted_change(names, experiment, metric, grid, free, known.get(metric), confidence))
     return found
 
 
-def told(found: Sequence[Draft], confidence: float) -> list[ChangeEffect]:
-    """Effects of drafts, in their order; intervals are made for all at a time, which costs little more than for one."""
-    fits = [draft.both for draft in found if draft.both]
-    answers = zip(differences(fits, confidence), ratios(fits, confidence), shares_below(fits, 1.0), strict=True)
-    return [_told(draft.effect, *next(answers)) if draft.both else draft.effect for draft in found]
+def change_effects(found: Sequence[FittedChange], confidence: float) -> list[ChangeEffect]:
+    """Effects of changes, in their order; intervals are made for all at once, which costs little more than for one."""
+    fits = [change.both for change in found if change.both]
+    answers = zip(series_differences(fits, confidence), ratios(fits, confidence), shares_below(fits, 1.0), strict=True)
+    return [_told(change.effect, *next(answers)) if change.both else change.effect for change in found]
 
 
 def _told(blank: ChangeEffect, found: SeriesDifference, relative: Interval | None, share: float) -> ChangeEffect:
@@ -138,7 +138,7 @@ def _told(blank: ChangeEffect, found: SeriesDifference, relative: Interval | Non
     )
 
 
-def _draft(
+def _fitted_change(
     names: tuple[str, str],
     experiment: Experiment,
     metric: Metric,
@@ -146,19 +146,21 @@ def _draft(
     free: NDArray[np.bool_],
     known: control.Controls | None,
     confidence: float,
-) -> Draft:
+) -> FittedChange:
     before, after = _sides(experiment, metric, grid)
     blank = _blank(names, experiment, metric, before, after)
     if reason := _why_not(experiment, metric, grid, before, after):
-        return Draft(replace(blank, reason=reason))
+        return FittedChange(replace(blank, reason=reason))
     beside = neighbours(grid, metric, free, experiment.before, experiment.after)
     if beside is None:
-        return Draft(replace(blank, reason="no controls"))
+        return FittedChange(replace(blank, reason="no controls"))
     both = _fit(before, after, beside.index)
     if isinstance(both, str):
-        return Draft(replace(blank, reason=both))
+        return FittedChange(replace(blank, reason=both))
     alone = _mean(after) / _mean(before) - 1 if _mean(before) > 0 else None
-    return Draft(replace(blank, controls=beside.count, unadjusted=alone), control.held(both, known, (), confidence))
+    return FittedChange(
+        replace(blank, controls=beside.count, unadjusted=alone), control.held(both, known, (), confidence)
+    )
 
 
 def _blank(
@@ -194,7 +196,7 @@ def placebo_intervals(grid: NodeGrid, untouched: NDArray[np.bool_], confidence: 
             if isinstance(both, Fit):
                 metrics.append(metric)
                 fits.append(both)
-    return list(zip(metrics, (one.interval for one in differences(fits, confidence)), strict=True))
+    return list(zip(metrics, (one.interval for one in series_differences(fits, confidence)), strict=True))
 
 
 def _sides(experiment: Experiment, metric: Metric, grid: NodeGrid) -> tuple[Stretch, Stretch]:

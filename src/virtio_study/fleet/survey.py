@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from virtio_study.fleet.estimating import ChangeEffect, Draft, drafts, placebo_intervals, told
+from virtio_study.fleet.estimating import ChangeEffect, FittedChange, change_effects, fitted_changes, placebo_intervals
 from virtio_study.fleet.experiments import changes, experiments
 from virtio_study.fleet.grid import node_grid
 from virtio_study.fleet.histories import Fleet
@@ -101,7 +101,7 @@ def _findings_of(fleet: Fleet, placebos: Mapping[Metric, Controls], confidence: 
     servers = fleet.servers(node)
     grid = node_grid(servers)
     changed = [changes(server, grid, place) for place, server in enumerate(servers)]
-    drawn: list[Draft] = []
+    drawn: list[FittedChange] = []
     for place, server in enumerate(servers):
         for experiment in experiments(place, changed[place], grid):
             begins, ends = (
@@ -109,7 +109,7 @@ def _findings_of(fleet: Fleet, placebos: Mapping[Metric, Controls], confidence: 
             )
             free = np.array([not any(begins < item.at_s < ends for item in found) for found in changed])
             free[place] = False
-            drawn += drafts((server.server, node), experiment, grid, free, placebos, confidence)
+            drawn += fitted_changes((server.server, node), experiment, grid, free, placebos, confidence)
     days = grid.slot_s * grid.instruments.shape[1] / 86_400
     names = tuple(server.server for server in servers)
-    return _Node(tuple(told(drawn, confidence)), names, tuple(compress(names, changed)), days)
+    return _Node(tuple(change_effects(drawn, confidence)), names, tuple(compress(names, changed)), days)

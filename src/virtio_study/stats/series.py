@@ -46,12 +46,12 @@ __all__ = [
     "Fitted",
     "SeriesDifference",
     "difference_of_series",
-    "differences",
     "fit",
     "fitted",
     "halves_difference",
     "level_of_series",
     "ratios",
+    "series_differences",
     "shares_below",
     "work_difference",
 ]
@@ -134,7 +134,7 @@ class Fit:
 
     def difference(self, confidence: float) -> SeriesDifference:
         """After minus before; see `difference_of_series`."""
-        return differences([self], confidence)[0]
+        return series_differences([self], confidence)[0]
 
     def ratio(self, confidence: float) -> Interval | None:
         """Relative difference, `after / before - 1`; see `ratios`."""
@@ -157,7 +157,7 @@ class Fit:
         return Interval(estimate, low, high, confidence, 2 * BATCHES, self.df, method + self.note, BATCHES, BATCHES)
 
 
-def differences(fits: Sequence[Fit], confidence: float) -> list[SeriesDifference]:
+def series_differences(fits: Sequence[Fit], confidence: float) -> list[SeriesDifference]:
     """After minus before of many fits at a time: each as `Fit.difference` has it, for a tenth of the time."""
     if not fits:
         return []
