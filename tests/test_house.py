@@ -315,7 +315,7 @@ def module_of(declared: str) -> str:
 
 def test_what_is_declared_is_imported_and_what_is_imported_is_declared() -> None:
     running = {module_of(item) for item in PROJECT["dependencies"]}
-    optional = {module_of(item) for item in PROJECT["optional-dependencies"]["demo"]}
+    optional = {module_of(item) for extra in ("cluster", "demo") for item in PROJECT["optional-dependencies"][extra]}
     assert imported_packages() - ASKED_FOR == (running - RUN_BY_NAME) | optional
     assert running >= RUN_BY_NAME
     assert not running & optional

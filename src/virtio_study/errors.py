@@ -7,6 +7,7 @@ from virtio_study.i18n.sentences import Numbers, clipped, render, sayable
 
 __all__ = [
     "BusyError",
+    "ClusterError",
     "DataError",
     "LabError",
     "NoRoomError",
@@ -69,6 +70,10 @@ class BusyError(DataError):
 
 class LabError(VirtioStudyError):
     """QEMU, the guest or a program that the lab needs did not do what it should."""
+
+
+class ClusterError(VirtioStudyError):
+    """The workers of a cluster, or their scheduler, are not there, were lost, or are of other versions."""
 
 
 class PipelineError(VirtioStudyError):

@@ -88,6 +88,7 @@ class Told:
 
     histories: tuple[ServerHistory, ...]
     simulated = True
+    portable = False
     nodes = ("one",)
 
     def servers(self, node: str) -> Sequence[ServerHistory]:

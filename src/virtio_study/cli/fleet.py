@@ -1,5 +1,6 @@
 """The command `fleet`: every natural experiment of a whole fleet, and what they say together."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["fleet"]
 
 CONFIDENCE = 0.95
+ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+")
 
 
 @click.command(
@@ -31,7 +33,10 @@ CONFIDENCE = 0.95
 @click.argument("study", required=False)
 @click.option("--simulated", type=click.IntRange(1, 100_000), help=N_("Make up a fleet of so many servers."))
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help=N_("Of the simulation."))
-@click.option("--workers", type=click.IntRange(1), help=N_("Processes (default: one for each CPU)."))
+@click.option("--workers", type=click.IntRange(1), help=N_("Processes (default: as many as the fleet is worth)."))
+@click.option(
+    "--scheduler", metavar="ADDRESS", help=N_("Dask scheduler whose workers are taken: tcp://host:8786 or tls://...")
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -39,24 +44,35 @@ CONFIDENCE = 0.95
 )
 @click.option("--json", "as_json", is_flag=True, help=N_("Numbers for a program."))
 def fleet(
-    study: str | None, simulated: int | None, seed: int, workers: int | None, output: Path | None, as_json: bool
+    study: str | None,
+    simulated: int | None,
+    seed: int,
+    workers: int | None,
+    scheduler: str | None,
+    output: Path | None,
+    as_json: bool,
 ) -> None:
-    import os
-
+    from virtio_study.fleet.kept import Kept
     from virtio_study.fleet.results import of_survey
     from virtio_study.fleet.survey import survey
+    from virtio_study.fleet.walking import processes_for
     from virtio_study.fleet.writing import write_survey
     from virtio_study.i18n.language import LANGUAGES
     from virtio_study.report.fleet_page import render_fleet
     from virtio_study.storage import write_atomically
+    from virtio_study.workflow.keys import code_digest
 
+    if scheduler is not None and (workers or not ADDRESS.fullmatch(scheduler)):
+        raise click.UsageError(_("--scheduler is tcp://host:port or tls://host:port, and goes without --workers"))
     made, name, folder, confidence = _fleet(study, simulated, seed)
-    found = survey(made, confidence, workers or len(os.sched_getaffinity(0)))
-    results = of_survey(found, name, made.simulated, len(made.nodes), confidence)
     folder = output or folder
+    kept = Kept(folder / ".work", code_digest())
+    found = survey(made, confidence, workers or processes_for(len(made.nodes)), scheduler or "", kept)
+    results = of_survey(found, name, made.simulated, len(made.nodes), confidence)
     effects = write_survey(folder, results, found.findings)
     for language in LANGUAGES:
         write_atomically(folder / f"fleet.{language}.html", render_fleet(results, effects, language).encode())
+    kept.remove()
     if as_json:
         click.echo(results.model_dump_json(indent=1))
         return

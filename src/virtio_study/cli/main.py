@@ -12,7 +12,7 @@ import click
 
 from virtio_study.cli.speaking import Group, translate_click
 from virtio_study.cli.unforeseen import scrubbed, unforeseen
-from virtio_study.errors import LabError, PipelineError, VirtioStudyError
+from virtio_study.errors import ClusterError, LabError, PipelineError, VirtioStudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import clipped, said
 from virtio_study.i18n.spoken import _, told
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             click.echo(scrubbed(traceback.format_exc()), err=True)
         where = {"path": error.filename} if isinstance(error, OSError) and error.filename else {}
         _fail(told(said("{path}: {error}", error=error, **where) if where else error))
-        sys.exit(FAILED if isinstance(error, (PipelineError, LabError)) else BAD_INPUT)
+        sys.exit(FAILED if isinstance(error, (PipelineError, LabError, ClusterError)) else BAD_INPUT)
     except Exception as error:  # the boundary: nothing that nobody foresaw is a traceback for the user
         if debug:
             click.echo(scrubbed(traceback.format_exc()), err=True)

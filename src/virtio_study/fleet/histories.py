@@ -50,5 +50,9 @@ class Fleet(Protocol):
     def simulated(self) -> bool:
         """Whether its numbers were made up."""
 
+    @property
+    def portable(self) -> bool:
+        """Whether another machine can make the rows by itself, of what `repr` says of the fleet."""
+
     def servers(self, node: str) -> Sequence[ServerHistory]:
         """Every server of a node."""

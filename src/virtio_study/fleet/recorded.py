@@ -27,6 +27,8 @@ class RecordedFleet:
 
     study: Study
 
+    portable = False
+
     @cached_property
     def simulated(self) -> bool:
         """Whether a recording says of itself that it was not measured."""

@@ -1,13 +1,11 @@
-"""The whole fleet, node by node: what changed, and what that did; on as many processes as wanted."""
+"""The whole fleet, node by node: what changed, and what that did; on as many machines as wanted."""
 
-import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import compress
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,9 @@ from virtio_study.fleet.estimating import ChangeEffect, FittedChange, change_eff
 from virtio_study.fleet.experiments import changes, experiments
 from virtio_study.fleet.grid import node_grid
 from virtio_study.fleet.histories import Fleet
+from virtio_study.fleet.kept import Kept
+from virtio_study.fleet.packed import PackedNode, packed
+from virtio_study.fleet.walking import Walk, walking
 from virtio_study.stats.controls import Controls, controls
 from virtio_study.stats.interval import Interval
 from virtio_study.study import METRICS, Metric
@@ -23,8 +24,6 @@ __all__ = ["PLACEBO_NODES", "Survey", "survey"]
 
 PLACEBO_NODES = 16
 """So many nodes at most, evenly among all, say what the estimator says where nothing was changed."""
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -42,25 +41,36 @@ class Survey:
     days: float
 
 
-def survey(fleet: Fleet, confidence: float, workers: int = 1) -> Survey:
+def survey(fleet: Fleet, confidence: float, workers: int = 1, scheduler: str = "", kept: Kept | None = None) -> Survey:
     """Find and estimate every natural experiment of a fleet.
 
     Parameters
     ----------
     confidence : float
         Such as 0.95.
-    workers : int
-        Processes; each reads a node at a time. The findings do not depend on their number.
+    workers, scheduler
+        Where; see `walking`. The findings depend on neither.
+    kept : Kept, optional
+        Where what a node says is kept, and looked for first.
+
+    Raises
+    ------
+    ClusterError
+        If the workers are not there or are lost; what was kept until then is taken the next time.
     """
     nodes = list(fleet.nodes)
-    with _pool(min(workers, len(nodes))) as over:
-        chosen = [nodes[place] for place in sorted({round(x) for x in np.linspace(0, len(nodes) - 1, PLACEBO_NODES)})]
+    chosen = [nodes[place] for place in sorted({round(x) for x in np.linspace(0, len(nodes) - 1, PLACEBO_NODES)})]
+    with walking(workers if scheduler else min(workers, len(nodes)), scheduler) as walk:
         tried: dict[Metric, list[Interval]] = {}
-        for found in over(partial(_placebos_of, fleet, confidence), chosen):
+        untouched = partial(_placebos_of, confidence)
+        for found in _walked(walk, untouched, fleet, chosen, kept, (list[tuple[Metric, Interval]], confidence)):
             for metric, interval in found:
                 tried.setdefault(metric, []).append(interval)
         placebos = {metric: controls(tried[metric]) for metric in METRICS if metric in tried}
-        parts = list(over(partial(_findings_of, fleet, placebos, confidence), nodes))
+        known = {metric: asdict(item) for metric, item in placebos.items()}
+        parts = _walked(
+            walk, partial(_findings_of, placebos, confidence), fleet, nodes, kept, (_Node, confidence, known)
+        )
     return Survey(
         tuple(finding for part in parts for finding in part.findings),
         sum(len(part.servers) for part in parts),
@@ -70,14 +80,37 @@ def survey(fleet: Fleet, confidence: float, workers: int = 1) -> Survey:
     )
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[Callable[[Callable[[str], Answer], Sequence[str]], Iterator[Answer]]]:
-    """A `map` over nodes: in this process, or in others."""
-    if workers < 2:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
+def _walked(
+    walk: Walk,
+    function: Callable[[PackedNode], Any],
+    fleet: Fleet,
+    nodes: Sequence[str],
+    kept: Kept | None,
+    made_of: tuple[Any, ...],
+) -> list[Any]:
+    """What a function says of each node, in their order; `made_of` begins with the type of an answer."""
+    from pydantic import TypeAdapter
+
+    kind: TypeAdapter[Any] = TypeAdapter(made_of[0])
+    answers: dict[str, Any] = {}
+    asked: deque[tuple[str, Any]] = deque()
+
+    def left() -> Iterator[PackedNode]:
+        for node in nodes:
+            item = packed(fleet, node)
+            place = kept.place(str(made_of[0]), made_of[1:], node, item.digest) if kept else None
+            if place and place.is_file():
+                answers[node] = kind.validate_json(place.read_bytes())
+            else:
+                asked.append((node, place))
+                yield item
+
+    for answer in walk(function, left()):
+        node, place = asked.popleft()
+        if kept and place:
+            kept.write(place, kind.dump_json(answer))
+        answers[node] = answer
+    return [answers[node] for node in nodes]
 
 
 @dataclass(frozen=True)
@@ -90,15 +123,15 @@ class _Node:
     days: float
 
 
-def _placebos_of(fleet: Fleet, confidence: float, node: str) -> list[tuple[Metric, Interval]]:
-    servers = fleet.servers(node)
+def _placebos_of(confidence: float, item: PackedNode) -> list[tuple[Metric, Interval]]:
+    servers = item.servers()
     grid = node_grid(servers)
     untouched = np.array([not changes(server, grid, place) for place, server in enumerate(servers)])
     return placebo_intervals(grid, untouched, confidence)
 
 
-def _findings_of(fleet: Fleet, placebos: Mapping[Metric, Controls], confidence: float, node: str) -> _Node:
-    servers = fleet.servers(node)
+def _findings_of(placebos: Mapping[Metric, Controls], confidence: float, item: PackedNode) -> _Node:
+    servers = item.servers()
     grid = node_grid(servers)
     changed = [changes(server, grid, place) for place, server in enumerate(servers)]
     drawn: list[FittedChange] = []
@@ -109,7 +142,7 @@ def _findings_of(fleet: Fleet, placebos: Mapping[Metric, Controls], confidence: 
             )
             free = np.array([not any(begins < item.at_s < ends for item in found) for found in changed])
             free[place] = False
-            drawn += fitted_changes((server.server, node), experiment, grid, free, placebos, confidence)
+            drawn += fitted_changes((server.server, item.node), experiment, grid, free, placebos, confidence)
     days = grid.slot_s * grid.instruments.shape[1] / 86_400
     names = tuple(server.server for server in servers)
     return _Node(tuple(change_effects(drawn, confidence)), names, tuple(compress(names, changed)), days)

@@ -62,6 +62,7 @@ class SimulatedFleet:
     shock: float = 0.0
 
     simulated = True
+    portable = True
 
     @property
     def nodes(self) -> list[str]:

@@ -1,0 +1,240 @@
+"""A map over nodes: in this process, on a cluster of processes of this machine, or on a scheduler that is running."""
+
+import logging
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+from virtio_study.errors import ClusterError
+from virtio_study.i18n.marks import N_
+
+__all__ = ["Walk", "disagreement", "processes_for", "walking"]
+
+FEWEST_NODES = 16
+"""A fleet of fewer nodes is done before the processes of a cluster are there."""
+
+AHEAD = 2
+"""So many items for each worker are on their way: none waits for work, and no more than these are in memory."""
+
+PATIENCE_S, CONNECTING_S = 60.0, 10.0
+"""How long a cluster may be without any worker, and a scheduler without an answer."""
+
+SAME = ("python", "virtio-study", "numpy", "pandas", "scipy", "dask", "distributed", "cloudpickle")
+"""What has one version everywhere: the numbers depend on it, or the understanding of one another."""
+
+SECRET = re.compile("VIRTIO_STUDY_PVE_|TOKEN|PASSW|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE)
+"""Names of variables that no worker gets."""
+
+ABSENT = N_("more than one process needs the package distributed: pip install 'virtio-study[cluster]'")
+LOST = N_(
+    "{scheduler}: the connection to the scheduler was lost; start the scheduler and its workers, and give the same "
+    "command: it goes on from the nodes that are done"
+)
+
+
+Walk = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""Like `map` over one iterable: answers in order, items taken as they are needed."""
+
+
+def processes_for(nodes: int) -> int:
+    """How many processes a fleet of so many nodes is worth on this machine: 1 where none would help."""
+    if nodes < FEWEST_NODES or find_spec("distributed") is None:
+        return 1
+    return min(len(os.sched_getaffinity(0)), nodes)
+
+
+@contextmanager
+def walking(workers: int = 1, scheduler: str = "") -> Iterator[Walk]:
+    """What walks over nodes, whose answers depend neither on the number of workers nor on where they are.
+
+    Parameters
+    ----------
+    workers : int
+        Processes on this machine; 1 is this one. Their connections are encrypted with a certificate of this run.
+    scheduler : str
+        Address of a Dask scheduler, `tcp://host:port` or `tls://host:port`, whose workers are taken instead. Files of
+        TLS are those of Dask's own configuration.
+
+    Raises
+    ------
+    ClusterError
+        If the extra is not installed, the scheduler or its workers are not there or have other versions, or while
+        walking, if they are lost for good.
+    """
+    if workers < 2 and not scheduler:
+        yield map
+        return
+    with _quiet(), _without_secrets(), _client(workers, scheduler) as client:
+        yield _Ahead(client, scheduler)
+
+
+class _Ahead:
+    """A walk over the workers of a client."""
+
+    def __init__(self, client: Any, scheduler: str) -> None:
+        self._client, self._scheduler = client, scheduler or client.scheduler.address
+
+    def __call__(self, function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
+        waiting: deque[Any] = deque()
+        most = AHEAD * max(len(self._asked(self._client.nthreads)), 1)
+        for item in items:
+            waiting.append(self._asked(partial(self._client.submit, function, item, pure=False)))
+            if len(waiting) >= most:
+                yield self._answer(waiting.popleft())
+        while waiting:
+            yield self._answer(waiting.popleft())
+
+    def _answer(self, future: Any) -> Any:
+        while True:
+            try:
+                return self._asked(partial(future.result, timeout=PATIENCE_S))
+            except TimeoutError:
+                if not self._asked(self._client.nthreads):
+                    raise ClusterError(
+                        N_("{scheduler}: no worker for {seconds:.0f} s; start workers and give the same command"),
+                        scheduler=self._scheduler,
+                        seconds=PATIENCE_S,
+                    ) from None
+
+    def _asked(self, call: Callable[[], Any]) -> Any:
+        """What a call of the client answers; `TimeoutError` is the caller's matter as long as there is a connection."""
+        from distributed import KilledWorker
+
+        try:
+            return call()
+        except KilledWorker as error:
+            raise ClusterError(
+                N_(
+                    "{worker}: a node ended {count} workers one after the other, this was the last; most often it "
+                    "needs more memory than they may have: give them more (--memory-limit) and give the same command"
+                ),
+                worker=error.last_worker.address,
+                count=error.allowed_failures + 1,
+            ) from None
+        except (CancelledError, OSError, RuntimeError) as error:
+            if isinstance(error, TimeoutError) and self._client.status == "running":
+                raise
+            if isinstance(error, OSError | CancelledError) or self._client.status != "running":
+                raise ClusterError(LOST, scheduler=self._scheduler) from error
+            raise
+
+
+@contextmanager
+def _client(workers: int, scheduler: str) -> Iterator[Any]:
+    """A client of a scheduler, or of a cluster that lives as long as it."""
+    try:
+        import dask
+        from distributed import Client, LocalCluster, Security
+    except ImportError:
+        raise ClusterError(ABSENT) from None
+    # what a node is sent with is large, and waits nowhere but in its own task
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        if not scheduler:
+            with (
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    security=Security.temporary(),
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                ) as cluster,
+                Client(cluster, set_as_default=False) as client,
+            ):
+                yield client
+            return
+        try:
+            client = Client(scheduler, timeout=CONNECTING_S, set_as_default=False)
+        except (OSError, TypeError, ValueError, RuntimeError) as error:
+            raise ClusterError(
+                N_(
+                    "{scheduler}: no scheduler answers ({error}); start it (dask scheduler), or with tls:// name the "
+                    "files of TLS to Dask: https://distributed.dask.org/en/stable/tls.html"
+                ),
+                scheduler=scheduler,
+                error=" ".join(str(error).split())[:200],
+            ) from error
+        try:
+            _agreed(client, scheduler)
+            yield client
+        finally:
+            client.close(timeout=2)
+
+
+def _agreed(client: Any, scheduler: str) -> None:
+    """Make sure that there are workers, and that all have the versions of this process."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE_S)
+    except TimeoutError:
+        raise ClusterError(
+            N_("{scheduler}: has no worker; start one: dask worker {scheduler}"), scheduler=scheduler
+        ) from None
+    found = client.get_versions(packages=list(SAME[1:]))
+    places = {f"scheduler {scheduler}": found["scheduler"], **found["workers"]}
+    if other := disagreement(
+        {place: item["packages"] for place, item in places.items()}, found["client"]["packages"], scheduler
+    ):
+        raise other
+
+
+def disagreement(
+    places: Mapping[str, Mapping[str, str | None]], own: Mapping[str, str | None], scheduler: str
+) -> ClusterError | None:
+    """The first place whose version of something differs from this process', if any.
+
+    Parameters
+    ----------
+    places : mapping
+        Scheduler and workers by address: package -> version, None where it is not installed.
+    own : mapping
+        The same of this process; `python` has five parts, of which two count.
+    """
+    for place, known in sorted(places.items()):
+        for name in SAME:
+            if place.startswith("scheduler") and name not in {"python", "dask", "distributed", "cloudpickle"}:
+                continue  # it passes on what the others say
+            there, here = (_shown(name, versions.get(name)) for versions in (known, own))
+            if there != here:
+                return ClusterError(
+                    N_(
+                        "{place}: has {name} {there} and this computer has {here}; numbers would differ: install the "
+                        "same requirements.lock on both ({scheduler})"
+                    ),
+                    place=place,
+                    name=name,
+                    there=there,
+                    here=here,
+                    scheduler=scheduler,
+                )
+    return None
+
+
+def _shown(name: str, version: str | None) -> str:
+    if version is None:
+        return "-"
+    return ".".join(version.split(".")[:2]) if name == "python" else version
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of what Dask logs: what matters of it comes as an error."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _without_secrets() -> Iterator[None]:
+    """No secret in the environment as long as processes are started with it, also those that follow a dead one."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if SECRET.search(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
