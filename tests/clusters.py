@@ -31,6 +31,12 @@ def settings(tls: Path) -> dict[str, str]:
     return {f"{prefix}CA_FILE": str(tls / "ca.pem"), "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true", **roles}
 
 
+def configured(tls: Path) -> dict[str, str]:
+    """The same as keys of Dask's configuration."""
+    names = {key.removeprefix("DASK_"): value for key, value in settings(tls).items()}
+    return {key.lower().replace("__", ".").replace("_", "-"): value for key, value in names.items()}
+
+
 @contextmanager
 def scheduler(
     folder: Path, environment: dict[str, str], port: int = 0

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
-from clusters import environment, scheduler, settings, workers
+from clusters import configured, environment, scheduler, workers
 from virtio_study.cli.fleet import fleet as command
 from virtio_study.errors import ClusterError
 from virtio_study.fleet import walking
@@ -136,7 +136,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_over_tls_a_killed_worker_changes_no_byte(tmp_path: Path, tls: Path, expected: Survey) -> None:
     around = environment(tls)
     with (
-        dask.config.set(dask.config.collect(paths=[], env=settings(tls))),
+        dask.config.set(configured(tls)),
         scheduler(tmp_path, around) as (address, _),
         workers(address, around, 2),
     ):
