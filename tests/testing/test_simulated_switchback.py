@@ -35,7 +35,9 @@ def test_its_study_has_the_schedule_and_the_one_comparison_between_its_configura
     story, schedule = switched_story(datetime(2026, 3, 29, 12, 34, 56, tzinfo=UTC))
     study = make_study(tmp_path, story, schedule)
     assert study.schedule == schedule
-    assert list(study.comparisons) == ["devices"]
+    assert {name: item.purpose for name, item in study.comparisons.items()} == {"devices": "total"}, (
+        "what is asked first"
+    )
     assert study.title.en.startswith("A simulated demonstration")
 
 

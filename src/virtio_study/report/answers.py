@@ -252,11 +252,11 @@ def _advice(cpu: Sequence[_Seen], host: Sequence[_Seen]) -> Iterator[Line]:
     """What the answers on the host's memory and on CPU come to for an administrator."""
     for seen, by_case in ((host, _MEMORY_ADVICE), (cpu, _CPU_ADVICE)):
         cases = [item.case for item in seen]
-        case = next((case for case in by_case if case in cases), "" if seen else None)
+        case = next((case for case in by_case if case in cases and case != "same"), "" if seen else None)
         if case is None:
             continue
         marks = [item.mark for item in seen if item.mark and (not case or item.case == case)]
-        message = by_case.get(case) or N_("Nothing here says to change a driver: record longer, or repeat the change.")
+        message = by_case.get(case) or by_case["same" if set(cases) == {"same"} else "else"]
         reported = any(d.name == REPORTING and d.before != d.after for item in seen for d in item.comparison.differs)
         if case == "fell" and seen is host and reported:
             message = N_("In Linux guests load the balloon driver, and judge it by the host's figure.")
@@ -266,11 +266,15 @@ def _advice(cpu: Sequence[_Seen], host: Sequence[_Seen]) -> Iterator[Line]:
 _MEMORY_ADVICE = {
     "fell": N_("Make the change for memory, and judge it by the host's own figure."),
     "rose": N_("Do not make the change to save memory."),
+    "same": N_("For memory the change brings nothing."),
+    "else": N_("For memory nothing here says to change a driver: record longer, or repeat the change."),
 }
 _CPU_ADVICE = {
     "fell": N_("Make the change for CPU."),
     "rose": N_("Do not make the change to save CPU."),
     "emulator": N_("For CPU, measure on a host with hardware virtualisation."),
+    "same": N_("For CPU the change brings nothing."),
+    "else": N_("For CPU nothing here says to change a driver: record longer, or repeat the change."),
 }
 
 _SENTENCES: dict[str, dict[str, tuple[str, ...]]] = {

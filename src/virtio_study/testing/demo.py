@@ -31,7 +31,7 @@ LABELS = {
     "emulated": ("emulated devices (simulated)", "dispositivos emulados (simulado)"),
     "balloon": (
         "emulated devices and balloon driver (simulated)",
-        "dispositivos emulados y controlador de globo (simulado)",
+        "dispositivos emulados y controlador balloon (simulado)",
     ),
     "virtio": ("VirtIO devices (simulated)", "dispositivos VirtIO (simulado)"),
 }
@@ -41,7 +41,7 @@ COMPARISONS = {
         "emulated",
         "balloon",
         "What changed when the balloon driver began to answer, with the same devices?",
-        "¿Qué cambió cuando el controlador de globo empezó a responder, con los mismos dispositivos?",
+        "¿Qué cambió cuando el controlador balloon empezó a responder, con los mismos dispositivos?",
     ),
     "devices": (
         "balloon",
@@ -173,6 +173,8 @@ def _protocol(story: Story, schedule: Schedule | None) -> dict[str, Any]:
         for purpose, (before, after, en, es) in COMPARISONS.items()
         if {before, after} <= named.keys()
     }
+    if "total" not in comparisons:  # of these configurations the devices are all that differs
+        comparisons["devices"]["purpose"] = "total"
     servers, windows = {}, []
     for server in story.servers:
         config = server.configurations[0].config
