@@ -125,6 +125,20 @@ def test_servers_of_which_another_thing_is_said_have_a_line_of_their_own() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("equivalent", "sentence"),
+    [(True, "For memory the change brings nothing."), (False, "For memory nothing here says to change a driver")],
+)
+def test_advice_on_memory_that_did_not_change_names_memory(equivalent: bool, sentence: str) -> None:
+    def unchanged(found: dict[str, Any]) -> None:
+        for total in totals(found):
+            effect = total["effects"]["mem_host"]
+            effect["difference"] |= {"low": -1.0, "high": 1.0, "estimate": 0.0}
+            effect["practical"]["equivalent"] = equivalent
+
+    assert said(unchanged)["What should I do?"][0][1].startswith(sentence)
+
+
 def test_what_the_study_does_not_have_is_not_asked() -> None:
     told = said(lambda found: found.update(published=None))
     assert "Was the published saving real?" not in told
