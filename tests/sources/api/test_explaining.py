@@ -173,6 +173,17 @@ def test_the_genuine_servers_have_nothing_left_to_come_back() -> None:
     assert rows[100]["step_s"].unique().tolist() == [60.0]
 
 
+def test_a_number_that_nothing_tells_of_is_the_answers_or_the_tokens(tmp_path: Path) -> None:
+    row = {"type": "qemu", "vmid": 100, "node": "pve1", "status": "stopped"}
+    told = explain_answers(saved(tmp_path / "api.jsonl", ("/cluster/resources", [row])), [999])[0].error
+    assert told
+    assert english(told).startswith("the saved answers tell of no server 999;")
+    with serve(two_servers(now=NOW), clock=Clock(NOW - 20 * 3600)) as host:
+        seen = explain_host(client(host), [999])[0].error
+    assert seen
+    assert english(seen).endswith("there is none, or the token may not see it")
+
+
 def saved(path: Path, *answers: tuple[str, Any]) -> Path:
     lines = [
         {"t": NOW + at, "path": asked, "status": 200, "body": {"data": data}}

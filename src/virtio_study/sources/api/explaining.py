@@ -99,7 +99,7 @@ def explain_host(client: Client, vmids: Collection[int] = (), qemu_server: str |
     left = [vmid for vmid in asked if vmid not in told.statuses and told.cluster.servers[vmid].status != "stopped"]
     for vmid, reply in zip(left, client.get_all([f"{asked[vmid]}/status/current" for vmid in left]), strict=True):
         _take(told, vmid, reply)
-    return _explained(told, vmids)
+    return _explained(told, vmids, _UNSEEN)
 
 
 def _ask_nodes(client: Client, told: _Told, nodes: Sequence[str], *, all_at_once: bool) -> None:
@@ -138,14 +138,18 @@ def _rows(data: object) -> list[Mapping[str, object]]:
     return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
 
 
-def _explained(told: _Told, vmids: Collection[int]) -> list[Explanation]:
+_UNSEEN = N_("the host shows no server {vmid}: there is none, or the token may not see it")
+_UNSAID = N_("the saved answers tell of no server {vmid}; without a number every server that they tell of is shown")
+
+
+def _explained(told: _Told, vmids: Collection[int], unknown: str) -> list[Explanation]:
+    """Explanations of what is wanted; `unknown` says that there is nothing of a server."""
     known = {*told.cluster.servers, *told.cluster.containers, *told.configs, *told.statuses}
     wanted = sorted(set(vmids) or known)
-    return [explanation_of(_seen(told, vmid)) if vmid in known else _unknown(vmid) for vmid in wanted]
+    return [explanation_of(_seen(told, vmid)) if vmid in known else _unknown(vmid, unknown) for vmid in wanted]
 
 
-def _unknown(vmid: int) -> Explanation:
-    form = N_("the host shows no server {vmid}: there is none, or the token may not see it")
+def _unknown(vmid: int, form: str) -> Explanation:
     return explanation_of(Seen(vmid, "", "", "unknown", error=said(form, vmid=vmid)))
 
 
@@ -198,7 +202,7 @@ def explain_answers(place: Path, vmids: Collection[int] = (), qemu_server: str |
             ),
             path=place,
         )
-    return _explained(_from(answers, qemu_server), vmids)
+    return _explained(_from(answers, qemu_server), vmids, _UNSAID)
 
 
 def _wanted(path: str) -> bool:
