@@ -67,7 +67,7 @@ def test_a_table_has_the_marks_of_the_language(capsys: pytest.CaptureFixture[str
     numbers = {"drop": 0.3, "confidence": 0.95, "plans": [amount], "enough": 3}
     names = {"server": "alpha", "driver_config": "ide", "metric": "mem_host", "unit": "boots"}
     text = _table(Planned.model_validate(names | numbers))
-    assert "alpha con ide, RAM ocupada en el anfitrión: potencia" in text
+    assert "alpha con «ide», RAM ocupada en el anfitrión: potencia" in text
     assert "12,3\N{NO-BREAK SPACE}%" in text
     assert text.endswith("Bastan 3 arranques por lado (potencia del 80 % o más).")
 
