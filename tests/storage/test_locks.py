@@ -1,5 +1,6 @@
 """One writer at a time, and what killed programs leave in the folder for temporary files."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -42,6 +43,21 @@ def test_two_writers_at_once_lose_no_entry(tmp_path: Path) -> None:
     for each in both:
         each.communicate()
     assert len(storage.manifest(tmp_path)) == 40
+
+
+def test_a_lock_that_changes_hands_is_waited_for_and_refuses_no_one(tmp_path: Path) -> None:
+    """Whoever lets go says no longer who it is, a moment before the next may take it."""
+    here, there = os.pipe()
+    if (child := os.fork()) == 0:
+        with (tmp_path / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            os.write(there, b"1")
+            time.sleep(0.3)
+            os._exit(0)
+    os.read(here, 1)
+    with storage.one_writer(tmp_path, wait_s=0.0):
+        pass
+    os.waitpid(child, 0)
 
 
 def test_who_writes_a_study_is_said_and_a_killed_writer_holds_nothing(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ __all__ = ["locked", "scratch_folder"]
 
 LOOK_AGAIN_S = 0.05
 
+CHANGING_HANDS_S = 1.0
+"""A lock whose holder does not say its name may be let go, or have been taken, at this moment."""
+
 LET_GO = b"{}"
 """What is in the file of a lock that nobody holds; who failed or was killed leaves a name there, or nothing."""
 
@@ -51,7 +54,9 @@ def locked(path: Path, busy: Callable[[Said], VirtioStudyError] | None = None, w
         until = time.monotonic() + wait_s
         while not _take(file):
             if busy is not None and time.monotonic() >= until:
-                raise busy(_holder(file))
+                holder = _holder(file)
+                if holder or time.monotonic() >= until + CHANGING_HANDS_S:
+                    raise busy(holder or said(N_("a program that does not say which")))
             time.sleep(LOOK_AGAIN_S)
         file.seek(0)
         let_go = file.read(len(LET_GO) + 1) == LET_GO
@@ -80,13 +85,14 @@ def _self() -> dict[str, str | int]:
     return {"command": " ".join(words)[:120], "pid": os.getpid(), "host": platform.node(), "since": since}
 
 
-def _holder(file: IO[Any]) -> Said:
+def _holder(file: IO[Any]) -> Said | None:
+    """Who holds a lock; None where nobody says so, as while it changes hands."""
     try:
         file.seek(0)
         told = json.loads(file.read(1000))
         return said(N_("{command}, process {pid} on {host} since {since} UTC"), **{key: told[key] for key in _self()})
     except (OSError, ValueError, KeyError, TypeError):
-        return said(N_("a program that does not say which"))
+        return None
 
 
 @contextmanager

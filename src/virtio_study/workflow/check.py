@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from virtio_study.recording import Recording
 
 DAY = re.compile(r"raw/api-\d{8}\.jsonl")
+PACKED = re.compile(r"(raw/api-\d{8})(?:-\d+)?\.jsonl\.zst")
 """The name of a file of answers whose day is not packed yet."""
 
 __all__ = ["Checked", "check_study", "unfinished"]
@@ -97,8 +98,9 @@ def _unlisted(study: Study, names: dict[str, str]) -> list[DataError]:
     problems = []
     for name in sorted(files.keys() - names.keys()):
         path = files[name]
-        if path.name.startswith("."):
-            continue
+        packed = PACKED.fullmatch(name)
+        if path.name.startswith(".") or (packed and f"{packed[1]}.jsonl" in files):
+            continue  # the day itself is still there: its packing was ended by a kill, and the next start does it again
         if not DAY.fullmatch(name):
             form = N_("{path}: not in the manifest; remove it or restore the manifest")
             problems.append(DataError(form, path=path))

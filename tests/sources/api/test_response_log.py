@@ -111,6 +111,30 @@ def test_a_day_is_packed_when_no_other_program_writes_the_study(tmp_path: Path) 
         os.close(end)
 
 
+def test_a_day_whose_packing_was_killed_is_no_damage_and_is_packed_again(
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, host)
+    for second, number in enumerate((1, 2)):  # the second time the day is packed twice, for the clock went back
+        response_log.append(study.folder, [Reply(NOW + 2 * second, "/x", 200, {})])
+        with monkeypatch.context() as killed:
+            killed.setattr(storage, "add_file", _killed)
+            with pytest.raises(InterruptedError):
+                response_log.finish(study.folder, NOW + 86400)
+        assert not check_study(study).problems
+        response_log.append(study.folder, [Reply(NOW + 2 * second + 1, "/x", 200, {})])
+        response_log.finish(study.folder, NOW + 86400)
+        assert not check_study(study).problems
+        assert len(response_log.stored(study.folder)) == number
+    assert [answer.time_s for answer in read_answers(response_log.stored(study.folder))] == [
+        NOW + one for one in range(4)
+    ]
+
+
+def _killed(*_: object) -> None:
+    raise InterruptedError
+
+
 @pytest.mark.parametrize("jump_s", [-2 * 86400.0, -3600.0, 3600.0])
 def test_a_watch_goes_on_when_the_clock_is_set(jump_s: float, host: SimulatedHost, tmp_path: Path) -> None:
     """Set back by an hour while it polled, it slept for an hour, and asked nothing for another."""

@@ -86,8 +86,9 @@ def _pack(folder: Path, path: Path) -> Path:
     waiting = path.with_name(f".{packed.name}.new")
     with storage.replacing(waiting) as sink, path.open("rb") as source:
         zstandard.ZstdCompressor(level=9).copy_stream(source, sink, size=path.stat().st_size)
-    digest = storage.sha256(waiting)
-    while packed.exists() and storage.sha256(packed) != digest:
+    digest, listed = storage.sha256(waiting), storage.manifest(folder)
+    # what is not listed was packed of this day when a kill ended it, and the day has grown since, if anything
+    while listed.get(packed.relative_to(folder).as_posix(), digest) != digest:
         packed = path.with_name(f"{path.stem}-{number}.jsonl.zst")
         number += 1
     waiting.replace(packed)
