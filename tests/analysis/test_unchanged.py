@@ -134,7 +134,7 @@ def test_what_is_not_told_is_a_bound_or_a_reason_and_never_a_prediction() -> Non
 
 
 def test_sizes_bound_the_cpu_and_the_most_valuable_come_first() -> None:
-    busy = server("busy", "impossible", disk_read_bytes_per_s=4096e3, disk_write_bytes_per_s=0.0, cpu_cores=0.5)
+    busy = server("busy", "impossible", disk_read_bytes_per_s=4096e3, disk_write_bytes_per_s=0.0, cpu_cores=0.6)
     idle = server("idle", "impossible", disk_read_bytes_per_s=4096.0, disk_write_bytes_per_s=0.0, cpu_cores=0.5)
     found = outlooks([idle, busy])
     assert [item.name for item in found] == ["busy", "idle"]

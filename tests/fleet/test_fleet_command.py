@@ -19,13 +19,15 @@ def test_a_simulated_fleet_is_told_as_simulated_and_written(tmp_path: Path, monk
     told = CliRunner().invoke(fleet, ["--simulated", "12", "--workers", "1", "--output", str(tmp_path)])
     assert told.exit_code == 0
     assert "Simulado: nada de esto se midió." in told.output
-    assert "12 servidores en 1 nodos" in told.output
+    assert "12 servidores en 1 nodo durante" in told.output
+    assert "Ahorrarían" in told.output
     summary = json.loads((tmp_path / "fleet.json").read_text())
     table = pd.read_parquet(tmp_path / "fleet.parquet")
     assert summary["simulated"]
     assert summary["effects"] == (table["reason"] == "").sum() > 0
     assert summary["discoveries"] == table["shown"].sum()
     assert sum(item["count"] for item in summary["silences"]) == (table["reason"] != "").sum()
+    assert len(summary["outlooks"]) == summary["foreseen"]["servers"] == 12 - summary["changed"]
 
 
 def test_neither_a_study_nor_a_simulation_is_wrong_use() -> None:

@@ -61,6 +61,26 @@ def test_a_name_cannot_end_the_script_or_become_markup() -> None:
     assert data(page)["rows"][0][0] == hostile
 
 
+def test_every_server_that_did_not_change_has_its_forecast_those_first_that_are_worth_most() -> None:
+    results, effects = surveyed()
+    page = render_fleet(results, effects, "en")
+    ahead = data(page)["ahead"]
+    assert len(ahead) == len(results.outlooks) == results.servers - results.changed > 10
+    assert [row[0] for row in ahead] == [item.name for item in results.outlooks]
+    worth = [row[5][1] for row in ahead if row[5]]
+    assert worth == sorted(worth, reverse=True)
+    assert worth[0] > 0
+    assert f'<th scope="row">{results.outlooks[0].name}</th>' in page
+    without = render_fleet(results.model_copy(update={"outlooks": ()}), effects, "en")
+    assert 'id="ahead"' not in without
+
+
+def ten_thousand(results: FleetResults) -> FleetResults:
+    copies = range(10_000 // len(results.outlooks) + 1)
+    rows = [item.model_copy(update={"name": f"{item.name}-{copy}"}) for copy in copies for item in results.outlooks]
+    return results.model_copy(update={"outlooks": tuple(rows)})
+
+
 def many() -> pd.DataFrame:
     _, effects = surveyed()
     copies = 10_000 // effects["server"].nunique() + 1
@@ -73,7 +93,7 @@ def many() -> pd.DataFrame:
 def test_ten_thousand_changes_are_searched_sorted_and_paged(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    page = render_fleet(surveyed()[0], many(), "en")
+    page = render_fleet(ten_thousand(surveyed()[0]), many(), "en")
     assert len(page.encode()) < MOST_BYTES
     (tmp_path / "fleet.en.html").write_text(page, encoding="utf-8")
     with sync_playwright() as playwright:
@@ -84,10 +104,20 @@ def test_ten_thousand_changes_are_searched_sorted_and_paged(tmp_path: Path) -> N
         view.goto((tmp_path / "fleet.en.html").as_uri())
         rows = view.locator("#changes tbody tr")
         assert rows.count() == 50
-        view.click("#on")
-        assert view.inner_text("#place").startswith("51–100 / 10,0")
-        view.fill("#search", "node0000 -7")
+        view.click("#changes-tools .on")
+        assert view.inner_text("#changes-tools output").startswith("51–100 / 10,0")
+        view.fill("#changes-tools [type=search]", "node0000 -7")
         assert all("-7" in text for text in rows.locator("th").all_inner_texts())
+        view.locator("#changes tbody button").first.click()
+        opened = view.locator("#changes tbody tr table tr")
+        assert opened.count() >= 3
+        assert view.locator("#changes tbody svg line").count() > 0
+        assert view.get_attribute("#changes tbody button", "aria-expanded") == "true"
+        view.locator("#changes tbody button").first.click()
+        assert opened.count() == 0
+        assert view.inner_text("#ahead-tools output").startswith("1–50 / 10,0")
+        view.fill("#ahead-tools [type=search]", "-7")
+        assert all("-7" in text for text in view.locator("#ahead tbody th").all_inner_texts())
         view.check("#only")
         view.select_option("#metric", label="RAM spent by the host")
         assert set(rows.locator("td:last-child").all_inner_texts()) == {"shown"}

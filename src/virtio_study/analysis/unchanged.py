@@ -7,15 +7,16 @@ there is a bound and no prediction.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from virtio_study.analysis.plausibility import Range, predicted_change
 from virtio_study.analysis.records import Line, Number, Recorded
 from virtio_study.i18n.marks import N_
 from virtio_study.pve.explanation import Explanation
-from virtio_study.stats.elementary import mean, total, variance
+from virtio_study.pve.ingredients import ReportingOutlook
+from virtio_study.stats.elementary import Array, mean, total, variance
 from virtio_study.stats.student import t_quantile
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "overheads",
     "ram_returned",
     "unchanged_of",
+    "worth_first",
 ]
 
 HOST, GUEST, SHOWN = "mem_host_bytes", "mem_guest_bytes", "mem_displayed_bytes"
+CPU = "cpu_cores"
 DISK = ("disk_read_bytes_per_s", "disk_write_bytes_per_s")
 REQUESTS = ("disk_reads_per_s", "disk_writes_per_s")
 NET = ("net_in_bytes_per_s", "net_out_bytes_per_s")
@@ -91,7 +94,7 @@ class Unchanged:
     rows: pd.DataFrame
     disk: str
     card: str
-    reporting: Literal["on", "possible", "impossible", "not known"]
+    reporting: ReportingOutlook
     requests_per_s: float | None = None
 
 
@@ -131,7 +134,8 @@ def overheads(neighbours: Iterable[pd.DataFrame]) -> Range:
     neighbours : iterable of DataFrame
         One of each server: the boots of one are no further servers.
     """
-    found = [mean(rows[HOST]) - mean(rows[GUEST]) for rows in map(_both, neighbours) if len(rows)]
+    known = (_together(rows, (HOST, GUEST)) for rows in neighbours)
+    found = [mean(host) - mean(guest) for host, guest in known if len(host)]
     if len(found) < FEWEST_NEIGHBOURS:
         return UNKNOWN_OVERHEAD
     middle, n = mean(found), len(found)
@@ -139,11 +143,13 @@ def overheads(neighbours: Iterable[pd.DataFrame]) -> Range:
     return Range(low=max(0.0, middle - away), typical=middle, high=middle + away)
 
 
-def _both(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows in which both the host's and the guest's memory are known."""
-    if not {HOST, GUEST} <= set(rows.columns):
-        return pd.DataFrame({HOST: [], GUEST: []})
-    return rows[[HOST, GUEST]].dropna()
+def _together(rows: pd.DataFrame, columns: Sequence[str]) -> list[Array]:
+    """Each column, of the rows in which all are known; of no rows where one is not there."""
+    if not set(columns) <= set(rows.columns):
+        return [np.empty(0) for _ in columns]
+    values = [rows[name].to_numpy(np.float64) for name in columns]
+    known = ~np.logical_or.reduce([np.isnan(column) for column in values])
+    return [column[known] for column in values]
 
 
 def ram_returned(rows: pd.DataFrame, overhead: Range) -> Range | None:
@@ -156,10 +162,10 @@ def ram_returned(rows: pd.DataFrame, overhead: Range) -> Range | None:
     ----------
     Linux, `mm/page_reporting.c`; `analysis.forecast` holds the same against what came back.
     """
-    known = _both(rows)
-    if not len(known):
+    spent, used = _together(rows, (HOST, GUEST))
+    if not len(spent):
         return None
-    host, guest, peak = mean(known[HOST]), mean(known[GUEST]), float(known[GUEST].max())
+    host, guest, peak = mean(spent), mean(used), float(used.max())
     low = max(0.0, host - peak - overhead.high)
     high = max(low, host - guest - overhead.low)
     return Range(low=low, typical=min(high, max(low, host - peak - overhead.typical)), high=high)
@@ -168,12 +174,15 @@ def ram_returned(rows: pd.DataFrame, overhead: Range) -> Range | None:
 def cpu_saved(server: Unchanged) -> Range | None:
     """Cores that the host would save, by operations a second times accesses saved times the price of each.
 
-    None where neither its disk nor its card is an emulated one whose accesses were counted, or no rate is known.
+    At most what the server uses, for its devices are emulated within its own process. None where neither its disk nor
+    its card is an emulated one whose accesses were counted, or no rate is known.
     """
     found = [_fall(rate, ACCESSES[model]) for model, rate in _rates(server) if model in ACCESSES]
     if not found:
         return None
-    low, typical, high = (total(getattr(item, name) for item in found) for name in ("low", "typical", "high"))
+    used = _mean_of(server.rows, (CPU,))
+    saved = [total(getattr(item, name) for item in found) for name in ("low", "typical", "high")]
+    low, typical, high = saved if used is None else (min(one, used) for one in saved)
     return Range(low=low, typical=typical, high=high)
 
 
@@ -201,10 +210,8 @@ def _fall(rate: Range, accesses: float) -> Range:
 
 def _mean_of(rows: pd.DataFrame, columns: Sequence[str]) -> float | None:
     """Mean of the sum of columns over the rows that have all; None where there are none."""
-    if not set(columns) <= set(rows.columns):
-        return None
-    known = rows[list(columns)].dropna()
-    return total(mean(known[name]) for name in columns) if len(known) else None
+    known = _together(rows, columns)
+    return total(map(mean, known)) if len(known[0]) else None
 
 
 def outlooks(servers: Sequence[Unchanged], neighbours: Sequence[pd.DataFrame] = ()) -> list[Outlook]:
@@ -216,14 +223,15 @@ def outlooks(servers: Sequence[Unchanged], neighbours: Sequence[pd.DataFrame] = 
         Rows of servers of the same host or fleet whose free page reporting is on and whose use is known.
     """
     overhead = overheads(neighbours)
-    spent = [mean(known) for item in servers if len(known := _column(item.rows, HOST))]
-    busy = [mean(known) for item in servers if len(known := _column(item.rows, "cpu_cores"))]
+    spent = [mean(known) for item in servers if len(known := _together(item.rows, (HOST,))[0])]
+    busy = [mean(known) for item in servers if len(known := _together(item.rows, (CPU,))[0])]
     found = [_outlook(item, overhead, mean(spent) if spent else None, mean(busy) if busy else None) for item in servers]
-    return sorted(found, key=lambda item: (-item.servers.typical if item.servers else 0.0, item.name))
+    return sorted(found, key=worth_first)
 
 
-def _column(rows: pd.DataFrame, name: str) -> list[float]:
-    return [float(value) for value in rows[name].dropna()] if name in rows else []
+def worth_first(item: Outlook) -> tuple[float, float, str]:
+    """Key by which forecasts are sorted: what one is worth on the host, then its bound, then its name."""
+    return (-item.servers.typical if item.servers else 0.0, -(item.at_most or 0.0), item.name)
 
 
 def _outlook(server: Unchanged, overhead: Range, spent: float | None, busy: float | None) -> Outlook:
@@ -244,7 +252,7 @@ def _ram(server: Unchanged, overhead: Range) -> tuple[Range | None, float | None
     """Memory that would come back, its bound, and why it is not predicted."""
     if server.reporting != "possible":
         return None, None, {"on": _ON, "impossible": _IMPOSSIBLE, "not known": _NOT_KNOWN}[server.reporting]
-    host = _column(server.rows, HOST)
+    host = _together(server.rows, (HOST,))[0]
     if not len(host):
         return None, None, _NO_HOST
     found = ram_returned(server.rows, overhead)
@@ -253,12 +261,10 @@ def _ram(server: Unchanged, overhead: Range) -> tuple[Range | None, float | None
 
 def _shown_less(rows: pd.DataFrame, returned: Range | None, *, may_return: bool) -> Range | None:
     """Bytes by which the display would fall with nothing gained: what it shows less guest's use and what comes back."""
-    if SHOWN not in rows or GUEST not in rows:
+    shown, used = _together(rows, (SHOWN, GUEST))
+    if not len(shown) or (may_return and returned is None):
         return None
-    known = rows[[SHOWN, GUEST]].dropna()
-    if not len(known) or (may_return and returned is None):
-        return None
-    drop = max(0.0, mean(known[SHOWN]) - mean(known[GUEST]))
+    drop = max(0.0, mean(shown) - mean(used))
     back = returned or Range(low=0.0, typical=0.0, high=0.0)
     low, typical, high = (max(0.0, drop - end) for end in (back.high, back.typical, back.low))
     return Range(low=low, typical=typical, high=high)

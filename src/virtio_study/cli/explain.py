@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from virtio_study.cli.forecasts import NAMED, amount, echo_forecasts, echo_table
 from virtio_study.cli.live import perhaps_at_endpoint, say_hidden
 from virtio_study.cli.speaking import Command
 from virtio_study.i18n.marks import N_
@@ -15,7 +16,6 @@ from virtio_study.i18n.spoken import _, language, spoken, told
 if TYPE_CHECKING:
     import pandas as pd
 
-    from virtio_study.analysis.plausibility import Range
     from virtio_study.analysis.unchanged import Outlook
     from virtio_study.pve.explanation import Explanation
     from virtio_study.study import Endpoint
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 FILE = click.Path(path_type=Path)
-NAMED = 12
-"""So many servers are named beside a note; of more it is said how many."""
 
 
 @click.command(
@@ -92,7 +90,7 @@ def explain(
     elif page is None:
         _show(found)
     if forecast and not as_json:
-        _show_ahead(ahead)
+        echo_forecasts(ahead)
 
 
 def _write(page: Path, found: "list[Explanation]", place: str, ahead: "list[Outlook]") -> None:
@@ -115,7 +113,7 @@ def _show(found: "list[Explanation]") -> None:
         click.echo(_("no server"))
         return
     heads = [spoken().term("heading", name) for name in rows[0]]
-    _echo_table([heads, *([harmless(cell) for cell in row.values()] for row in rows)])
+    echo_table([heads, *([harmless(cell) for cell in row.values()] for row in rows)])
     for place, note in enumerate(notes, 1):
         named = ", ".join(str(vmid) for vmid in note.vmids[:NAMED])
         more = len(note.vmids) - NAMED
@@ -135,30 +133,14 @@ def _row(item: "Explanation", note: int) -> dict[str, str]:
         "vmid": str(item.vmid),
         "name": item.name,
         "status": spoken().term("power", item.power),
-        "displayed": _amount(item.displayed_bytes),
+        "displayed": amount(item.displayed_bytes),
         "share": "—" if item.share is None else told(said("{share:.1%}", share=item.share)),
-        "host": _amount(item.host_bytes),
-        "guest": _amount(item.guest_bytes),
+        "host": amount(item.host_bytes),
+        "guest": amount(item.guest_bytes),
         "instrument": spoken().term("instrument", item.instrument) if item.displayed_bytes is not None else "—",
         "other": ", ".join(dict.fromkeys([*(device.model for device in item.other), *item.hidden])),
         "note": f"[{note}]",
     }
-
-
-def _amount(value: float | None) -> str:
-    if value is None:
-        return "—"
-    if value < 2**30:
-        return told(said("{amount:.0f} MiB", amount=value / 2**20))
-    return told(said("{amount:.2f} GiB", amount=value / 2**30))
-
-
-def _echo_table(table: list[list[str]]) -> None:
-    """Rows of cells, each column as wide as its widest cell, and an empty line."""
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    click.echo()
 
 
 def _ahead(found: "list[Explanation]", rows: "dict[int, pd.DataFrame]") -> "list[Outlook]":
@@ -168,53 +150,3 @@ def _ahead(found: "list[Explanation]", rows: "dict[int, pd.DataFrame]") -> "list
     known = [item for item in found if item.vmid in rows]
     neighbours = [rows[item.vmid] for item in known if item.reporting == "on"]
     return outlooks([unchanged_of(item, rows[item.vmid]) for item in known], neighbours)
-
-
-def _show_ahead(ahead: "list[Outlook]") -> None:
-    """The forecasts as a table, those first that are worth most, and what they suppose."""
-    from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS
-    from virtio_study.i18n.labels import harmless
-
-    click.echo()
-    if not ahead:
-        click.echo(_("no forecast: no rows of the past week"))
-        return
-    heads = [_("server"), _("RAM for the host"), _("display alone"), _("CPU, cores"), _("worth, servers")]
-    table = [heads]
-    for item in ahead:
-        bound = item.returned is None and item.at_most is not None
-        back = _("at most {most}", most=_amount(item.at_most)) if bound else _memory(item.returned)
-        table.append(
-            [
-                harmless(item.name),
-                back,
-                _memory(item.shown_less),
-                _between(item.cpu, ".3f"),
-                _between(item.servers, ".2f"),
-            ]
-        )
-    _echo_table(table)
-    reasons = dict.fromkeys(item.reason for item in ahead if item.reason)
-    for reason in reasons:
-        named = [item.name for item in ahead if item.reason == reason]
-        more = len(named) - NAMED
-        text = ", ".join(harmless(name) for name in named[:NAMED])
-        if more > 0:
-            text = _("{named} and {more} more", named=text, more=more)
-        click.echo(f"{text}: {_(reason)}")
-    click.echo(_("Assumptions:"))
-    for text in NAMED_ASSUMPTIONS:
-        click.echo(f"  - {_(text)}")
-
-
-def _memory(span: "Range | None") -> str:
-    if span is None:
-        return "—"
-    return f"{_amount(span.typical)} [{_amount(span.low)}; {_amount(span.high)}]"
-
-
-def _between(span: "Range | None", form: str) -> str:
-    if span is None:
-        return "—"
-    text = f"{{typical:{form}}} [{{low:{form}}}; {{high:{form}}}]"
-    return told(said(text, typical=span.typical, low=span.low, high=span.high))

@@ -77,6 +77,7 @@ def fleet(
         click.echo(results.model_dump_json(indent=1))
         return
     click.echo(_table(results))
+    _echo_ahead(results)
     click.echo(_("written: {folder}", folder=folder))
 
 
@@ -98,23 +99,15 @@ def _fleet(study: str | None, simulated: int | None, seed: int) -> tuple["Fleet"
 
 
 def _table(results: "FleetResults") -> str:
+    from virtio_study.fleet.telling import said_about, said_counts
+
     lines = [
         _("Simulated: nothing of this was measured.") if results.simulated else "",
-        _(
-            "{fleet}: {servers} servers on {nodes} nodes, {days:.1f} days; {changed} servers changed something, "
-            "{changes} changes in all",
-            **results.model_dump(include={"fleet", "servers", "nodes", "days", "changed", "changes"}),
-        ),
+        told(said_about(results)),
     ]
     lines += [_pooled(item) for item in results.pooled]
     if results.effects:
-        lines.append(
-            _(
-                "{effects} effects were estimated; {one_by_one} exclude zero one by one, {discoveries} at a false "
-                "discovery rate of {rate:.0%}",
-                **results.model_dump(include={"effects", "one_by_one", "discoveries", "rate"}),
-            )
-        )
+        lines.append(told(said_counts(results)))
     for metric, item in results.placebos.items():
         text = _(
             "{metric:metric}: {alarms} of {compared} changes that never were exclude zero",
@@ -126,6 +119,21 @@ def _table(results: "FleetResults") -> str:
     if results.silences:
         lines += [_("What the data cannot say:"), *(_silence(*one) for one in _silences(results))]
     return "\n".join(filter(None, lines))
+
+
+WORTH_MOST = 5
+"""So many forecasts are printed; the page and fleet.json have all."""
+
+
+def _echo_ahead(results: "FleetResults") -> None:
+    """What the forecasts come to, and those that are worth most."""
+    from virtio_study.cli.forecasts import echo_forecasts
+    from virtio_study.fleet.telling import said_totals
+
+    if results.outlooks:
+        click.echo(_("What VirtIO would give on servers that have not changed") + ":")
+        click.echo(" ".join(told(line) for line in said_totals(results.foreseen)))
+        echo_forecasts(results.outlooks[:WORTH_MOST])
 
 
 def _pooled(item: "PooledChange") -> str:

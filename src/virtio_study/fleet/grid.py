@@ -14,7 +14,7 @@ from virtio_study.recording import INSTRUMENTS
 from virtio_study.stats.elementary import Array
 from virtio_study.study import METRICS
 
-__all__ = ["SLOT_S", "NodeGrid", "node_grid"]
+__all__ = ["SLOT_S", "NodeGrid", "long_running", "node_grid"]
 
 SLOT_S = 1800.0
 """Length of a slot, in seconds, unless rows are longer: Proxmox VE keeps rows of half an hour for a month.
@@ -68,7 +68,7 @@ def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
     instruments = np.full(shape, INSTRUMENT, dtype=np.int8)
     for place, (server, (begins, ends)) in enumerate(zip(servers, times, strict=True)):
         rows = server.rows
-        steady = _long_running(rows)
+        steady = long_running(rows)
         slot = ((begins + ends) / 2 - first) // slot_s
         where = slot.astype(np.int64)[steady]
         weight = (ends - begins)[steady]
@@ -79,7 +79,7 @@ def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
     return NodeGrid(first, slot_s, values, instruments, tuple(server.emulated for server in servers))
 
 
-def _long_running(rows: pd.DataFrame) -> NDArray[np.bool_]:
+def long_running(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Rows that begin later than a start-up may last; rows that do not say since when their server runs stay."""
     if "uptime_s" not in rows.columns:
         return np.ones(len(rows), dtype=bool)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK
+from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook
 
 __all__ = ["CHANGEABLE", "Fleet", "ServerHistory", "Setup"]
 
@@ -29,7 +29,7 @@ class Setup:
 class ServerHistory:
     """One server: rows of the recording schema in order of time, and its setups, oldest first.
 
-    `emulated` says that its CPU time is that of a software emulator.
+    `emulated` says that its CPU time is that of a software emulator; `reporting` is that of free pages, at its end.
     """
 
     server: str
@@ -37,6 +37,7 @@ class ServerHistory:
     rows: pd.DataFrame
     setups: tuple[Setup, ...]
     emulated: bool = False
+    reporting: ReportingOutlook = "not known"
 
 
 class Fleet(Protocol):

@@ -10,7 +10,7 @@ from virtio_study.cleaning.left_out import touched
 from virtio_study.errors import DataError
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.i18n.marks import N_
-from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, models_of
+from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook, models_of, reporting_outlook
 from virtio_study.recording import Recording, read
 from virtio_study.storage import manifest
 from virtio_study.study import Study
@@ -80,7 +80,8 @@ def _history(server: str, node: str, recorded: Sequence[Recording]) -> ServerHis
     rows = pd.concat([_undisturbed(item) for item in ordered], ignore_index=True)
     rows = rows.sort_values("time", kind="stable").drop_duplicates("time").reset_index(drop=True)
     emulated = any(item.provenance.accelerator == "tcg" for item in ordered)
-    return ServerHistory(server, node, rows, tuple(_setup(item) for item in ordered), emulated)
+    setups = tuple(_setup(item) for item in ordered)
+    return ServerHistory(server, node, rows, setups, emulated, _reporting(ordered[-1], setups[-1]))
 
 
 def _undisturbed(recorded: Recording) -> pd.DataFrame:
@@ -97,3 +98,12 @@ def _setup(recorded: Recording) -> Setup:
     parts[BALLOON_DRIVER] = told or ("loaded" if statistics else "not loaded")
     since_s = first["time"].timestamp() - float(first["step_s"])
     return Setup(since_s, {part: value for part, value in parts.items() if value})
+
+
+def _reporting(recorded: Recording, setup: Setup) -> ReportingOutlook:
+    """Whether free pages were reported or could be, by the configuration and the versions of a recording."""
+    config = dict(line.split(": ", 1) for line in recorded.provenance.vm_config if ": " in line)
+    versions = recorded.provenance.versions
+    machine = versions.get("running machine") or config.get("machine", "")
+    sends = {"loaded": True, "not loaded": False}.get(setup.parts.get(BALLOON_DRIVER, ""))
+    return reporting_outlook(config.get("ostype", ""), machine, versions.get("proxmox-ve"), sends)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from virtio_study.analysis.meta_analysis import FALSE_DISCOVERY_RATE, standard_error
 from virtio_study.analysis.records import Estimate, Number, Recorded
 from virtio_study.fleet.estimating import ChangeEffect
+from virtio_study.fleet.foreseen import ServerOutlook, Totals, totals
 from virtio_study.fleet.survey import Survey
 from virtio_study.stats.synthesis import false_discoveries, synthesise_groups
 from virtio_study.study import METRICS
@@ -49,7 +50,11 @@ class Silence(Recorded):
 
 
 class FleetResults(Recorded):
-    """A fleet: what was looked at, what it says together, and what it cannot say. `effects` are those estimated."""
+    """A fleet: what was looked at, what it says together, and what it cannot say. `effects` are those estimated.
+
+    `outlooks` are forecasts of the servers that changed nothing, those first that are worth most on their node, and
+    `foreseen` what they come to.
+    """
 
     fleet: str
     simulated: bool
@@ -66,6 +71,8 @@ class FleetResults(Recorded):
     pooled: tuple[PooledChange, ...]
     placebos: dict[str, PlaceboAlarms]
     silences: tuple[Silence, ...]
+    foreseen: Totals
+    outlooks: tuple[ServerOutlook, ...]
 
 
 def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence: float) -> FleetResults:
@@ -105,6 +112,8 @@ def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence:
                 silent.items(), key=lambda item: (order[item[0][0]], -item[1], item[0])
             )
         ),
+        foreseen=totals(found.outlooks),
+        outlooks=found.outlooks,
     )
 
 

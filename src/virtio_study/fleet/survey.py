@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from virtio_study.analysis.unchanged import worth_first
 from virtio_study.fleet.estimating import ChangeEffect, FittedChange, change_effects, fitted_changes, placebo_intervals
 from virtio_study.fleet.experiments import changes, experiments
+from virtio_study.fleet.foreseen import ServerOutlook, foreseen
 from virtio_study.fleet.grid import node_grid
 from virtio_study.fleet.histories import Fleet
 from virtio_study.fleet.kept import Kept
@@ -31,7 +33,8 @@ class Survey:
     """What a fleet says: every finding, in order of node, server and time.
 
     `servers` counts all, `changed` those with a change; `placebos` are the estimator's false alarms by metric, where
-    there were servers to try it on.
+    there were servers to try it on. `outlooks` are forecasts of the servers that changed nothing, those first that are
+    worth most.
     """
 
     findings: tuple[ChangeEffect, ...]
@@ -39,6 +42,7 @@ class Survey:
     changed: int
     placebos: Mapping[Metric, Controls]
     days: float
+    outlooks: tuple[ServerOutlook, ...] = ()
 
 
 def survey(fleet: Fleet, confidence: float, workers: int = 1, scheduler: str = "", kept: Kept | None = None) -> Survey:
@@ -77,6 +81,7 @@ def survey(fleet: Fleet, confidence: float, workers: int = 1, scheduler: str = "
         sum(len(part.changed) for part in parts),
         placebos,
         max((part.days for part in parts), default=0.0),
+        tuple(sorted((item for part in parts for item in part.outlooks), key=worth_first)),
     )
 
 
@@ -115,12 +120,13 @@ def _walked(
 
 @dataclass(frozen=True)
 class _Node:
-    """What a node says: its findings, its servers and those that changed."""
+    """What a node says: its findings, its servers and those that changed, forecasts of the others."""
 
     findings: tuple[ChangeEffect, ...]
     servers: tuple[str, ...]
     changed: tuple[str, ...]
     days: float
+    outlooks: tuple[ServerOutlook, ...]
 
 
 def _placebos_of(confidence: float, item: PackedNode) -> list[tuple[Metric, Interval]]:
@@ -145,4 +151,5 @@ def _findings_of(placebos: Mapping[Metric, Controls], confidence: float, item: P
             drawn += fitted_changes((server.server, item.node), experiment, grid, free, placebos, confidence)
     days = grid.slot_s * grid.instruments.shape[1] / 86_400
     names = tuple(server.server for server in servers)
-    return _Node(tuple(change_effects(drawn, confidence)), names, tuple(compress(names, changed)), days)
+    ahead = foreseen(item.node, servers, changed)
+    return _Node(tuple(change_effects(drawn, confidence)), names, tuple(compress(names, changed)), days, tuple(ahead))

@@ -7,15 +7,14 @@ reporting); virtio-win, `Balloon/sys/balloon.c` and `Balloon/app/memstat.cpp`.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, english, said
 from virtio_study.pve.devices import NUMBERED_DISK, Device, balloon_device, devices, models, unclassifiable
-from virtio_study.pve.ingredients import LEAST_PROXMOX_VE, reporting_by_versions
+from virtio_study.pve.ingredients import UNKNOWN, ReportingOutlook, reporting_by_versions, reporting_outlook
 from virtio_study.pve.instruments import MemoryState, host_instrument, memory_state, statistics
 from virtio_study.pve.values import Config, Sample, number, part, seconds
-from virtio_study.pve.vm_config import allocation, release
+from virtio_study.pve.vm_config import allocation
 
 __all__ = ["SHARES", "Explanation", "Note", "Seen", "explanation_of", "notes_on", "plain_row"]
 
@@ -90,7 +89,7 @@ class Explanation:
     error: Said | None
     disk: str = ""
     card: str = ""
-    reporting: Literal["on", "possible", "impossible", "not known"] = "not known"
+    reporting: ReportingOutlook = "not known"
     requests_per_s: float | None = None
 
     @property
@@ -140,18 +139,14 @@ def explanation_of(seen: Seen) -> Explanation:
     )
 
 
-def _reporting_state(seen: Seen, state: MemoryState | None) -> Literal["on", "possible", "impossible", "not known"]:
+def _reporting_state(seen: Seen, state: MemoryState | None) -> ReportingOutlook:
     """Whether free pages are reported, or could be, as far as configuration and versions tell."""
-    system = str((seen.config or {}).get("ostype", ""))
-    if state is None or not system.startswith(("w", "l2")):
-        return "not known"
-    host = release(seen.release)
-    if system.startswith("w") or (host is not None and host < LEAST_PROXMOX_VE):
-        return "impossible"
-    offered = reporting_by_versions(_machine(seen), seen.release)
-    if state.sends or state.name == "row, guest":
-        return "on" if offered else "possible" if offered is False and host else "not known"
-    return "possible" if host and state.name in ("no driver", "no balloon", "row, host") else "not known"
+    if state is None:
+        return UNKNOWN
+    sends = state.sends or state.name == "row, guest"
+    silent = state.name in ("no driver", "no balloon", "row, host")
+    told = True if sends else False if silent else None
+    return reporting_outlook(str((seen.config or {}).get("ostype", "")), _machine(seen), seen.release, told)
 
 
 def _requests_per_s(sample: Sample) -> float | None:

@@ -22,10 +22,12 @@ __all__ = [
     "REPORTING",
     "UNKNOWN",
     "Reporting",
+    "ReportingOutlook",
     "free_page_reporting",
     "models_of",
     "reporting_by_versions",
     "reporting_offered",
+    "reporting_outlook",
 ]
 
 DISK, CARD, BALLOON_DRIVER, REPORTING = "disk", "card", "balloon driver", "free page reporting"
@@ -34,6 +36,7 @@ INGREDIENTS = (BALLOON_DRIVER, REPORTING, DISK, CARD)
 
 UNKNOWN: Literal["not known"] = "not known"
 Reporting = Literal["on", "off", "not known"]
+ReportingOutlook = Literal["on", "possible", "impossible", "not known"]
 
 LEAST_MACHINE = (6, 2)
 LEAST_PROXMOX_VE = (7, 2)
@@ -82,6 +85,34 @@ def reporting_by_versions(machine: str, proxmox_ve: str | None) -> bool | None:
         return (int(found[1]), int(found[2])) >= LEAST_MACHINE
     host = release(proxmox_ve)
     return False if host is not None and host < LEAST_PROXMOX_VE else None
+
+
+def reporting_outlook(ostype: str, machine: str, proxmox_ve: str | None, sends: bool | None) -> ReportingOutlook:
+    """Whether a guest reports its free pages, or could, if it is a Linux of 5.7 or newer.
+
+    Parameters
+    ----------
+    ostype : str
+        Of the server's configuration, such as `l26` or `win10`.
+    machine, proxmox_ve : str
+        As in `reporting_by_versions`.
+    sends : bool, optional
+        Whether its balloon driver sends statistics; None where that is not told.
+
+    Returns
+    -------
+    str
+        On, possible (perhaps with a newer machine version), impossible, or not known.
+    """
+    if not ostype.startswith(("w", "l2")):
+        return UNKNOWN
+    host = release(proxmox_ve)
+    if ostype.startswith("w") or (host is not None and host < LEAST_PROXMOX_VE):
+        return "impossible"
+    offered = reporting_by_versions(machine, proxmox_ve)
+    if sends:
+        return "on" if offered else "possible" if offered is False and host else UNKNOWN
+    return "possible" if host and sends is False else UNKNOWN
 
 
 def free_page_reporting(

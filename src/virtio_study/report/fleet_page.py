@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from virtio_study.analysis.plausibility import Range
+from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS
 from virtio_study.fleet.estimating import REASONS
 from virtio_study.fleet.results import FleetResults
+from virtio_study.fleet.telling import said_about, said_counts, said_totals
 from virtio_study.i18n.language import LANGUAGES, Words
 from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import said
 from virtio_study.report.fleet_figures import fleet_figures
 from virtio_study.report.formats import UNITS
 from virtio_study.report.page import dress, template_environment, words_of
@@ -24,16 +26,13 @@ __all__ = ["render_fleet"]
 DIGITS = 4
 """Significant digits of the numbers in the table: ten thousand changes are one page."""
 
+_few = partial(significant, digits=DIGITS)
+
 LISTED = 25
 """Rows that the page has without its script."""
 
 UNIT_OF = {metric: "cores" if metric == "cpu" else "bytes" for metric in METRICS}
 
-_ABOUT = N_("{servers} servers on {nodes} nodes over {days:.1f} days; {changed} of them changed something.")
-_COUNTED = N_(
-    "Of {effects} effects that could be estimated, {one_by_one} exclude zero one by one, and {discoveries} hold at a "
-    "false discovery rate of {rate:percent}."
-)
 HEADS = (
     N_("server"),
     N_("node"),
@@ -59,19 +58,21 @@ def render_fleet(results: FleetResults, effects: pd.DataFrame, language: str) ->
         If there is no such language.
     """
     words = words_of(language)
-    fields = results.model_dump(exclude={"pooled", "placebos", "silences"})
     page: str = (
         template_environment(words)
         .get_template("fleet.html.j2")
         .render(
             r=results,
-            about=said(_ABOUT, **fields),
-            counted=said(_COUNTED, **fields),
+            about=said_about(results),
+            counted=said_counts(results),
             say=lambda message: words.sentence("{why}", {"why": message}),
             figures=fleet_figures(effects, words),
             heads=[words.gettext(head) for head in HEADS],
             first=_first(effects, words),
-            rows=Markup(_data(effects, words)),
+            rows=Markup(_data(results, effects, words)),
+            foreseen=said_totals(results.foreseen),
+            assumptions=NAMED_ASSUMPTIONS,
+            listed=LISTED,
             metrics=list(METRICS),
             reasons=REASONS,
             language=language,
@@ -106,11 +107,12 @@ def _first(effects: pd.DataFrame, words: Words) -> list[dict[str, Any]]:
     ]
 
 
-def _data(effects: pd.DataFrame, words: Words) -> str:
-    """Every change as compact JSON that cannot end the element it stands in."""
+def _data(results: FleetResults, effects: pd.DataFrame, words: Words) -> str:
+    """Every change and every forecast as compact JSON that cannot end the element it stands in."""
     reasons = list(REASONS)
-    nodes = list(dict.fromkeys(effects["node"]))
+    nodes = list(dict.fromkeys([*effects["node"], *(item.node for item in results.outlooks)]))
     kinds = list(dict.fromkeys(zip(effects["change"], effects["direction"], strict=True)))
+    why = list(dict.fromkeys(item.reason for item in results.outlooks if item.reason))
     node_at, kind_at = ({name: place for place, name in enumerate(names)} for names in (nodes, kinds))
     places: Mapping[str, int] = {metric: place for place, metric in enumerate(METRICS)}
     rows: dict[tuple[str, str, pd.Timestamp], list[Any]] = {}
@@ -132,12 +134,27 @@ def _data(effects: pd.DataFrame, words: Words) -> str:
         "reasons": [words.gettext(REASONS[reason]) for reason in reasons],
         "units": [[UNITS[unit][0], words.term("unit", UNITS[unit][1])] for unit in UNIT_OF.values()],
         "rows": list(rows.values()),
+        "why": [words.gettext(text) for text in why],
+        "ahead": [
+            [
+                item.name,
+                node_at[item.node],
+                *(_span(item.returned) or (item.at_most and _few(item.at_most)), _span(item.shown_less)),
+                *(_span(item.cpu), _span(item.servers)),
+                why.index(item.reason) if item.reason else -1,
+            ]
+            for item in results.outlooks
+        ],
     }
     return json.dumps(labels, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _span(found: Range | None) -> list[float] | None:
+    """Low, typical and high of a forecast."""
+    return None if found is None else [_few(found.low), _few(found.typical), _few(found.high)]
 
 
 def _cell(row: Any) -> list[float | int | None]:
     """Relative change and its limits, whether it is shown, and the change in its unit."""
     ends = [row["relative"], row["relative_low"], row["relative_high"]]
-    few = partial(significant, digits=DIGITS)
-    return [*(None if pd.isna(end) else few(end) for end in ends), int(row["shown"]), few(row["difference"])]
+    return [*(None if pd.isna(end) else _few(end) for end in ends), int(row["shown"]), _few(row["difference"])]

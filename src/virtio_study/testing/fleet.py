@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from virtio_study.fleet.histories import ServerHistory, Setup
-from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK
+from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook
 
 __all__ = ["SimulatedFleet", "TrueChange"]
 
@@ -30,6 +30,14 @@ SHARED_SPREAD = 0.05
 """Relative standard deviations of a server's own wandering, and of what all servers of a node share."""
 
 GAP_SHARE, RESTARTS_A_MONTH = 0.02, 0.7
+RATES = {
+    "disk_read_bytes_per_s": 1e6,
+    "disk_write_bytes_per_s": 2e6,
+    "net_in_bytes_per_s": 1e5,
+    "net_out_bytes_per_s": 4e5,
+}
+"""Work of a server in which one core is busy, in bytes a second."""
+
 EMULATED = {BALLOON_DRIVER: "not loaded", DISK: "ide", CARD: "e1000"}
 VIRTIO = {BALLOON_DRIVER: "loaded", DISK: "virtio-scsi", CARD: "virtio-net"}
 CHANGES: tuple[tuple[str, ...], ...] = ((DISK, CARD), (BALLOON_DRIVER,), (BALLOON_DRIVER, DISK, CARD))
@@ -109,7 +117,8 @@ class SimulatedFleet:
         loaded = np.where(changed, after[BALLOON_DRIVER] == "loaded", before[BALLOON_DRIVER] == "loaded")
         uptime = self._uptime(rng, ends, None if truth is None else truth.at_s)
         frame = _frame(ends, self.step_s, levels, loaded, uptime, rng)
-        return ServerHistory(f"vm{100 + number}", node, frame, tuple(setups))
+        reporting: ReportingOutlook = "on" if after[BALLOON_DRIVER] == "loaded" else "possible"
+        return ServerHistory(f"vm{100 + number}", node, frame, tuple(setups), reporting=reporting)
 
     def _levels(self, rng: np.random.Generator, ends: Array, node: str) -> dict[str, Array]:
         """CPU in cores and memory in bytes, without any effect."""
@@ -185,6 +194,7 @@ def _frame(
             "mem_host_bytes": host,
             "mem_guest_bytes": np.where(loaded, guest, np.nan),
             "mem_allocated_bytes": levels["mem_allocated"],
+            **{name: rate * levels["cpu"] for name, rate in RATES.items()},
             "uptime_s": uptime,
             "consolidation": "AVERAGE",
         }

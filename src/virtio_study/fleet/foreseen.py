@@ -1,0 +1,90 @@
+"""What VirtIO would give on a node's servers that have not changed, by the same functions as for a host."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from virtio_study.analysis.plausibility import Range
+from virtio_study.analysis.records import Line, Number, Recorded
+from virtio_study.analysis.unchanged import Outlook, Unchanged, outlooks
+from virtio_study.fleet.grid import long_running
+from virtio_study.fleet.histories import ServerHistory
+from virtio_study.pve.ingredients import CARD, DISK
+from virtio_study.stats.elementary import total
+
+__all__ = ["ServerOutlook", "Totals", "foreseen", "totals"]
+
+
+class ServerOutlook(Outlook):
+    """The forecast of a server of a node."""
+
+    node: Line
+
+
+class Totals(Recorded):
+    """Sums over the servers that have a forecast of RAM (bytes) or CPU (cores), or a bound of the RAM alone."""
+
+    servers: int
+    returned: Range | None
+    of_returned: int
+    cpu: Range | None
+    of_cpu: int
+    at_most: Number
+    of_at_most: int
+
+
+def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[object]) -> list[ServerOutlook]:
+    """Forecasts of the servers of a node that changed nothing, those first that are worth most there.
+
+    Parameters
+    ----------
+    changed : sequence
+        What each server changed; a false value is nothing.
+
+    Returns
+    -------
+    list of ServerOutlook
+        The first hour after every start is left out; what QEMU itself needs is taken from the node's servers on which
+        free page reporting is on.
+    """
+    steady = [_steady(server) for server in servers]
+    neighbours = [rows for server, rows in zip(servers, steady, strict=True) if server.reporting == "on"]
+    waiting = [
+        Unchanged(server.server, rows, _model(server, DISK), _model(server, CARD), server.reporting)
+        for server, rows, done in zip(servers, steady, changed, strict=True)
+        if not done
+    ]
+    return [ServerOutlook(node=node, **dict(found)) for found in outlooks(waiting, neighbours)]
+
+
+def _steady(server: ServerHistory) -> pd.DataFrame:
+    rows: pd.DataFrame = server.rows[long_running(server.rows)]
+    return rows
+
+
+def _model(server: ServerHistory, part: str) -> str:
+    """Model of a disk or card that the server has at its end; empty where it is not known."""
+    return server.setups[-1].parts.get(part, "") if server.setups else ""
+
+
+def totals(found: Sequence[ServerOutlook]) -> Totals:
+    """What forecasts come to: sums of the lows and of the highs, and of the bounds of servers without a forecast."""
+    back = [item.returned for item in found if item.returned]
+    cpu = [item.cpu for item in found if item.cpu]
+    bounds = [item.at_most for item in found if item.at_most is not None and not item.returned]
+    return Totals(
+        servers=len(found),
+        returned=_sum(back),
+        of_returned=len(back),
+        cpu=_sum(cpu),
+        of_cpu=len(cpu),
+        at_most=total(bounds),
+        of_at_most=len(bounds),
+    )
+
+
+def _sum(found: Sequence[Range]) -> Range | None:
+    if not found:
+        return None
+    low, typical, high = (total(getattr(item, end) for item in found) for end in ("low", "typical", "high"))
+    return Range(low=low, typical=typical, high=high)

@@ -1,0 +1,61 @@
+"""What a fleet says together, in sentences: for the command line and for the page."""
+
+from virtio_study.fleet.foreseen import Totals
+from virtio_study.fleet.results import FleetResults
+from virtio_study.i18n.marks import N_, plural
+from virtio_study.i18n.sentences import Said, said
+
+__all__ = ["said_about", "said_counts", "said_totals"]
+
+_ABOUT = N_("{fleet}: {servers} on {nodes} over {days:.1f} days; {changed} of them with a change, {changes} in all.")
+
+_BACK = N_("The hosts would get {low:.1f} to {high:.1f} GiB of RAM back by VirtIO on {count} of them.")
+_CPU = N_("They would save {low:.2f} to {high:.2f} cores by VirtIO on {count} of them.")
+_BOUND = N_("Of {count} there is a bound of the RAM alone: {most:.1f} GiB at most in all.")
+
+
+def said_about(results: FleetResults) -> Said:
+    """What was looked at."""
+    return said(
+        _ABOUT,
+        fleet=results.fleet,
+        servers=_counted(results.servers, plural(results.servers, "{count} server", "{count} servers")),
+        nodes=_counted(results.nodes, plural(results.nodes, "{count} node", "{count} nodes")),
+        days=results.days,
+        changed=results.changed,
+        changes=_counted(results.changes, plural(results.changes, "{count} change", "{count} changes")),
+    )
+
+
+def _counted(count: int, message: str) -> Said:
+    return said(message, count=count)
+
+
+def said_counts(results: FleetResults) -> Said:
+    """How many effects were estimated, and how many of them are shown."""
+    message = plural(
+        results.effects,
+        "Of {count} effect that could be estimated, {one_by_one} excludes zero by itself, and {discoveries} holds at a "
+        "false discovery rate of {rate:percent}.",
+        "Of {count} effects that could be estimated, {one_by_one} exclude zero one by one, and {discoveries} hold at a "
+        "false discovery rate of {rate:percent}.",
+    )
+    return said(
+        message,
+        count=results.effects,
+        **results.model_dump(include={"one_by_one", "discoveries", "rate"}),
+    )
+
+
+def said_totals(found: Totals) -> list[Said]:
+    """What forecasts come to: no sentence of what nothing is forecast of."""
+    count = found.servers
+    lines = [said(plural(count, "{count} server changed nothing.", "{count} servers changed nothing."), count=count)]
+    if found.returned:
+        low, high = found.returned.low / 2**30, found.returned.high / 2**30
+        lines.append(said(_BACK, low=low, high=high, count=found.of_returned))
+    if found.of_at_most:
+        lines.append(said(_BOUND, count=found.of_at_most, most=found.at_most / 2**30))
+    if found.cpu:
+        lines.append(said(_CPU, low=found.cpu.low, high=found.cpu.high, count=found.of_cpu))
+    return lines
