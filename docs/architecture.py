@@ -36,6 +36,7 @@ ORDER = (
         "storage",
         "limits",
         "plug_ins",
+        "environment",
         "errors",
         "i18n",
     ),

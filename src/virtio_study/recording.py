@@ -45,7 +45,10 @@ INSTRUMENTS = (
     "host_cgroup",
     "unknown",
 )
-"""What made a memory value (DESIGN glossary): balloon statistics, the guest's own /proc/meminfo, or a host figure."""
+"""What made a memory value: balloon statistics, the guest's own /proc/meminfo, or a host figure.
+
+See docs/explanation/memory.md.
+"""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
@@ -100,7 +101,18 @@ def test_an_address_without_a_protocol_is_wrong_use() -> None:
         assert CliRunner().invoke(command, ["--simulated", "3", *words]).exit_code == 2
 
 
+@pytest.fixture
+def port_of_another() -> Iterator[None]:
+    """The port that Dask would take for a page of its own is somebody else's."""
+    with socket.socket() as other:
+        with suppress(OSError):  # where somebody else has it indeed
+            other.bind(("127.0.0.1", 8787))
+            other.listen()
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("port_of_another")
 def test_processes_of_this_machine_get_no_secret_and_say_the_same(
     monkeypatch: pytest.MonkeyPatch, expected: Survey
 ) -> None:

@@ -2,12 +2,14 @@
 
 import ast
 import io
+from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po as read_with_babel
 
 from paths import ROOT
-from virtio_study.i18n.catalogue import catalogue_file, fields, messages, read_catalogue
+from virtio_study.i18n import catalogue
+from virtio_study.i18n.catalogue import catalogue_file, fields, messages, read_catalogue, untranslated
 from virtio_study.i18n.language import LANGUAGES, words
 from virtio_study.i18n.po import read_po
 
@@ -68,3 +70,15 @@ def test_plural_forms_follow_the_header():
 @translated
 def test_every_term_reads_otherwise_than_its_code(language: str):
     assert words(language).term("column", "disk_read_bytes_per_s") not in ("disk_read_bytes_per_s", "")
+
+
+def test_a_new_language_begins_with_every_message_untranslated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(catalogue, "catalogue_file", lambda language: tmp_path / language / "virtio_study.po")
+    monkeypatch.setitem(LANGUAGES, "fr", "Français")
+    made = catalogue.update("fr")
+    assert len(untranslated(made)) == len([item for item in made if item.id]) > 1000
+    half = next(item for item in made if isinstance(item.id, tuple))
+    half.string = ("un", "")
+    assert half.id[0] in untranslated(made)
+    half.string = ("un", "deux")
+    assert half.id[0] not in untranslated(made)

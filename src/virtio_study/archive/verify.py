@@ -24,12 +24,12 @@ from virtio_study import limits
 from virtio_study.archive.diff import Agreement, Differences, differences
 from virtio_study.archive.export import CHECKSUMS, PACKAGE, code_files, safe_name
 from virtio_study.archive.recorded import read_results
+from virtio_study.environment import bare_environment
 from virtio_study.errors import DataError, PipelineError, StudyError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.storage import scratch_folder, sha256, shipped
 from virtio_study.study import load_study
-from virtio_study.workflow.isolation import bare_environment
 from virtio_study.workflow.reports import ENVIRONMENT, files_present
 
 __all__ = ["FileDifference", "Repetition", "repeat", "unpack"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from virtio_study.design.power import FALLS, WANTED
-from virtio_study.i18n.language import words
+from virtio_study.i18n.language import LANGUAGES, words
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.report.power_figure import Curve, power_svg
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_power"]
 
-LANGUAGES = ("en", "es")
 MOST_OTHERS = 4
 """Switchbacks beside the recommended one that a figure has room for."""
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -11,6 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+from virtio_study.environment import without_secrets
 from virtio_study.errors import ClusterError
 from virtio_study.i18n.marks import N_
 
@@ -27,9 +27,6 @@ PATIENCE_S, CONNECTING_S = 60.0, 10.0
 
 SAME = ("python", "virtio-study", "numpy", "pandas", "scipy", "dask", "distributed", "cloudpickle")
 """What has one version everywhere: the numbers depend on it, or the understanding of one another."""
-
-SECRET = re.compile("VIRTIO_STUDY_PVE_|TOKEN|PASSW|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE)
-"""Names of variables that no worker gets."""
 
 ABSENT = N_("more than one process needs the package distributed: pip install 'virtio-study[cluster]'")
 LOST = N_(
@@ -70,7 +67,7 @@ def walking(workers: int = 1, scheduler: str = "") -> Iterator[Walk]:
     if workers < 2 and not scheduler:
         yield map
         return
-    with _quiet(), _without_secrets(), _client(workers, scheduler) as client:
+    with _quiet(), without_secrets(), _client(workers, scheduler) as client:
         yield _Ahead(client, scheduler)
 
 
@@ -141,7 +138,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
                     n_workers=workers,
                     threads_per_worker=1,
                     security=Security.temporary(),
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # None would take a port that another one may have
                     silence_logs=logging.CRITICAL,
                 ) as cluster,
                 Client(cluster, set_as_default=False) as client,
@@ -228,13 +225,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-@contextmanager
-def _without_secrets() -> Iterator[None]:
-    """No secret in the environment as long as processes are started with it, also those that follow a dead one."""
-    hidden = {name: os.environ.pop(name) for name in list(os.environ) if SECRET.search(name)}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po, write_po
 
 from virtio_study.i18n.language import LANGUAGES
 
-__all__ = ["ROOT", "catalogue_file", "fields", "messages", "read_catalogue", "update"]
+__all__ = ["ROOT", "catalogue_file", "fields", "messages", "read_catalogue", "untranslated", "update"]
 
 ROOT = Path(__file__).parents[3]
 FIELD = re.compile(r"\{\w+(?:!r)?(?::[^{}\s]*)?\}|%\(\w+\)s")
@@ -60,9 +60,13 @@ def fields(message: str) -> set[str]:
 
 
 def update(language: str) -> Catalog:
-    """Bring a language's catalogue up to date: new messages without a translation, unused ones gone; written."""
+    """Bring a language's catalogue up to date: new messages without a translation, unused ones gone; written.
+
+    That of a language which has none yet is begun.
+    """
     path = catalogue_file(language)
-    old, new = read_catalogue(path), Catalog(language, fuzzy=False, header_comment=f"# {LANGUAGES[language]}")
+    old = read_catalogue(path) if path.exists() else Catalog(language)
+    new = Catalog(language, fuzzy=False, header_comment=f"# {LANGUAGES[language]}")
     for message in messages():
         if message.id:
             known = old.get(message.id)
@@ -70,13 +74,21 @@ def update(language: str) -> Catalog:
     sink = BytesIO()
     write_po(sink, new, width=120, sort_output=True)
     lines = [line for line in sink.getvalue().decode().splitlines() if not line.startswith(HEADERS_LEFT_OUT)]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return new
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """The messages without a translation; of one with plural forms, also where a form is missing."""
+    found = [item for item in catalogue if item.id]
+    lacking = [item.id for item in found if not item.string or (item.pluralizable and not all(item.string))]
+    return [name if isinstance(name, str) else name[0] for name in lacking]
 
 
 if __name__ == "__main__":
     for spoken in LANGUAGES:
         if spoken != "en":
             made = update(spoken)
-            missing = [item.id for item in made if item.id and not item.string]
+            missing = untranslated(made)
             print(f"{spoken}: {len(made)} messages, {len(missing)} without a translation", *missing, sep="\n  ")

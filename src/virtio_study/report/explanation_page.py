@@ -58,7 +58,7 @@ def render_explanations(
                 list_mark=", ",
                 say=partial(_say, words_of(name)),
                 percent=partial(_percent, words_of(name)),
-                **dress("tables.js"),
+                **dress("sorting.js", "tables.js"),
             )
         )
         for name in LANGUAGES
@@ -66,7 +66,7 @@ def render_explanations(
     page: str = (
         template_environment(words_of(language))
         .get_template("explanation.html.j2")
-        .render(bodies=bodies, place=place, language=language, **dress("tables.js"))
+        .render(bodies=bodies, place=place, language=language, **dress("sorting.js", "tables.js"))
     )
     return page
 

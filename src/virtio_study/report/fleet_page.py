@@ -77,7 +77,7 @@ def render_fleet(results: FleetResults, effects: pd.DataFrame, language: str) ->
             reasons=REASONS,
             language=language,
             languages=LANGUAGES,
-            **dress("fleet.js"),
+            **dress("sorting.js", "fleet.js"),
         )
     )
     return page

@@ -161,7 +161,9 @@ def dress(*scripts: str) -> dict[str, Any]:
     """
     here = files("virtio_study.report") / "templates"
     style = (here / "style.css").read_text(encoding="utf-8")
-    script = "".join((here / name).read_text(encoding="utf-8") for name in scripts or ("script.js", "chart.js"))
+    script = "".join(
+        (here / name).read_text(encoding="utf-8") for name in scripts or ("sorting.js", "script.js", "chart.js")
+    )
     return {
         "style": Markup(style),
         "script": Markup(script),

@@ -1,6 +1,6 @@
 """Files of a study: atomic writing, checksums, and the manifest that lists what was recorded.
 
-Needs the standard library one_writer, so that finding out that nothing changed is quick.
+Needs nothing but the standard library, so that finding out that nothing changed is quick.
 """
 
 from virtio_study.storage.files import (

@@ -1,26 +1,16 @@
-"""What is kept from kernels: whatever of the user's environment would change a notebook, and secrets.
-
-Foreign code is given next to nothing.
-"""
+"""What is kept from kernels: whatever of the user's environment would change a notebook."""
 
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["KERNEL", "bare_environment", "isolate", "without_secrets"]
+__all__ = ["KERNEL", "isolate"]
 
 KERNEL = "python3"
 
 FOREIGN = ("PYTHONSTARTUP", "PYTHONWARNINGS", "PYTHONINSPECT", "MPLBACKEND")
 """Variables that would run code of the user's in a kernel, or put warnings and other figures into a notebook."""
-
-SECRETS = "VIRTIO_STUDY_PVE_"
-"""How the names of variables begin with which a host is asked; see `sources.api.credentials`."""
-
-PLAIN = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTIO_STUDY_LANGUAGE")
 
 
 def isolate(scratch: Path) -> None:
@@ -62,19 +52,3 @@ def _fonts_are_kept() -> bool:
     except OSError:
         return False
     return os.access(named, os.W_OK | os.X_OK)
-
-
-@contextmanager
-def without_secrets() -> Iterator[None]:
-    """Processes that are started inside inherit no token and no password."""
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(SECRETS)}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
-
-
-def bare_environment(home: Path, source: Path) -> dict[str, str]:
-    """The environment of a program that is not trusted: where programs are, an empty home, its own code."""
-    plain = {name: os.environ[name] for name in PLAIN if name in os.environ}
-    return {**plain, "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(source), "PYTHONNOUSERSITE": "1"}

@@ -18,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from virtio_study.environment import without_secrets
 from virtio_study.errors import PipelineError
 from virtio_study.i18n.marks import N_
 from virtio_study.storage import write_atomically
-from virtio_study.workflow.isolation import KERNEL, isolate, without_secrets
+from virtio_study.workflow.isolation import KERNEL, isolate
 from virtio_study.workflow.parentage import end_with
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@
   const amount = new Intl.NumberFormat(language, { maximumSignificantDigits: 3, signDisplay: "exceptZero" });
   const count = new Intl.NumberFormat(language), few = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
   const SHOWN = 50, GIB = 2 ** 30;
-  const compare = (a, b) => typeof a === "number" ? (a === b ? 0 : a < b ? -1 : 1) : a.localeCompare(b, language, { numeric: true });
   const made = (name, text = "") => Object.assign(document.createElement(name), { textContent: text });
 
   // A table of many rows: a page of them at a time, searched and sorted. `column` is sorted first; `detail` of a row opens below it.
@@ -49,25 +48,21 @@
     const choose = () => {
       const words = search.value.toLocaleLowerCase(language).split(/\s+/).filter(Boolean);
       const kept = all.filter((row) => keep(row) && words.every((word) => text(row).toLocaleLowerCase(language).includes(word)));
-      const keyed = kept.map((row) => [key[column](row), row]);
-      // what is not told stays last, whichever way
-      keyed.sort((a, b) => compare(a[0], b[0]) * (down && a[0] !== Infinity && b[0] !== Infinity ? -1 : 1));
-      chosen = keyed.map((pair) => pair[1]);
+      chosen = inOrder(kept.map((row) => [key[column](row), row]), down, language);
       first = 0;
-      heads.forEach((head, place) => place === column ? head.setAttribute("aria-sort", down ? "descending" : "ascending")
-        : head.removeAttribute("aria-sort"));
       show();
     };
-    heads.forEach((head, place) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "sort" });
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", () => { down = place === column && !down; column = place; choose(); });
-    });
+    sortButtons(heads, (place, falling) => { column = place; down = falling; choose(); });
     for (const input of [search, ...also]) input.addEventListener("input", choose);
     back.addEventListener("click", () => { first = Math.max(0, first - SHOWN); show(); });
     on.addEventListener("click", () => { first += SHOWN; show(); });
-    return (given, falling) => { all = given; down = falling; tools.hidden = false; choose(); };
+    return (given, falling) => {
+      all = given;
+      down = falling;
+      heads[column].setAttribute("aria-sort", down ? "descending" : "ascending");
+      tools.hidden = false;
+      choose();
+    };
   };
 
   // Of a cell: the relative change, its interval, whether it is shown, the change in its unit; or a number: why there is none.

@@ -6,27 +6,11 @@
     if (text) made.textContent = text;
     return made;
   };
-  const key = (row, column) => {
-    const cell = row.cells[column], number = cell.querySelector("data");
-    return number ? Number(number.value) : cell.textContent.trim();
-  };
-  const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b
-    : typeof a === "number" ? -1 : typeof b === "number" ? 1 : a.localeCompare(b, page.lang);
 
   for (const table of document.querySelectorAll("table.sortable")) {
-    const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
-    heads.forEach((head, column) => {
-      const button = element("button", { type: "button", className: "sort", title: `${said.sort} ${head.textContent}` });
-      button.append(...head.childNodes);
-      head.append(button);
-      button.addEventListener("click", () => {
-        const down = head.getAttribute("aria-sort") === "ascending";
-        heads.forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const rows = [...body.rows].sort((a, b) => compare(key(a, column), key(b, column)) * (down ? -1 : 1));
-        body.append(...rows);
-      });
-    });
+    const body = table.tBodies[0];
+    const sort = (column, down) => body.append(...inOrder([...body.rows].map((row) => [cellKey(row, column), row]), down, page.lang));
+    sortButtons([...table.tHead.rows[0].cells], sort, (head) => `${said.sort} ${head.textContent}`);
   }
 
   for (const figure of document.querySelectorAll("details figure:not([data-start-up])")) {
