@@ -12,9 +12,10 @@ from virtio_study.fleet.estimating import ChangeEffect
 from virtio_study.fleet.experiments import changes
 from virtio_study.fleet.grid import node_grid
 from virtio_study.fleet.histories import ServerHistory, Setup
-from virtio_study.fleet.results import of_survey
+from virtio_study.fleet.results import of_survey, shown_effects
 from virtio_study.fleet.survey import Survey, survey
 from virtio_study.fleet.writing import findings_frame
+from virtio_study.study import Metric
 from virtio_study.testing.fleet import SimulatedFleet
 
 SHOCKED = SimulatedFleet(50, seed=3, shock=0.3, without_effect=0.5)
@@ -67,6 +68,16 @@ def test_what_is_shown_is_seldom_false_and_not_nothing() -> None:
     ]
     assert len(truths) >= 3
     assert truths.count(0.0) <= 1
+
+
+def test_what_is_shown_of_memory_lets_no_false_effect_of_cpu_through() -> None:
+    def told(metric: Metric, p: float) -> ChangeEffect:
+        return ChangeEffect("vm", "node", 0.0, ("disk",), "to VirtIO", metric, p=p)
+
+    untouched = [told("cpu", (number + 0.5) / 200) for number in range(200)]
+    memory = [told("mem_host", 1e-6)] * 300
+    shown = shown_effects([*untouched, *memory, replace(untouched[0], p=None, reason="gaps")])
+    assert (sum(shown[:200]), sum(shown[200:500]), shown[500]) == (0, 300, False)
 
 
 def test_another_instrument_is_never_an_effect() -> None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from virtio_study.errors import DataError
-from virtio_study.stats.synthesis import false_discoveries, synthesise
+from virtio_study.stats.synthesis import false_discoveries, false_discoveries_within, synthesise
 
 # BCG vaccine against tuberculosis, 13 trials (Colditz et al. 1994, JAMA 271, 698-702): cases and others of the
 # vaccinated, then of the others
@@ -124,3 +125,30 @@ def test_false_discoveries_among_many_untouched_servers():
     assert false_discoveries([], 0.05) == []
     with pytest.raises(DataError, match="between 0 and 1"):
         false_discoveries([1.5], 0.05)
+
+
+def test_what_is_found_easily_in_one_family_lets_no_false_ones_through_in_another():
+    rng = np.random.default_rng(19)
+    families = ["memory"] * 200 + ["cpu"] * 200
+    null = np.array(([True, False] * 100) + ([True, True, True, False] * 50))
+    size = np.where(null, 0.0, np.array([9.0] * 200 + [2.0] * 200))
+
+    def false_share(shown):
+        of_cpu = np.array(shown)[200:]
+        return (of_cpu & null[200:]).sum() / max(of_cpu.sum(), 1)
+
+    together, within = [], []
+    for _ in range(200):
+        p = (2 * norm.sf(np.abs(size + rng.standard_normal(400)))).tolist()
+        together.append(false_share(false_discoveries(p, 0.05)))
+        within.append(false_share(false_discoveries_within(p, families, 0.05)))
+    assert np.mean(together) > 0.08
+    assert np.mean(within) < 0.05
+
+
+def test_families_of_one_effect_are_as_if_there_were_none():
+    p = [0.001, 0.011, 0.02, 0.9]
+    assert false_discoveries_within(p, [*"abcd"], 0.05) == false_discoveries(p, 0.05) == [True, True, True, False]
+    # of the family with something to show, half of the rate is left: one of two families is selected
+    assert false_discoveries_within([0.01, 0.04, 0.5, 0.9], [*"aabb"], 0.05) == [True, False, False, False]
+    assert false_discoveries_within([], [], 0.05) == []

@@ -8,7 +8,7 @@ from virtio_study.analysis.records import Estimate, Number, Recorded
 from virtio_study.fleet.estimating import ChangeEffect
 from virtio_study.fleet.foreseen import ServerOutlook, Totals, totals
 from virtio_study.fleet.survey import Survey
-from virtio_study.stats.synthesis import false_discoveries, synthesise_groups
+from virtio_study.stats.synthesis import false_discoveries_within, synthesise_groups
 from virtio_study.study import METRICS
 
 __all__ = ["FleetResults", "PlaceboAlarms", "PooledChange", "Silence", "of_survey", "shown_effects"]
@@ -17,7 +17,8 @@ __all__ = ["FleetResults", "PlaceboAlarms", "PooledChange", "Silence", "of_surve
 class PooledChange(Recorded):
     """The relative effect of one kind of change on a metric over all servers that made it; see `RandomEffects`.
 
-    `shown` counts the effects that are discoveries among all of the fleet; with one server there is no mean.
+    `shown` counts its effects that hold at the false discovery rate, which is each kind's own; with one server there is
+    no mean.
     """
 
     parts: tuple[str, ...]
@@ -118,20 +119,26 @@ def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence:
 
 
 def shown_effects(findings: Sequence[ChangeEffect]) -> list[bool]:
-    """Which findings are effects that are shown at the false discovery rate, over all of the fleet's effects."""
-    places = [place for place, finding in enumerate(findings) if finding.p is not None]
+    """Which findings are effects that are shown at the false discovery rate, within each kind of change and metric."""
+    tested = [(place, p) for place, finding in enumerate(findings) if (p := finding.p) is not None]
+    families = [_kind(findings[place]) for place, _ in tested]
     shown = [False] * len(findings)
-    p_values = [p for finding in findings if (p := finding.p) is not None]
-    for place, discovery in zip(places, false_discoveries(p_values, FALSE_DISCOVERY_RATE), strict=True):
+    found = false_discoveries_within([p for _, p in tested], families, FALSE_DISCOVERY_RATE)
+    for (place, _), discovery in zip(tested, found, strict=True):
         shown[place] = discovery
     return shown
+
+
+def _kind(finding: ChangeEffect) -> tuple[tuple[str, ...], str, str]:
+    """What is pooled: the kind of change, and the metric."""
+    return finding.parts, finding.direction, finding.metric
 
 
 def _pooled(findings: Sequence[ChangeEffect], shown: Sequence[bool], confidence: float) -> tuple[PooledChange, ...]:
     kinds: dict[tuple[tuple[str, ...], str, str], list[tuple[ChangeEffect, bool]]] = {}
     for finding, discovery in zip(findings, shown, strict=True):
         if finding.relative is not None:
-            kinds.setdefault((finding.parts, finding.direction, finding.metric), []).append((finding, discovery))
+            kinds.setdefault(_kind(finding), []).append((finding, discovery))
     found = [_together(kind, members, confidence) for kind, members in kinds.items()]
     order = {metric: place for place, metric in enumerate(METRICS)}
     return tuple(sorted(found, key=lambda item: (item.direction, item.parts, order[item.metric])))

@@ -1,7 +1,7 @@
 """One answer over several servers: random effects, how much the servers differ, and what a new server may expect."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from virtio_study.stats.elementary import Array, product_sum, total
 from virtio_study.stats.interval import Interval
 from virtio_study.stats.student import t_quantile
 
-__all__ = ["RandomEffects", "false_discoveries", "synthesise", "synthesise_groups"]
+__all__ = ["RandomEffects", "false_discoveries", "false_discoveries_within", "synthesise", "synthesise_groups"]
 
 NORMAL = 1e5
 """Degrees of freedom from which on Student's t is the normal distribution, to four digits."""
@@ -242,3 +242,49 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
     from statsmodels.stats.multitest import multipletests
 
     return [bool(shown) for shown in multipletests(p_values, alpha=rate, method="fdr_bh")[0]]
+
+
+def false_discoveries_within(p_values: Sequence[float], families: Sequence[Hashable], rate: float) -> list[bool]:
+    """Which of many effects are shown, so that the share of false ones is `rate` at most within each family too.
+
+    Over everything together, effects that are found easily let the others through: in a simulated fleet 16 of 141
+    of those on CPU that were shown at 5 % were false, beside 1286 shown of memory.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        Two-sided, one an effect.
+    families : sequence of hashable
+        Of each effect: what is looked at by itself. Where every effect is a family this is `false_discoveries`.
+    rate : float
+        Such as 0.05. On average over the families in which something is shown.
+
+    Raises
+    ------
+    DataError
+        As `false_discoveries`.
+
+    References
+    ----------
+    Benjamini, Y. & Bogomolov, M. (2014). Selective inference on multiple families of hypotheses. J. R. Stat. Soc. B 76,
+    297-318. A family's own p value is that of Simes, R. J. (1986). Biometrika 73, 751-754. Why families: Efron, B.
+    (2008). Simultaneous inference: when should hypothesis testing problems be combined? Ann. Appl. Stat. 2, 197-223.
+    """
+    members: dict[Hashable, list[int]] = {}
+    for place, family in enumerate(families):
+        members.setdefault(family, []).append(place)
+    of_family = [[p_values[place] for place in places] for places in members.values()]
+    selected = false_discoveries([_simes(found) for found in of_family], rate)
+    shown = [False] * len(p_values)
+    for places, found, chosen in zip(members.values(), of_family, selected, strict=True):
+        if chosen:
+            for place, discovery in zip(
+                places, false_discoveries(found, rate * selected.count(True) / len(members)), strict=True
+            ):
+                shown[place] = discovery
+    return shown
+
+
+def _simes(p_values: Sequence[float]) -> float:
+    """How likely so small p values are where no effect is true."""
+    return min(p * len(p_values) / rank for rank, p in enumerate(sorted(p_values), start=1))
