@@ -174,7 +174,7 @@ def test_a_way_back_is_not_pooled_with_the_way_there() -> None:
     servers = [history(f"a{number}", number, CHANGE) for number in range(3)]
     servers += [history(f"b{number}", 10 + number, back) for number in range(3)]
     servers += [history(f"c{number}", 20 + number, CHANGE[:1]) for number in range(4)]
-    results = of_survey(survey(Told(tuple(servers)), 0.95), "told", True, 1, 0.95)
+    results = of_survey(survey(Told(tuple(servers)), 0.95), "told", True, 0.95)
     pooled = {(item.direction, item.metric): item.servers for item in results.pooled}
     assert pooled["to VirtIO", "cpu"] == 3
     assert pooled["from VirtIO", "cpu"] == 3

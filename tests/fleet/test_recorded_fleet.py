@@ -1,5 +1,6 @@
 """Recordings of a study as a fleet: the same effects as from the servers themselves, disturbed rows left out."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from virtio_study.fleet.histories import ServerHistory
 from virtio_study.fleet.recorded import RecordedFleet
+from virtio_study.fleet.results import of_survey
 from virtio_study.fleet.survey import Survey, survey
 from virtio_study.recording import Provenance, Recording, write
 from virtio_study.study import load_study
@@ -66,6 +68,44 @@ def write_servers(folder: Path, servers: list[ServerHistory], busy: str) -> None
 
 def cpu(found: Survey) -> dict[str, float]:
     return {item.server: item.relative.estimate for item in found.findings if item.metric == "cpu" and item.relative}
+
+
+def answered(folder: Path, servers: list[ServerHistory], moving: str, at_s: float) -> None:
+    """Answers that tell a node of every server, and of one that it migrated at a moment."""
+    first, last = (servers[0].rows["time"].iloc[row].timestamp() for row in (0, -1))
+    lines = []
+    for item in servers:
+        there = [(first, "a"), (last, "b" if item.server == moving else "a")]
+        path = f"qemu/{item.server.removeprefix('vm')}/config?current=1"
+        lines += [{"t": at, "path": f"/nodes/{node}/{path}", "status": 200, "body": {"data": {}}} for at, node in there]
+    upid = f"UPID:a:0:0:0:qmigrate:{moving.removeprefix('vm')}:root@pam:"
+    task = {"type": "qmigrate", "id": moving.removeprefix("vm"), "starttime": at_s, "endtime": at_s + 60, "upid": upid}
+    lines.append({"t": last, "path": "/nodes/a/tasks?limit=500", "status": 200, "body": {"data": [task]}})
+    (folder / "raw").mkdir()
+    (folder / "raw" / "api-20260101.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_server_that_migrated_is_one_of_each_node_and_is_forecast_where_it_is(tmp_path: Path) -> None:
+    servers = FLEET.servers("node0000")
+    moving = next(item for item in servers if len(item.setups) == 1)
+    write_servers(tmp_path / "made", servers, "none")
+    at_s = moving.rows["time"].iloc[300].timestamp()
+    answered(tmp_path / "made", servers, moving.server, at_s)
+    fleet = RecordedFleet(load_study(tmp_path / "made"))
+    assert fleet.nodes == ["a", "b"]
+    (there,) = fleet.servers("b")
+    here = next(item for item in fleet.servers("a") if item.server == moving.server)
+    assert here.left
+    assert not there.left
+    assert here.rows["time"].iloc[-1].timestamp() <= at_s < there.rows["time"].iloc[0].timestamp() - 60
+    assert len(here.rows) + len(there.rows) >= len(moving.rows) - 2
+    found = survey(fleet, 0.95)
+    assert found.servers == len(servers)
+    assert [item.node for item in found.outlooks if item.name == moving.server] == ["b"]
+    nodes = of_survey(found, "made", simulated=True, confidence=0.95).by_node
+    assert [(item.node, item.servers) for item in nodes] == [("a", len(servers)), ("b", 1)]
+    assert nodes[0].changed == found.changed > 0
+    assert nodes[1].changed == 0
 
 
 def test_recordings_say_what_the_servers_said_and_a_backup_is_left_out(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ MOST_BYTES = 3_000_000
 @cache
 def surveyed() -> tuple[FleetResults, pd.DataFrame]:
     found = survey(SimulatedFleet(25, seed=4, without_effect=0.0), 0.95)
-    return of_survey(found, "simulated-25-4", True, 1, 0.95), findings_frame(found.findings)
+    return of_survey(found, "simulated-25-4", True, 0.95), findings_frame(found.findings)
 
 
 def data(page: str) -> Any:
@@ -73,6 +73,20 @@ def test_every_server_that_did_not_change_has_its_forecast_those_first_that_are_
     assert f'<th scope="row">{results.outlooks[0].name}</th>' in page
     without = render_fleet(results.model_copy(update={"outlooks": ()}), effects, "en")
     assert 'id="ahead"' not in without
+
+
+def test_every_node_is_told_with_what_its_others_did_meanwhile() -> None:
+    found = survey(SimulatedFleet(20, seed=4, per_node=10, shock=0.5, days=16), 0.95)
+    results = of_survey(found, "shocked", True, 0.95)
+    assert [item.servers for item in results.by_node] == [10, 10]
+    assert sum(item.changed for item in results.by_node) == results.changed
+    assert sum(item.shown for item in results.by_node) == results.discoveries
+    known = [item.meanwhile for item in results.by_node if item.meanwhile is not None]
+    assert known
+    assert all(0.2 < value < 0.7 for value in known)
+    page = render_fleet(results, findings_frame(found.findings), "es")
+    assert "2 nodos, un cuadrado cada uno" in page
+    assert [row[:2] for row in data(page)["map"]] == [[0, 10], [1, 10]]
 
 
 def ten_thousand(results: FleetResults) -> FleetResults:

@@ -68,7 +68,7 @@ def fleet(
     folder = output or folder
     kept = Kept(folder / ".work", code_digest())
     found = survey(made, confidence, workers or processes_for(len(made.nodes)), scheduler or "", kept)
-    results = of_survey(found, name, made.simulated, len(made.nodes), confidence)
+    results = of_survey(found, name, made.simulated, confidence)
     effects = write_survey(folder, results, found.findings)
     for language in LANGUAGES:
         write_atomically(folder / f"fleet.{language}.html", render_fleet(results, effects, language).encode())

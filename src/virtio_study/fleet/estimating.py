@@ -55,7 +55,8 @@ class ChangeEffect:
 
     `before`, `after` and the difference are in cores or bytes, as the node's other servers say that the server would
     have been before; `relative` is the difference relative to before, None where that is near zero; `unadjusted` the
-    relative difference of the server alone. `p` is two-sided.
+    relative difference of the server alone, `meanwhile` that of the node's servers that changed nothing. `p` is
+    two-sided.
     """
 
     server: str
@@ -73,6 +74,7 @@ class ChangeEffect:
     difference: Interval | None = None
     relative: Interval | None = None
     unadjusted: float | None = None
+    meanwhile: float | None = None
     p: float | None = None
     robust: bool = False
 
@@ -159,8 +161,16 @@ def _fitted_change(
         return FittedChange(replace(blank, reason=both))
     alone = _mean(after) / _mean(before) - 1 if _mean(before) > 0 else None
     return FittedChange(
-        replace(blank, controls=beside.count, unadjusted=alone), control.held(both, known, (), confidence)
+        replace(blank, controls=beside.count, unadjusted=alone, meanwhile=_meanwhile(beside.index, experiment)),
+        control.held(both, known, (), confidence),
     )
+
+
+def _meanwhile(index: Stretch, experiment: Experiment) -> float | None:
+    """What became of the node's other servers from before to after, relative to their level before."""
+    later = index.values[experiment.after.start - experiment.before.start :]
+    known = later[~np.isnan(later)]
+    return mean(known) - 1 if len(known) else None
 
 
 def _blank(

@@ -50,9 +50,11 @@ def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[obje
     steady = [_steady(server) for server in servers]
     neighbours = [rows for server, rows in zip(servers, steady, strict=True) if server.reporting == "on"]
     waiting = [
-        Unchanged(server.server, rows, _model(server, DISK), _model(server, CARD), server.reporting)
+        Unchanged(
+            server.server, rows, _model(server, DISK), _model(server, CARD), server.reporting, server.requests_per_s
+        )
         for server, rows, done in zip(servers, steady, changed, strict=True)
-        if not done
+        if not done and not server.left
     ]
     return [ServerOutlook(node=node, **dict(found)) for found in outlooks(waiting, neighbours)]
 

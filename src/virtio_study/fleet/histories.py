@@ -29,7 +29,9 @@ class Setup:
 class ServerHistory:
     """One server: rows of the recording schema in order of time, and its setups, oldest first.
 
-    `emulated` says that its CPU time is that of a software emulator; `reporting` is that of free pages, at its end.
+    A server that went to another node is one of each of them, with its rows there; `left` says that it is not on this
+    one at the end. `emulated` says that its CPU time is that of a software emulator; `reporting` is that of free pages,
+    at its end, and `requests_per_s` its disk requests, where they were counted.
     """
 
     server: str
@@ -38,6 +40,8 @@ class ServerHistory:
     setups: tuple[Setup, ...]
     emulated: bool = False
     reporting: ReportingOutlook = "not known"
+    requests_per_s: float | None = None
+    left: bool = False
 
 
 class Fleet(Protocol):

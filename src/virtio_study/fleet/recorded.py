@@ -1,28 +1,34 @@
-"""The servers of a study, from their recordings, as a fleet of one node."""
+"""The servers of a study, from their recordings, as a fleet of the nodes on which they were."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
-from virtio_study.cleaning.left_out import touched
+from virtio_study.cleaning.left_out import edges, touched
 from virtio_study.errors import DataError
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.i18n.marks import N_
 from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook, models_of, reporting_outlook
 from virtio_study.recording import Recording, read
+from virtio_study.sources.whereabouts import Stay, stays
 from virtio_study.storage import manifest
 from virtio_study.study import Study
 
 __all__ = ["RecordedFleet"]
+
+ANSWERS = re.compile(r"[^.].*\.jsonl(?:-[0-9a-f]+)?(?:\.zst)?", re.DOTALL)
+"""Names of files of answers in a study: of those of a watch, and of those that were imported."""
 
 
 @dataclass(frozen=True)
 class RecordedFleet:
     """The recordings of a study: what was watched, collected or imported, server by server in order of time.
 
-    A recording does not say on which node its server was: the servers of a study are taken as those of one.
+    On which node a server was when is told by the answers of which its recordings were made. Where none tells, it was
+    on the study's host.
     """
 
     study: Study
@@ -36,18 +42,27 @@ class RecordedFleet:
         names = [name for name in manifest(folder) if name.startswith("recordings/") and name.endswith(".parquet")]
         return any(read(folder / name, folder).provenance.kind == "simulated" for name in names)
 
+    @cached_property
+    def _stays(self) -> dict[str, list[Stay]]:
+        """Where every server was."""
+        paths = sorted(path for path in (self.study.folder / "raw").glob("*") if ANSWERS.fullmatch(path.name))
+        found = stays(paths, {server.vmid for server in self.study.servers.values()})
+        here = [Stay(self.study.host.name, float("-inf"), float("inf"))]
+        return {name: found.get(server.vmid, here) for name, server in self.study.servers.items()}
+
     @property
     def nodes(self) -> list[str]:
-        """The study's host alone: a study has one."""
-        return [self.study.host.name]
+        """Nodes on which a server was, in order of name."""
+        return sorted({stay.node for told in self._stays.values() for stay in told})
 
     def servers(self, node: str) -> Sequence[ServerHistory]:
-        """Every server with a recording.
+        """Every server with a recording of its time on the node.
 
         Raises
         ------
         DataError
-            If there is none, one cannot be read, or the study is a laboratory's, whose boots run beside one another.
+            If no server has a recording, one cannot be read, or the study is a laboratory's, whose boots run beside one
+            another.
         """
         if self.study.source != "recordings":
             raise DataError(
@@ -58,20 +73,21 @@ class RecordedFleet:
                 study=self.study.name,
                 source=self.study.source,
             )
-        listed = [name for name in manifest(self.study.folder) if name.endswith(".parquet")]
-        found = []
-        for server in self.study.servers:
-            names = [name for name in sorted(listed) if name.startswith(f"recordings/{server}/")]
-            if names:
-                folder = self.study.folder
-                history = _history(server, node, [read(folder / name, folder) for name in names])
-                found += [history] if len(history.rows) else []
-        if not found:
+        folder = self.study.folder
+        listed = sorted(name for name in manifest(folder) if name.endswith(".parquet"))
+        of = {server: [name for name in listed if name.startswith(f"recordings/{server}/")] for server in self._stays}
+        if not any(of.values()):
             raise DataError(
                 N_("{folder}: no recording of any server; record first: virtio-study watch {study}"),
-                folder=self.study.folder / "recordings",
+                folder=folder / "recordings",
                 study=self.study.name,
             )
+        found = []
+        for server, names in of.items():
+            there = [place for place, stay in enumerate(self._stays[server]) if stay.node == node]
+            if there and names:
+                whole = _history(server, node, [read(folder / name, folder) for name in names])
+                found += [part for place in there if len((part := _part(whole, self._stays[server], place)).rows)]
         return found
 
 
@@ -82,6 +98,18 @@ def _history(server: str, node: str, recorded: Sequence[Recording]) -> ServerHis
     emulated = any(item.provenance.accelerator == "tcg" for item in ordered)
     setups = tuple(_setup(item) for item in ordered)
     return ServerHistory(server, node, rows, setups, emulated, _reporting(ordered[-1], setups[-1]))
+
+
+def _part(whole: ServerHistory, told: Sequence[Stay], place: int) -> ServerHistory:
+    """What a server was in one of its stays: rows that lie within, and the setups that were in force then."""
+    if len(told) == 1:
+        return whole
+    stay = told[place]
+    begins, ends = edges(whole.rows)
+    rows = whole.rows[(begins >= stay.start_s) & (ends <= stay.end_s)].reset_index(drop=True)
+    before = [setup for setup in whole.setups if setup.since_s <= stay.start_s][-1:]
+    within = [setup for setup in whole.setups if stay.start_s < setup.since_s <= stay.end_s]
+    return replace(whole, rows=rows, setups=(*before, *within), left=place < len(told) - 1)
 
 
 def _undisturbed(recorded: Recording) -> pd.DataFrame:

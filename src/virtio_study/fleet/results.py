@@ -7,6 +7,7 @@ from virtio_study.analysis.meta_analysis import FALSE_DISCOVERY_RATE, standard_e
 from virtio_study.analysis.records import Estimate, Number, Recorded
 from virtio_study.fleet.estimating import ChangeEffect
 from virtio_study.fleet.foreseen import ServerOutlook, Totals, totals
+from virtio_study.fleet.nodes import NodeSummary, node_summaries
 from virtio_study.fleet.survey import Survey
 from virtio_study.stats.synthesis import false_discoveries_within, synthesise_groups
 from virtio_study.study import METRICS
@@ -72,19 +73,18 @@ class FleetResults(Recorded):
     pooled: tuple[PooledChange, ...]
     placebos: dict[str, PlaceboAlarms]
     silences: tuple[Silence, ...]
+    by_node: tuple[NodeSummary, ...]
     foreseen: Totals
     outlooks: tuple[ServerOutlook, ...]
 
 
-def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence: float) -> FleetResults:
+def of_survey(found: Survey, name: str, simulated: bool, confidence: float) -> FleetResults:
     """Summarise a survey.
 
     Parameters
     ----------
     name : str
         Of the study or the simulation.
-    nodes : int
-        How many there are.
     confidence : float
         That of the survey.
     """
@@ -97,7 +97,7 @@ def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence:
         simulated=simulated,
         confidence=confidence,
         days=found.days,
-        nodes=nodes,
+        nodes=len(found.nodes),
         servers=found.servers,
         changed=found.changed,
         changes=len({(finding.server, finding.node, finding.at_s) for finding in found.findings}),
@@ -113,6 +113,7 @@ def of_survey(found: Survey, name: str, simulated: bool, nodes: int, confidence:
                 silent.items(), key=lambda item: (order[item[0][0]], -item[1], item[0])
             )
         ),
+        by_node=node_summaries(found, shown),
         foreseen=totals(found.outlooks),
         outlooks=found.outlooks,
     )

@@ -22,27 +22,44 @@ from virtio_study.stats.controls import Controls, controls
 from virtio_study.stats.interval import Interval
 from virtio_study.study import METRICS, Metric
 
-__all__ = ["PLACEBO_NODES", "Survey", "survey"]
+__all__ = ["PLACEBO_NODES", "NodeServers", "Survey", "survey"]
 
 PLACEBO_NODES = 16
 """So many nodes at most, evenly among all, say what the estimator says where nothing was changed."""
 
 
 @dataclass(frozen=True)
+class NodeServers:
+    """Names of the servers of a node, and of those among them that changed something there."""
+
+    servers: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Survey:
     """What a fleet says: every finding, in order of node, server and time.
 
-    `servers` counts all, `changed` those with a change; `placebos` are the estimator's false alarms by metric, where
-    there were servers to try it on. `outlooks` are forecasts of the servers that changed nothing, those first that are
-    worth most.
+    `nodes` has the servers of each; one that went from node to node is one of each. `placebos` are the estimator's
+    false alarms by metric, where there were servers to try it on. `outlooks` are forecasts of the servers that changed
+    nothing, those first that are worth most.
     """
 
     findings: tuple[ChangeEffect, ...]
-    servers: int
-    changed: int
+    nodes: Mapping[str, NodeServers]
     placebos: Mapping[Metric, Controls]
     days: float
     outlooks: tuple[ServerOutlook, ...] = ()
+
+    @property
+    def servers(self) -> int:
+        """How many there are."""
+        return len({name for node in self.nodes.values() for name in node.servers})
+
+    @property
+    def changed(self) -> int:
+        """How many changed something."""
+        return len({name for node in self.nodes.values() for name in node.changed})
 
 
 def survey(fleet: Fleet, confidence: float, workers: int = 1, scheduler: str = "", kept: Kept | None = None) -> Survey:
@@ -77,8 +94,7 @@ def survey(fleet: Fleet, confidence: float, workers: int = 1, scheduler: str = "
         )
     return Survey(
         tuple(finding for part in parts for finding in part.findings),
-        sum(len(part.servers) for part in parts),
-        sum(len(part.changed) for part in parts),
+        {node: NodeServers(part.servers, part.changed) for node, part in zip(nodes, parts, strict=True)},
         placebos,
         max((part.days for part in parts), default=0.0),
         tuple(sorted((item for part in parts for item in part.outlooks), key=worth_first)),
@@ -131,6 +147,8 @@ class _Node:
 
 def _placebos_of(confidence: float, item: PackedNode) -> list[tuple[Metric, Interval]]:
     servers = item.servers()
+    if not servers:
+        return []
     grid = node_grid(servers)
     untouched = np.array([not changes(server, grid, place) for place, server in enumerate(servers)])
     return placebo_intervals(grid, untouched, confidence)
@@ -138,6 +156,8 @@ def _placebos_of(confidence: float, item: PackedNode) -> list[tuple[Metric, Inte
 
 def _findings_of(placebos: Mapping[Metric, Controls], confidence: float, item: PackedNode) -> _Node:
     servers = item.servers()
+    if not servers:
+        return _Node((), (), (), 0.0, ())
     grid = node_grid(servers)
     changed = [changes(server, grid, place) for place, server in enumerate(servers)]
     drawn: list[FittedChange] = []

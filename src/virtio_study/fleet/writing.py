@@ -23,7 +23,7 @@ def findings_frame(findings: Sequence[ChangeEffect]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, shape (findings, 21)
+    DataFrame, shape (findings, 22)
         `shown`: whether the effect is shown at the false discovery rate; `reason`: why there is none, empty where there
         is one. Effects are in cores or bytes, relative ones are shares; `at` is UTC.
     """
@@ -44,12 +44,13 @@ def findings_frame(findings: Sequence[ChangeEffect]) -> pd.DataFrame:
             **_ends("difference", [item.difference for item in findings]),
             **_ends("relative", [item.relative for item in findings]),
             "unadjusted": [item.unadjusted for item in findings],
+            "meanwhile": [item.meanwhile for item in findings],
             "p": [item.p for item in findings],
             "robust": [item.robust for item in findings],
             "shown": shown_effects(findings),
         }
     )
-    for name in ("before", "after", "unadjusted", "p"):
+    for name in ("before", "after", "unadjusted", "meanwhile", "p"):
         frame[name] = _numbers(frame[name].tolist())
     return frame.astype({"at": "datetime64[us, UTC]"})
 

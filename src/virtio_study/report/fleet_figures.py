@@ -1,5 +1,7 @@
 """Figures of a fleet: the largest effects with their intervals, and every effect beside how sure it is."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -7,6 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from virtio_study.fleet.nodes import NodeSummary
 from virtio_study.i18n.language import Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report.svg import style, svg
@@ -14,7 +17,7 @@ from virtio_study.report.svg import style, svg
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FleetFigure", "fleet_figures"]
+__all__ = ["FleetFigure", "fleet_figures", "node_map"]
 
 TOP = 20
 MOST_POINTS = 1200
@@ -53,6 +56,48 @@ def fleet_figures(effects: pd.DataFrame, words: Words) -> list[FleetFigure]:
             found.append(_forest(shown.loc[order], len(shown), metric, words))
         found.append(_funnel(of_metric, metric, words))
     return found
+
+
+_MAP = N_(
+    "{nodes} nodes, a square each, in order of name: larger with more servers, darker the more of them changed. Blue: "
+    "its unchanged servers used less CPU meanwhile; red: more; from {least:percent} to {most:percent}."
+)
+_PLAIN_MAP = N_(
+    "{nodes} nodes, a square each, in order of name: larger with more servers, darker the more of them changed."
+)
+LESS, MORE, NOTHING = "#0b57a4", "#a40e26", "#57606a"
+
+
+def node_map(nodes: Sequence[NodeSummary], words: Words) -> FleetFigure | None:
+    """A square for every node; None of fewer than two, which are no map."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    if len(nodes) < 2:
+        return None
+    columns = min(len(nodes), max(8, math.isqrt(3 * len(nodes))))
+    rows = -(-len(nodes) // columns)
+    most = max(max(node.servers for node in nodes), 1)
+    cell = 5.2 / columns
+    with style():
+        figure = Figure(figsize=(5.2, 0.2 + cell * rows), layout="constrained")
+        axes = figure.add_subplot()
+        for place, node in enumerate(nodes):
+            x, y, half = place % columns, -(place // columns), 0.45 * math.sqrt(node.servers / most)
+            share = node.changed / node.servers if node.servers else 0.0
+            moved = node.meanwhile
+            colour = NOTHING if moved is None else LESS if moved < 0 else MORE
+            axes.add_patch(
+                Rectangle((x - half, y - half), 2 * half, 2 * half, facecolor=colour, alpha=0.2 + 0.8 * share)
+            )
+        axes.set_xlim(-0.5, columns - 0.5)
+        axes.set_ylim(0.5 - rows, 0.5)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+    known = [node.meanwhile for node in nodes if node.meanwhile is not None]
+    numbers = {"nodes": len(nodes), **({"least": min(known), "most": max(known)} if known else {})}
+    caption = words.plain(_MAP if known else _PLAIN_MAP, numbers)
+    return FleetFigure(Markup(svg(figure, "nodes", caption, caption)), caption)
 
 
 def _forest(top: pd.DataFrame, shown: int, metric: str, words: Words) -> FleetFigure:

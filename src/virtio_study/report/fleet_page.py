@@ -15,7 +15,7 @@ from virtio_study.fleet.results import FleetResults
 from virtio_study.fleet.telling import said_about, said_counts, said_totals
 from virtio_study.i18n.language import LANGUAGES, Words
 from virtio_study.i18n.marks import N_
-from virtio_study.report.fleet_figures import fleet_figures
+from virtio_study.report.fleet_figures import fleet_figures, node_map
 from virtio_study.report.formats import UNITS
 from virtio_study.report.page import dress, template_environment, words_of
 from virtio_study.stats.rounding import significant
@@ -49,7 +49,7 @@ def render_fleet(results: FleetResults, effects: pd.DataFrame, language: str) ->
 
     Parameters
     ----------
-    effects : DataFrame, shape (findings, 21)
+    effects : DataFrame, shape (findings, 22)
         As `fleet.writing.findings_frame` makes it.
 
     Raises
@@ -73,6 +73,7 @@ def render_fleet(results: FleetResults, effects: pd.DataFrame, language: str) ->
             foreseen=said_totals(results.foreseen),
             assumptions=NAMED_ASSUMPTIONS,
             listed=LISTED,
+            map=node_map(results.by_node, words),
             metrics=list(METRICS),
             reasons=REASONS,
             language=language,
@@ -110,7 +111,7 @@ def _first(effects: pd.DataFrame, words: Words) -> list[dict[str, Any]]:
 def _data(results: FleetResults, effects: pd.DataFrame, words: Words) -> str:
     """Every change and every forecast as compact JSON that cannot end the element it stands in."""
     reasons = list(REASONS)
-    nodes = list(dict.fromkeys([*effects["node"], *(item.node for item in results.outlooks)]))
+    nodes = list(dict.fromkeys([*(item.node for item in results.by_node), *effects["node"]]))
     kinds = list(dict.fromkeys(zip(effects["change"], effects["direction"], strict=True)))
     why = list(dict.fromkeys(item.reason for item in results.outlooks if item.reason))
     node_at, kind_at = ({name: place for place, name in enumerate(names)} for names in (nodes, kinds))
@@ -144,6 +145,15 @@ def _data(results: FleetResults, effects: pd.DataFrame, words: Words) -> str:
                 why.index(item.reason) if item.reason else -1,
             ]
             for item in results.outlooks
+        ],
+        "map": [
+            [
+                *(place, item.servers, item.changed, item.changes, item.shown),
+                None if item.meanwhile is None else _few(item.meanwhile),
+                _span(item.foreseen.returned) or (item.foreseen.at_most and _few(item.foreseen.at_most)) or None,
+                _span(item.foreseen.cpu),
+            ]
+            for place, item in enumerate(results.by_node)
         ],
     }
     return json.dumps(labels, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const language = document.documentElement.lang, at = (id) => document.getElementById(id);
-  const { nodes, kinds, reasons, units, rows, ahead, why } = JSON.parse(at("rows").textContent);
+  const { nodes, kinds, reasons, units, rows, ahead, why, map } = JSON.parse(at("rows").textContent);
   const said = at("changes").dataset;
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
   const amount = new Intl.NumberFormat(language, { maximumSignificantDigits: 3, signDisplay: "exceptZero" });
@@ -121,6 +121,18 @@
   const span = (r, scale, unit) => r === null ? "–" : Array.isArray(r)
     ? `${few.format(r[1] / scale)} [${few.format(r[0] / scale)}; ${few.format(r[2] / scale)}]${unit}` : `≤ ${few.format(r / scale)}${unit}`;
   const worth = (r) => r === null ? Infinity : Array.isArray(r) ? r[1] : r;
+  paged({
+    id: "nodes", column: 0,
+    told: [
+      (row) => nodes[row[0]], ...[1, 2, 3, 4].map((place) => (row) => count.format(row[place])),
+      (row) => row[5] === null ? "–" : percent.format(row[5]), (row) => span(row[6], GIB, " GiB"), (row) => span(row[7], 1, ""),
+    ],
+    key: [
+      (row) => nodes[row[0]], ...[1, 2, 3, 4].map((place) => (row) => row[place]),
+      (row) => row[5] === null ? Infinity : row[5], ...[6, 7].map((place) => (row) => worth(row[place])),
+    ],
+    text: (row) => nodes[row[0]],
+  })(map, false);
   if (at("ahead")) paged({
     id: "ahead", column: 5,
     told: [
