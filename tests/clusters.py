@@ -54,10 +54,10 @@ def scheduler(
 
 
 @contextmanager
-def workers(address: str, environment: dict[str, str], count: int) -> Iterator[None]:
-    """So many workers, each of a nanny that starts it again."""
+def workers(address: str, environment: dict[str, str], count: int, memory: str = "0") -> Iterator[None]:
+    """So many workers, each of a nanny that starts it again, also where it takes more than `memory` (0: any)."""
     words = ["dask_worker", address, "--nworkers", str(count), "--nthreads", "1", "--no-dashboard"]
-    with _running(words, ["--memory-limit", "0"], environment):
+    with _running(words, ["--memory-limit", memory], environment):
         yield
 
 

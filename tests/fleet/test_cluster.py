@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
@@ -162,6 +163,52 @@ def test_over_tls_a_killed_worker_changes_no_byte(tmp_path: Path, tls: Path, exp
 
         assert survey(Disturbed(happens), 0.95, scheduler=address) == expected
         assert ended
+
+
+@pytest.mark.slow
+def test_a_worker_over_its_memory_is_started_again_and_a_node_that_always_is_over_is_one_line(tmp_path: Path) -> None:
+    been = tmp_path / "been"
+
+    def grows(node: str) -> str:
+        if node == "always" or (node == "once" and not been.exists()):
+            been.touch()
+            held = []
+            for _ in range(60):  # 1.2 GB in three seconds: the nanny looks ten times a second
+                held.append(b"x" * 20_000_000)
+                time.sleep(0.05)
+        return node
+
+    around = environment() | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    with (
+        scheduler(tmp_path, around) as (address, _),
+        workers(address, around, 1, "500MB"),
+        walking.walking(scheduler=address) as walk,
+    ):
+        assert list(walk(grows, ["first", "once", "last"])) == ["first", "once", "last"]
+        assert been.exists()
+        with pytest.raises(ClusterError, match=r"^tcp://127.*: a node ended 2 workers .* \(--memory-limit\)"):
+            list(walk(grows, ["always"]))
+
+
+@pytest.mark.slow
+def test_workers_whose_memory_stays_full_are_one_line_and_no_wait_without_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keeps(node: str) -> str:
+        used = psutil.Process().memory_info().rss
+        sys.kept = b"x" * (435_000_000 - used)  # type: ignore[attr-defined]  # 87 % of what it may have
+        return node
+
+    monkeypatch.setattr(walking, "PATIENCE_S", 6.0)
+    around = environment()
+    with (
+        scheduler(tmp_path, around) as (address, _),
+        workers(address, around, 1, "500MB"),
+        walking.walking(scheduler=address) as walk,
+    ):
+        assert list(walk(keeps, ["first"])) == ["first"]
+        with pytest.raises(ClusterError, match=r"^tcp://127\..*: has taken nothing for 6 s, nor has any other worker"):
+            list(walk(keeps, ["second"]))
 
 
 @pytest.mark.slow

@@ -16,14 +16,24 @@ from virtio_study.i18n.marks import N_
 
 __all__ = ["Walk", "disagreement", "processes_for", "walking"]
 
-FEWEST_NODES = 16
+FEWEST_NODES = 32
 """A fleet of fewer nodes is done before the processes of a cluster are there."""
 
 AHEAD = 2
 """So many items for each worker are on their way: none waits for work, and no more than these are in memory."""
 
 PATIENCE_S, CONNECTING_S = 60.0, 10.0
-"""How long a cluster may be without any worker, and a scheduler without an answer."""
+"""How long a cluster may be without any worker at work, and a scheduler without an answer."""
+
+LEAN = {
+    "distributed.admin.large-graph-warning-threshold": "1TB",
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.worker.profile.enabled": False,
+}
+"""Settings of Dask: what a node is sent with is large, and waits nowhere but in its own task; workers keep memory that
+they need again for the next node (giving it back each time costs a quarter more processor time); nobody looks at
+profiles.
+"""
 
 SAME = ("python", "virtio-study", "numpy", "pandas", "scipy", "dask", "distributed", "cloudpickle")
 """What has one version everywhere: the numbers depend on it, or the understanding of one another."""
@@ -34,6 +44,11 @@ LOST = N_(
     "command: it goes on from the nodes that are done"
 )
 
+FULL = N_(
+    "{worker}: has taken nothing for {seconds:.0f} s, nor has any other worker, for its memory is nearly full; give "
+    "workers more (--memory-limit) and give the same command"
+)
+IDLE = N_("{scheduler}: no worker for {seconds:.0f} s; start workers and give the same command")
 
 Walk = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """Like `map` over one iterable: answers in order, items taken as they are needed."""
@@ -88,16 +103,29 @@ class _Ahead:
             yield self._answer(waiting.popleft())
 
     def _answer(self, future: Any) -> Any:
+        idle = 0
         while True:
             try:
-                return self._asked(partial(future.result, timeout=PATIENCE_S))
+                return self._asked(partial(future.result, timeout=PATIENCE_S / 2))
             except TimeoutError:
-                if not self._asked(self._client.nthreads):
-                    raise ClusterError(
-                        N_("{scheduler}: no worker for {seconds:.0f} s; start workers and give the same command"),
-                        scheduler=self._scheduler,
-                        seconds=PATIENCE_S,
-                    ) from None
+                # a worker that has just begun, or ended, is seen in neither state: only the second look counts
+                idle = 0 if self._at_work() else idle + 1
+                if idle == 2:
+                    raise self._nobody() from None
+
+    def _workers(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._asked(self._client.scheduler_info)["workers"]
+        return found
+
+    def _at_work(self) -> bool:
+        """Whether any worker computes anything; one that has no memory left takes nothing, and says so to nobody."""
+        return any(item["metrics"].get("task_counts", {}).get("executing") for item in self._workers().values())
+
+    def _nobody(self) -> ClusterError:
+        full = [address for address, item in sorted(self._workers().items()) if item["status"] == "paused"]
+        if full:
+            return ClusterError(FULL, worker=full[0], seconds=PATIENCE_S)
+        return ClusterError(IDLE, scheduler=self._scheduler, seconds=PATIENCE_S)
 
     def _asked(self, call: Callable[[], Any]) -> Any:
         """What a call of the client answers; `TimeoutError` is the caller's matter as long as there is a connection."""
@@ -130,8 +158,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         from distributed import Client, LocalCluster, Security
     except ImportError:
         raise ClusterError(ABSENT) from None
-    # what a node is sent with is large, and waits nowhere but in its own task
-    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+    with dask.config.set(LEAN):
         if not scheduler:
             with (
                 LocalCluster(
