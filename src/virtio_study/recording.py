@@ -7,10 +7,11 @@ atomically, and listed with their SHA-256 in the study's `manifest.json`; readin
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from virtio_study import limits
@@ -166,23 +167,21 @@ def check_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         )
     if frame.empty:
         raise DataError(N_("{where}: no rows; a recording needs at least one"), where=where)
-    checked = pd.DataFrame(index=range(len(frame)))
-    for name, column in SCHEMA.items():
-        values = frame[name].reset_index(drop=True) if name in frame.columns else None
-        checked[name] = _check_column(name, column, values, len(frame), where)
-    _refuse(
-        checked["time"].diff().dropna() <= pd.Timedelta(0),
-        checked["time"],
-        "time",
-        where,
-        said(N_("times must increase")),
+    rows = frame.reset_index(drop=True)
+    checked = pd.DataFrame(
+        {
+            name: _check_column(name, column, rows[name] if name in rows.columns else None, len(rows), where)
+            for name, column in SCHEMA.items()
+        }
     )
+    not_later = (checked["time"].diff() <= pd.Timedelta(0)).to_numpy()
+    _refuse(not_later, checked["time"], "time", where, said(N_("times must increase")))
     return checked
 
 
 def _check_column(name: str, column: Column, values: pd.Series | None, rows: int, where: str) -> pd.Series:
     if values is None:
-        return pd.Series(["unknown" if column.kind == "instrument" else np.nan] * rows)
+        return pd.Series(["unknown"] * rows) if column.kind == "instrument" else pd.Series(np.full(rows, np.nan))
     if column.kind == "time":
         if not isinstance(values.dtype, pd.DatetimeTZDtype) or str(values.dt.tz) != "UTC":
             raise DataError(
@@ -191,7 +190,7 @@ def _check_column(name: str, column: Column, values: pd.Series | None, rows: int
                 name=name,
                 dtype=values.dtype,
             )
-        _refuse(values.isna(), values, name, where, said(N_("every row needs a time")))
+        _refuse(values.isna().to_numpy(), values, name, where, said(N_("every row needs a time")))
         return values.astype("datetime64[us, UTC]")
     if column.kind == "number":
         try:
@@ -200,10 +199,11 @@ def _check_column(name: str, column: Column, values: pd.Series | None, rows: int
             raise DataError(
                 N_("{where}: column {name!r}: expected numbers: {error}"), where=where, name=name, error=error
             ) from error
-        _refuse(np.isinf(numbers), numbers, name, where, said(N_("expected a finite number")))
+        found = numbers.to_numpy()
+        _refuse(np.isinf(found), numbers, name, where, said(N_("expected a finite number")))
         if column.minimum is not None:
             _refuse(
-                numbers < column.minimum,
+                found < column.minimum,
                 numbers,
                 name,
                 where,
@@ -212,7 +212,7 @@ def _check_column(name: str, column: Column, values: pd.Series | None, rows: int
         return numbers
     if column.kind == "instrument":
         _refuse(
-            ~values.isin(INSTRUMENTS),
+            ~values.isin(INSTRUMENTS).to_numpy(),
             values,
             name,
             where,
@@ -221,10 +221,10 @@ def _check_column(name: str, column: Column, values: pd.Series | None, rows: int
     return values.astype("str")
 
 
-def _refuse(wrong: Any, values: pd.Series, name: str, where: str, expected: Said) -> None:
-    rows = np.flatnonzero(np.asarray(wrong))
+def _refuse(wrong: NDArray[np.bool_], values: pd.Series, name: str, where: str, expected: Said) -> None:
+    rows = np.flatnonzero(wrong)
     if len(rows):
-        row = int(pd.Series(wrong).index[rows[0]])
+        row = int(rows[0])
         raise DataError(
             plural(
                 len(rows),

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from small import PROTOCOL, THREE, write_notebook
 from virtio_study import storage
+from virtio_study.cli.main import cli
 from virtio_study.storage import listing
 from virtio_study.study import Study
+from virtio_study.workflow.runner import Outcome
 
 COMMAND = [sys.executable, "-c", "from virtio_study.cli.main import main; main()"]
 
@@ -122,6 +125,14 @@ def test_run_then_nothing_to_do_loads_neither_papermill_nor_pandas(small: Study)
     loaded = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True).stderr
     assert "virtio_study.workflow.runner" in loaded
     assert not re.search(r"\| +(papermill|pandas|nbformat)$", loaded, re.MULTILINE)
+
+
+def test_run_ends_with_where_the_pages_are_unless_it_made_none(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("virtio_study.workflow.runner.run", lambda *given, **options: Outcome(ran=["5_report-en"]))
+    first, *rest = CliRunner().invoke(cli, ["run", str(small.folder)]).stdout.splitlines()
+    assert "1 ran" in first
+    assert rest == [f"Report: {small.reports / 'index.en.html'}, {small.reports / 'index.es.html'}"]
+    assert CliRunner().invoke(cli, ["run", str(small.folder), "--server", "alpha"]).stdout.splitlines() == [first]
 
 
 @pytest.mark.slow

@@ -189,9 +189,9 @@ def label_periods(
     for name in ("replicate", "time", "step_s", column):
         if name not in frame.columns:
             raise DataError(N_("column {name!r} is missing; collect the recordings first (1_collect)"), name=name)
-    labelled = frame.copy()
-    labelled["reason"] = ""
-    for replicate, boot in frame.groupby("replicate", sort=True):
+    found: NDArray[np.object_] = np.full(len(frame), "", dtype=object)
+    boots = frame.groupby("replicate", sort=True)
+    for replicate, boot in boots:
         if (boot["time"].diff().dropna() <= pd.Timedelta(0)).any():
             message = N_("replicate {replicate}: times must increase; collect its recording again")
             raise DataError(message, replicate=replicate)
@@ -204,9 +204,14 @@ def label_periods(
         reasons[(reasons == "") & _washed(boot, washouts)] = "wash-out"
         reasons[blips(boot, reasons)] = "another instrument"
         reasons[unmeasured(boot, column, reasons)] = "not measured"
-        labelled.loc[boot.index, "reason"] = reasons
-    labelled["period"] = labelled["reason"].map(lambda reason: _PERIOD_OF.get(reason, "excluded"))
-    return labelled[[*frame.columns.drop(["period", "reason"], errors="ignore"), "period", "reason"]]
+        found[boots.indices[replicate]] = reasons
+    return _with_labels(frame, found)
+
+
+def _with_labels(frame: pd.DataFrame, reasons: NDArray[np.object_]) -> pd.DataFrame:
+    labels = {"period": [_PERIOD_OF.get(reason, "excluded") for reason in reasons], "reason": reasons}
+    added = {name: pd.Series(values, index=frame.index, dtype="str") for name, values in labels.items()}
+    return frame.drop(columns=list(labels), errors="ignore").assign(**added)
 
 
 def _washed(boot: pd.DataFrame, washouts: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
@@ -369,7 +374,7 @@ def summarise(replicate: str, boot: pd.DataFrame) -> PeriodSummary:
     else:
         cuts = None
     step_s = float(boot["step_s"].median())
-    reasons = sorted(boot["reason"].astype("str"))
+    reasons = sorted(boot["reason"].astype("str").to_numpy())
     return PeriodSummary(
         replicate=replicate,
         rows=len(boot),

@@ -92,6 +92,7 @@ def cli() -> None:
 @click.option("--server", "servers", multiple=True, help=N_("Only this server, without the report (may be repeated)."))
 def run(study: str, workers: int | None, servers: tuple[str, ...]) -> None:
     from virtio_study.study import load_study
+    from virtio_study.workflow.graph import pages
     from virtio_study.workflow.runner import run as run_study
 
     protocol = load_study(study)
@@ -111,6 +112,8 @@ def run(study: str, workers: int | None, servers: tuple[str, ...]) -> None:
     click.echo(text)
     if not outcome.ok:
         raise click.exceptions.Exit(FAILED)
+    if not servers:
+        click.echo(_("Report: {pages}", pages=[str(page) for page in pages(protocol).values()]))
 
 
 @cli.command(help=N_("Check the protocol, every recording, and whether the report is whole and up to date."))

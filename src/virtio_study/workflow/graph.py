@@ -9,7 +9,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.storage import shipped
 from virtio_study.study import Study
 
-__all__ = ["NotebookRun", "find_notebooks", "plan"]
+__all__ = ["NotebookRun", "find_notebooks", "pages", "plan"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,16 @@ def plan(study: Study, servers: list[str] | None = None) -> list[NotebookRun]:
         tasks.append(NotebookRun("4_compare", parameters, needs, (study.work / f"{server}.effects.json",)))
     if servers:
         return tasks
-    for language in LANGUAGES:
-        outputs = (study.reports / "results.json", study.reports / f"index.{language}.html")
+    needs = tuple(task.name for task in tasks)
+    for language, page in pages(study).items():
         parameters = {"study": study.name, "language": language}
-        tasks.append(NotebookRun("5_report", parameters, tuple(t.name for t in tasks), outputs))
+        tasks.append(NotebookRun("5_report", parameters, needs, (study.reports / "results.json", page)))
     return tasks
+
+
+def pages(study: Study) -> dict[str, Path]:
+    """Language -> page of a study's report."""
+    return {language: study.reports / f"index.{language}.html" for language in LANGUAGES}
 
 
 def _recording_tasks(study: Study, server: str, config: str) -> list[NotebookRun]:

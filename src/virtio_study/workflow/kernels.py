@@ -4,6 +4,7 @@
 descriptor N and answers each with the process number of a new kernel. It ends with the worker, and its kernels with it.
 """
 
+import asyncio
 import contextlib
 import gc
 import importlib
@@ -13,9 +14,12 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -56,6 +60,14 @@ BEFORE_IMPORTS = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as ipykernel would set it
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's allocator starts a thread when it is loaded
 }
+
+RETRY_MS = 5
+"""How soon a client tries to connect again; of zmq's usual 100 ms a forked kernel needs half."""
+
+POLL_S = 0.005
+"""How often it is looked whether a kernel that was killed is gone; usually every 100 ms."""
+
+ANSWER_S = 1.0
 
 UNWANTED = "debugpy"
 """A debugger, a third of what a kernel's start takes, that no batch uses; ipykernel does without it."""
@@ -115,6 +127,40 @@ class _Forked:
         os.kill(self.pid, signum)
 
 
+class _Client(AsyncKernelClient):
+    """A client that is ready with its kernel: the usual one waits for 0.2 s of silence, and connects 0.1 s late."""
+
+    def _context_default(self) -> Any:
+        context = super()._context_default()
+        context.reconnect_ivl = RETRY_MS  # of every socket that it makes
+        return context
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers, and until what it publishes beside its answer arrives here too."""
+        until = time.monotonic() + (float("inf") if timeout is None else timeout)
+        asked: set[str] = set()
+        while time.monotonic() < until:
+            asked.add(self.kernel_info())
+            reply = await self._of(asked, self.shell_channel, "kernel_info_reply")
+            if reply and await self._of(asked, self.iopub_channel, "idle"):
+                self._handle_kernel_info_reply(reply)
+                return
+            if not await self.is_alive():
+                raise RuntimeError("Kernel died before replying to kernel_info")
+        raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+
+    async def _of(self, asked: set[str], channel: Any, what: str) -> dict[str, Any] | None:
+        """The next message of a type, or state, that belongs to one of these requests, if it comes within a second."""
+        until = time.monotonic() + ANSWER_S
+        with contextlib.suppress(Empty):
+            while (left := until - time.monotonic()) > 0:
+                message: dict[str, Any] = await channel.get_msg(timeout=left)
+                about = message["parent_header"].get("msg_id")
+                if about in asked and what in (message["msg_type"], message["content"].get("execution_state")):
+                    return message
+        return None
+
+
 def manager_of(parent: KernelParent) -> type[AsyncKernelManager]:
     """A class of kernel managers whose kernels are forked from a parent."""
 
@@ -128,9 +174,15 @@ def manager_of(parent: KernelParent) -> type[AsyncKernelManager]:
             return self.connection_info
 
     class Manager(AsyncKernelManager):
+        client_factory = _Client
+
         async def _async_pre_start_kernel(self, **kw: Any) -> Any:
             self.provisioner = Provisioner(parent=self, kernel_id=self.kernel_id or "", kernel_spec=self.kernel_spec)
             return await super()._async_pre_start_kernel(**kw)
+
+        async def _async_wait(self, pollinterval: float = POLL_S) -> None:
+            while await self.is_alive():
+                await asyncio.sleep(POLL_S)
 
         pre_start_kernel = _async_pre_start_kernel
 
