@@ -21,8 +21,10 @@ from virtio_study.stats.student import t_quantile
 
 __all__ = [
     "ACCESSES",
+    "COLUMNS",
     "NAMED_ASSUMPTIONS",
     "Outlook",
+    "Rows",
     "Unchanged",
     "cpu_saved",
     "outlooks",
@@ -37,6 +39,12 @@ CPU = "cpu_cores"
 DISK = ("disk_read_bytes_per_s", "disk_write_bytes_per_s")
 REQUESTS = ("disk_reads_per_s", "disk_writes_per_s")
 NET = ("net_in_bytes_per_s", "net_out_bytes_per_s")
+
+COLUMNS = (HOST, GUEST, SHOWN, CPU, *DISK, *REQUESTS, *NET)
+"""What a forecast reads of a server's rows."""
+
+Rows = pd.DataFrame | Mapping[str, Array]
+"""Columns by name."""
 
 ACCESSES: Mapping[str, float] = {"ide": 26.0, "ahci": 7.0, "lsi": 4.0, "e1000": 9.9, "rtl8139": 9.8}
 """Emulated device -> accesses to its registers for each disk request or packet round trip, as the lab counted them.
@@ -79,7 +87,7 @@ class Unchanged:
 
     Parameters
     ----------
-    rows : DataFrame
+    rows : DataFrame or mapping of array
         Columns of the recordings' schema, those that are known; NaN where a value is not. Steady rows of some days, for
         a peak that is not in them is not foreseen.
     disk, card : str
@@ -91,7 +99,7 @@ class Unchanged:
     """
 
     name: str
-    rows: pd.DataFrame
+    rows: Rows
     disk: str
     card: str
     reporting: ReportingOutlook
@@ -121,7 +129,7 @@ class Outlook(Recorded):
     servers: Range | None
 
 
-def overheads(neighbours: Iterable[pd.DataFrame]) -> Range:
+def overheads(neighbours: Iterable[Rows]) -> Range:
     """What QEMU needs beside the guest's memory, for one more server: from servers with free page reporting, in bytes.
 
     Returns
@@ -131,7 +139,7 @@ def overheads(neighbours: Iterable[pd.DataFrame]) -> Range:
 
     Parameters
     ----------
-    neighbours : iterable of DataFrame
+    neighbours : iterable of DataFrame or mapping of array
         One of each server: the boots of one are no further servers.
     """
     known = (_together(rows, (HOST, GUEST)) for rows in neighbours)
@@ -143,16 +151,16 @@ def overheads(neighbours: Iterable[pd.DataFrame]) -> Range:
     return Range(low=max(0.0, middle - away), typical=middle, high=middle + away)
 
 
-def _together(rows: pd.DataFrame, columns: Sequence[str]) -> list[Array]:
+def _together(rows: Rows, columns: Sequence[str]) -> list[Array]:
     """Each column, of the rows in which all are known; of no rows where one is not there."""
-    if not set(columns) <= set(rows.columns):
+    if any(name not in rows for name in columns):
         return [np.empty(0) for _ in columns]
-    values = [rows[name].to_numpy(np.float64) for name in columns]
-    known = ~np.logical_or.reduce([np.isnan(column) for column in values])
-    return [column[known] for column in values]
+    values = [np.asarray(rows[name], dtype=np.float64) for name in columns]
+    missing = np.logical_or.reduce([np.isnan(column) for column in values])
+    return [column[~missing] for column in values] if missing.any() else values
 
 
-def ram_returned(rows: pd.DataFrame, overhead: Range) -> Range | None:
+def ram_returned(rows: Rows, overhead: Range) -> Range | None:
     """Memory that the host would get back by free page reporting, in bytes; None without the guest's use.
 
     Reporting gives back what the guest keeps free and has touched before: the host's memory less what the guest uses
@@ -208,18 +216,18 @@ def _fall(rate: Range, accesses: float) -> Range:
     return Range(**{name: max(0.0, -getattr(change, name)) for name, change in changes.items()})
 
 
-def _mean_of(rows: pd.DataFrame, columns: Sequence[str]) -> float | None:
+def _mean_of(rows: Rows, columns: Sequence[str]) -> float | None:
     """Mean of the sum of columns over the rows that have all; None where there are none."""
     known = _together(rows, columns)
     return total(map(mean, known)) if len(known[0]) else None
 
 
-def outlooks(servers: Sequence[Unchanged], neighbours: Sequence[pd.DataFrame] = ()) -> list[Outlook]:
+def outlooks(servers: Sequence[Unchanged], neighbours: Sequence[Rows] = ()) -> list[Outlook]:
     """Forecasts of servers, those first that are worth most on the host.
 
     Parameters
     ----------
-    neighbours : sequence of DataFrame
+    neighbours : sequence of DataFrame or mapping of array
         Rows of servers of the same host or fleet whose free page reporting is on and whose use is known.
     """
     overhead = overheads(neighbours)
@@ -259,7 +267,7 @@ def _ram(server: Unchanged, overhead: Range) -> tuple[Range | None, float | None
     return (None, mean(host), _NO_GUEST) if found is None else (found, found.high, "")
 
 
-def _shown_less(rows: pd.DataFrame, returned: Range | None, *, may_return: bool) -> Range | None:
+def _shown_less(rows: Rows, returned: Range | None, *, may_return: bool) -> Range | None:
     """Bytes by which the display would fall with nothing gained: what it shows less guest's use and what comes back."""
     shown, used = _together(rows, (SHOWN, GUEST))
     if not len(shown) or (may_return and returned is None):

@@ -57,5 +57,5 @@ def irregular(boot: pd.DataFrame) -> NDArray[np.bool_]:
 
 def edges(boot: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unix seconds at which every row's interval begins and ends."""
-    ends: NDArray[np.float64] = np.asarray((boot["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), np.float64)
-    return ends - np.asarray(boot["step_s"], np.float64), ends
+    ends: NDArray[np.float64] = boot["time"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
+    return ends - boot["step_s"].to_numpy(np.float64), ends

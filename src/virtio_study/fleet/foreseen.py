@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
+import numpy as np
 
 from virtio_study.analysis.plausibility import Range
 from virtio_study.analysis.records import Line, Number, Recorded
-from virtio_study.analysis.unchanged import Outlook, Unchanged, outlooks
+from virtio_study.analysis.unchanged import COLUMNS, Outlook, Rows, Unchanged, outlooks
 from virtio_study.fleet.grid import long_running
 from virtio_study.fleet.histories import ServerHistory
 from virtio_study.pve.ingredients import CARD, DISK
@@ -59,9 +59,9 @@ def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[obje
     return [ServerOutlook(node=node, **dict(found)) for found in outlooks(waiting, neighbours)]
 
 
-def _steady(server: ServerHistory) -> pd.DataFrame:
-    rows: pd.DataFrame = server.rows[long_running(server.rows)]
-    return rows
+def _steady(server: ServerHistory) -> Rows:
+    kept = long_running(server.rows)
+    return {name: server.rows[name].to_numpy(np.float64)[kept] for name in COLUMNS if name in server.rows}
 
 
 def _model(server: ServerHistory, part: str) -> str:

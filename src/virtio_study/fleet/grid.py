@@ -60,7 +60,7 @@ def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
         Of one node, one at least; a row counts for the slot in which its middle lies.
     """
     times = [edges(server.rows) for server in servers]
-    slot_s = max([SLOT_S, *(float(server.rows["step_s"].max()) for server in servers)])
+    slot_s = max([SLOT_S, *(float(server.rows["step_s"].to_numpy().max()) for server in servers)])
     first = min(float(begins[0]) for begins, _ in times) // slot_s * slot_s
     slots = int(np.ceil((max(float(ends[-1]) for _, ends in times) - first) / slot_s))
     shape = (len(servers), slots)
@@ -72,9 +72,11 @@ def node_grid(servers: Sequence[ServerHistory]) -> NodeGrid:
         slot = ((begins + ends) / 2 - first) // slot_s
         where = slot.astype(np.int64)[steady]
         weight = (ends - begins)[steady]
+        filled = _sums(where, weight, slots)
         for name, column in (*METRICS.items(), *((item, item) for item in ALLOCATIONS)):
             if column in rows.columns:
-                values[name][place] = _averaged(rows[column].to_numpy(np.float64)[steady], weight, where, slots, slot_s)
+                measured = rows[column].to_numpy(np.float64)[steady]
+                values[name][place] = _averaged(measured, weight, where, filled, slot_s)
         instruments[place] = _instruments(rows, steady, where, slots)
     return NodeGrid(first, slot_s, values, instruments, tuple(server.emulated for server in servers))
 
@@ -87,15 +89,23 @@ def long_running(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(~(since < LONGEST_START_UP_S), dtype=bool)
 
 
-def _averaged(values: Array, weight: Array, where: NDArray[np.int64], slots: int, slot_s: float) -> Array:
-    """Mean of the rows of every slot by their length; NaN where too little of it has one."""
+def _averaged(values: Array, weight: Array, where: NDArray[np.int64], filled: Array, slot_s: float) -> Array:
+    """Mean of the rows of every slot by their length; NaN where too little of it has one.
+
+    `filled` is how much of every slot has a row.
+    """
     known = ~np.isnan(values)
-    where, weight, values = where[known], weight[known], values[known]
-    # bincount adds in the order of the rows, everywhere
-    filled = np.bincount(where, weight, slots)
-    total = np.bincount(where, weight * values, slots)
+    if not known.all():
+        where, weight, values = where[known], weight[known], values[known]
+        filled = _sums(where, weight, len(filled))
+    total = _sums(where, weight * values, len(filled))
     enough = filled >= FILLED * slot_s
     return np.where(enough, total / np.where(enough, filled, 1.0), np.nan)
+
+
+def _sums(where: NDArray[np.int64], values: Array, slots: int) -> Array:
+    """Sum of the values of every slot, added in the order of the rows, everywhere."""
+    return np.asarray(np.bincount(where, values, slots), dtype=np.float64)
 
 
 def _instruments(
@@ -104,7 +114,7 @@ def _instruments(
     """Instrument of the last steady row of every slot that has a displayed memory; `where` is each one's slot."""
     made = np.full(slots, INSTRUMENT, dtype=np.int8)
     if "mem_instrument" in rows.columns:
-        shown = rows["mem_displayed_bytes"].notna().to_numpy()[steady]
+        shown = ~np.isnan(rows["mem_displayed_bytes"].to_numpy(np.float64)[steady])
         codes, names = pd.factorize(rows["mem_instrument"])
         # a row without one has the code -1, which is the last place
         numbers = np.array(
