@@ -223,7 +223,7 @@ def test_what_all_sources_share_knows_neither_the_api_nor_the_files() -> None:
 def test_the_root_holds_few_modules() -> None:
     package = ROOT / "src" / "virtio_study"
     modules = {path.stem for path in package.glob("*.py")}
-    assert modules == {"__init__", "__main__", "environment", "errors", "limits", "plug_ins", "recording"}
+    assert modules == {"__init__", "__main__", "environment", "errors", "limits", "plug_ins"}
     folders = {path.name for path in package.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
     assert folders == KNOWS.keys() - modules
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from virtio_study.archive.recorded import RecordedResults
-from virtio_study.errors import DataError
-from virtio_study.i18n.marks import N_
 from virtio_study.study import Study
 
 __all__ = ["KINDS", "Packed", "crate_metadata", "readmes", "recording_facts"]
@@ -59,21 +57,14 @@ def recording_facts(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
     DataError
         If a Parquet file among them is not a recording of this package.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pydantic import ValidationError
-
-    from virtio_study.recording import Provenance
+    from virtio_study.recording import names_of_recordings, provenance_in
 
     found = {}
     for name, path in files.items():
-        if path.suffix != ".parquet":
+        # "data/STUDY/recordings/..."
+        if not names_of_recordings(["/".join(name.split("/")[2:])]):
             continue
-        try:
-            item = Provenance.model_validate_json((pq.read_schema(path).metadata or {})[b"virtio_study"])
-        except (pa.ArrowException, KeyError, ValidationError) as error:
-            message = N_("{path}: not a recording of this package: {error}")
-            raise DataError(message, path=path, error=str(error).splitlines()[0]) from error
+        item = provenance_in(path)
         facts = {"kind": item.kind, "source": item.source, "started_at": item.started_at}
         found[name] = facts | ({"accelerator": item.accelerator} if item.accelerator else {})
     return found

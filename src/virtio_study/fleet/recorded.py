@@ -12,7 +12,7 @@ from virtio_study.errors import DataError
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.i18n.marks import N_
 from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook, models_of, reporting_outlook
-from virtio_study.recording import Recording, read
+from virtio_study.recording import Recording, names_of_recordings, read
 from virtio_study.sources.whereabouts import Stay, stays
 from virtio_study.storage import manifest
 from virtio_study.study import Study
@@ -39,7 +39,7 @@ class RecordedFleet:
     def simulated(self) -> bool:
         """Whether a recording says of itself that it was not measured."""
         folder = self.study.folder
-        names = [name for name in manifest(folder) if name.startswith("recordings/") and name.endswith(".parquet")]
+        names = names_of_recordings(manifest(folder))
         return any(read(folder / name, folder).provenance.kind == "simulated" for name in names)
 
     @cached_property
@@ -74,8 +74,8 @@ class RecordedFleet:
                 source=self.study.source,
             )
         folder = self.study.folder
-        listed = sorted(name for name in manifest(folder) if name.endswith(".parquet"))
-        of = {server: [name for name in listed if name.startswith(f"recordings/{server}/")] for server in self._stays}
+        listed = manifest(folder)
+        of = {server: names_of_recordings(listed, f"recordings/{server}/") for server in self._stays}
         if not any(of.values()):
             raise DataError(
                 N_("{folder}: no recording of any server; record first: virtio-study watch {study}"),

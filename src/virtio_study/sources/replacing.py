@@ -10,7 +10,16 @@ from virtio_study import storage
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.recording import Provenance, Recording, check_frame, read, read_times, share_time, write_all
+from virtio_study.recording import (
+    Provenance,
+    Recording,
+    check_frame,
+    names_of_recordings,
+    read,
+    read_times,
+    share_time,
+    write_all,
+)
 from virtio_study.sources.bounds import hold
 from virtio_study.sources.outcomes import ANEW, Imported, NotRecorded, RecordedFile
 from virtio_study.study import Study
@@ -41,7 +50,8 @@ def answered_before(study: Study) -> list[Path]:
 
     They are read again beside new ones: what is known of a run then only grows, however the answers are given.
     """
-    places = [place for place in storage.manifest(study.folder) if Path(place).name.startswith(ANSWERS)]
+    listed = names_of_recordings(storage.manifest(study.folder))
+    places = [place for place in listed if Path(place).name.startswith(ANSWERS)]
     named = {name for place in places for name in read(study.folder / place, study.folder).provenance.inputs}
     # the file of a day is compressed when the day is over
     found = {path for name in named for path in (study.folder / name, study.folder / f"{name}.zst") if path.exists()}
@@ -59,7 +69,7 @@ def keep_all(study: Study, server: str, made: Sequence[Recordable | NotRecorded]
     list of Imported
         One for each of `made`, in order.
     """
-    listed = [place for place in storage.manifest(study.folder) if place.startswith(f"recordings/{server}/")]
+    listed = names_of_recordings(storage.manifest(study.folder), f"recordings/{server}/")
     outcomes: list[Imported | Recordable] = []
     replaced: dict[str, int] = {}
     for item in made:
@@ -96,13 +106,14 @@ def keep_window(study: Study, item: Recordable, all_known: bool = False) -> Impo
     except DataError as error:
         return NotRecorded(server, said(error.message, **error.numbers), place)
     with storage.one_writer(study.folder):
-        listed = [name for name in storage.manifest(study.folder) if name.startswith(f"recordings/{server}/")]
+        listed = names_of_recordings(storage.manifest(study.folder), f"recordings/{server}/")
         others = (name for name in listed if name != place and share_time(item.frame, read_times(study.folder / name)))
         if other := next(others, ""):
             return _elsewhere(item, other)
         if place not in listed:
             return _write(study, [item], ())[0]
-        outcome = _beside_itself(item, read(study.folder / place, study.folder), all_known)
+        known = check_frame(item.frame, place)
+        outcome = _beside_itself(item, read(study.folder / place, study.folder, known), all_known)
         return _write(study, [outcome], [place])[0] if isinstance(outcome, Recordable) else outcome
 
 
@@ -128,8 +139,8 @@ def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imp
     sharing = [place for place in listed if share_time(item.frame, read_times(study.folder / place))]
     if others := [place for place in sharing if not Path(place).name.startswith(ANSWERS)]:
         return _elsewhere(item, others[0]), {}
-    olds = {place: read(study.folder / place, study.folder) for place in sharing}
-    check_frame(item.frame, item.place)  # what cannot be written takes nothing's place
+    item = replace(item, frame=check_frame(item.frame, item.place))  # what cannot be written takes nothing's place
+    olds = {place: read(study.folder / place, study.folder, item.frame) for place in sharing}
     if not olds:
         return item, {}
     (place, old), *more = olds.items()
@@ -145,12 +156,12 @@ def _elsewhere(item: Recordable, other: str) -> NotRecorded:
 
 
 def _says_the_same(item: Recordable, old: Recording) -> bool:
-    """Whether a recording has the same rows, and tells the same of them."""
+    """Whether a recording has the same rows, which are checked, and tells the same of them."""
     one, other = (
         known.model_dump(exclude={"inputs", "replicate", "collector_version"})
         for known in (item.provenance, old.provenance)
     )
-    return one == other and check_frame(item.frame, item.place).equals(old.frame)
+    return one == other and item.frame.equals(old.frame)
 
 
 def _replacing(item: Recordable, olds: dict[str, Recording]) -> Said:

@@ -80,14 +80,18 @@ def _recording_problems(study: Study) -> list[DataError]:
 
     names = manifest(study.folder)
     problems: list[DataError] = []
-    for path in (study.folder / name for name in sorted(names)):
+    whole = {*recording.names_of_recordings(names)}
+    for name in sorted(names):
+        path = study.folder / name
         try:
-            if path.suffix == ".parquet":
+            if name in whole:
                 problems += _other_allocation(study, recording.read(path, study.folder))
             else:
                 verify_file(path, study.folder, names)
         except DataError as error:
             problems.append(error)
+    # a month that is not as it was is found by itself, and by its recording
+    problems = [*{str(problem): problem for problem in problems}.values()]
     return [*problems, *_unlisted(study, names), *_written_otherwise(study)]
 
 
