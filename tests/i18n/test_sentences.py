@@ -21,6 +21,11 @@ SPANISH = Words(
 )
 
 
+@pytest.mark.parametrize(("form", "text"), [("+.0f", "+0"), (".1f", "0.0"), (".0%", "0%"), ("+.3f", "-0.004")])
+def test_what_is_rounded_to_zero_has_no_minus(form: str, text: str) -> None:
+    assert render(f"{{x:{form}}}", {"x": -0.004}) == text
+
+
 def test_numbers_in_their_unit():
     numbers = {"x": 5.3e9, "unit": "GB", "scale": 1e9, "share": 0.125, "none": None}
     assert render("{x:quantity}, {share:percent}, {none}", numbers) == "5.3 GB, 12.5 %, —"

@@ -100,8 +100,9 @@ class Plain(string.Formatter):
         return digits.rstrip("0").rstrip(".") if "." in digits and "e" not in digits else digits
 
     def formatted(self, value: Any, form: str) -> str:
-        """A number under a format of Python's."""
-        return format(value, form)
+        """A number under a format of Python's; what is rounded to zero has no minus."""
+        text = format(value, form)
+        return text if text.strip("-0.,%") or not text.startswith("-") else format(0.0, form)
 
     def mark(self, value: float, text: str) -> str:
         """A formatted number as it stands in the sentence; a page adds the value behind it."""

@@ -184,6 +184,18 @@ def test_an_address_may_be_given_as_a_browser_has_it(given: str, host: str, port
     assert Endpoint(host=given, port=9000).port == 9000
 
 
+def test_a_simulated_host_that_has_ended_is_said_to_have(tmp_path: Path) -> None:
+    with serve(STORY, clock=Clock(NOW)) as ended:
+        kept = tmp_path / "ca.pem"
+        kept.write_bytes(ended.ca_file.read_bytes())
+    with pytest.raises(StudyError, match=r"ca\.pem is not there; if the host was virtio-study demo serve, it has ended"):
+        client(ended)
+    (text,) = wrong([*examine(client(ended, ca_file=kept), {})]).values()
+    assert "if it was virtio-study demo serve, it has ended" in text
+    with pytest.raises(StudyError, match=r"ca\.pem is not there; copy it"):
+        Client(Endpoint(host="pve1", ca_file=ended.ca_file), Credential("study@pve", "collector", SECRET))
+
+
 def test_a_wrong_port_is_named(host: SimulatedHost) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

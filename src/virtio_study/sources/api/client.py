@@ -21,7 +21,7 @@ from virtio_study.study import Endpoint
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["IN_FLIGHT", "TRIES", "Client", "Reply"]
+__all__ = ["IN_FLIGHT", "THIS_MACHINE", "TRIES", "Client", "Reply"]
 
 IN_FLIGHT = 4
 """Requests at the same time, so that a host with three workers of its API is never crowded."""
@@ -32,6 +32,9 @@ TIMEOUT_S = 35.0
 TRIES, FIRST_WAIT_S = 4, 0.5
 PASSING = {500, 502, 503, 504, 595, 596, 599}
 """Statuses that may pass; 401, 403, 400 and 501 say the same however often one asks."""
+
+THIS_MACHINE = ("127.0.0.1", "localhost")
+"""Where the host of `demo serve` answers, whose port and CA file end with it."""
 
 LASTING = re.compile(
     r"does not exist|no such|not found|Parameter|schema|permission|not supported|not running|longer than|asked for",
@@ -108,10 +111,7 @@ class Client:
         self._local = threading.local()
         self._heard = False
         if endpoint.ca_file is not None and not endpoint.ca_file.expanduser().is_file():
-            raise StudyError(
-                N_("proxmox.ca_file: {path} is not there; copy it from /etc/pve/pve-root-ca.pem"),
-                path=endpoint.ca_file,
-            )
+            raise StudyError(GONE if endpoint.host in THIS_MACHINE else NO_CA_FILE, path=endpoint.ca_file)
         if endpoint.fingerprint and not self.secret.name:
             raise StudyError(
                 N_("proxmox.fingerprint needs a token; with a password give ca_file (/etc/pve/pve-root-ca.pem)")
@@ -244,6 +244,11 @@ class Client:
         return StudyError("{what}; {remedy}", what=said(what, host=host), remedy=said(remedy, name=self.endpoint.host))
 
 
+NO_CA_FILE = N_("proxmox.ca_file: {path} is not there; copy it from /etc/pve/pve-root-ca.pem")
+GONE = N_(
+    "proxmox.ca_file: {path} is not there; if the host was virtio-study demo serve, it has ended: start it again and "
+    "paste what it prints (recordings stay); of another host, copy it from /etc/pve/pve-root-ca.pem"
+)
 TRUST = N_(
     "set proxmox.ca_file (--ca-file) to a copy of its /etc/pve/pve-root-ca.pem, or proxmox.fingerprint (--fingerprint) "
     "to the SHA-256 on its Certificates page"

@@ -5,7 +5,7 @@ import re
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
-from virtio_study.sources.api.client import Client, Reply
+from virtio_study.sources.api.client import THIS_MACHINE, Client, Reply
 
 __all__ = ["cause", "good", "is_permission", "permission", "remedy", "unseen"]
 
@@ -64,9 +64,7 @@ def remedy(reply: Reply, client: Client) -> Said:
     if NO_ROLES in reply.reason:
         return said(N_("the cluster's file system is down; on the host: systemctl status pve-cluster"))
     if reply.status == 0:
-        form = N_("is the host up, and is {place} its address and port?")
-        other = N_("is the host up, and is {place} its address and port? Proxmox VE's own port is 8006")
-        return said(form if client.endpoint.port == PORT or not client.https else other, place=place)
+        return said(_unheard(client), place=place)
     if reply.status in (595, 596):
         return _unreached(reply)
     if 300 <= reply.status < 400:
@@ -79,6 +77,18 @@ def remedy(reply: Reply, client: Client) -> Said:
     if reply.status in (200, 404) and client.https and client.endpoint.port != PORT:
         return said(N_("is {place} the API of Proxmox VE? Its own port is 8006"), place=place)
     return said(N_("collect again; if it stays, look at journalctl -u pvedaemon -u pvestatd on the host"))
+
+
+def _unheard(client: Client) -> str:
+    """What to ask oneself where nothing answered at all."""
+    if client.endpoint.port == PORT or not client.https:
+        return N_("is the host up, and is {place} its address and port?")
+    if client.endpoint.host in THIS_MACHINE:
+        return N_(
+            "is the host up, and is {place} its address and port? Proxmox VE's own port is 8006; if it was virtio-study "
+            "demo serve, it has ended: start it again and paste what it prints (recordings stay)"
+        )
+    return N_("is the host up, and is {place} its address and port? Proxmox VE's own port is 8006")
 
 
 def _refused(client: Client) -> Said:
