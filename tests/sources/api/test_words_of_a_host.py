@@ -188,7 +188,9 @@ def test_a_simulated_host_that_has_ended_is_said_to_have(tmp_path: Path) -> None
     with serve(STORY, clock=Clock(NOW)) as ended:
         kept = tmp_path / "ca.pem"
         kept.write_bytes(ended.ca_file.read_bytes())
-    with pytest.raises(StudyError, match=r"ca\.pem is not there; if the host was virtio-study demo serve, it has ended"):
+    with pytest.raises(
+        StudyError, match=r"ca\.pem is not there; if the host was virtio-study demo serve, it has ended"
+    ):
         client(ended)
     (text,) = wrong([*examine(client(ended, ca_file=kept), {})]).values()
     assert "if it was virtio-study demo serve, it has ended" in text

@@ -85,8 +85,8 @@ def _unheard(client: Client) -> str:
         return N_("is the host up, and is {place} its address and port?")
     if client.endpoint.host in THIS_MACHINE:
         return N_(
-            "is the host up, and is {place} its address and port? Proxmox VE's own port is 8006; if it was virtio-study "
-            "demo serve, it has ended: start it again and paste what it prints (recordings stay)"
+            "is the host up, and is {place} its address and port? Proxmox VE's own port is 8006; if it was virtio-"
+            "study demo serve, it has ended: start it again and paste what it prints (recordings stay)"
         )
     return N_("is the host up, and is {place} its address and port? Proxmox VE's own port is 8006")
 
