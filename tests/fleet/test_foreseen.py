@@ -1,13 +1,16 @@
 """Forecasts of the servers of a fleet that changed nothing: those of a host, node by node."""
 
+import numpy as np
 import pytest
 
 from virtio_study.analysis.unchanged import Unchanged, outlooks
+from virtio_study.fleet.experiments import INSTRUMENT_ONLY, Change
 from virtio_study.fleet.foreseen import foreseen, totals
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.fleet.survey import survey
 from virtio_study.testing.fleet import SimulatedFleet
 
+CHANGE = Change(0.0, ("disk",), "to VirtIO")
 FLEET = SimulatedFleet(30, seed=3, days=8, per_node=15)
 
 
@@ -50,7 +53,7 @@ def test_what_comes_back_is_what_the_host_spends_more_than_on_reporting_neighbou
     node = FLEET.servers("node0000")
     reporting = [told(item, 50 * 2.0**20) for item in node if item.reporting == "on"][:3]
     waiting = [told(item, 1074 * 2.0**20) for item in node if item.reporting == "possible"][:2]
-    found = foreseen("node0000", [*reporting, *waiting], [True] * 3 + [False] * 2)
+    found = foreseen("node0000", [*reporting, *waiting], [[CHANGE]] * 3 + [[]] * 2)
     assert [item.returned.typical for item in found if item.returned] == [pytest.approx(2.0**30)] * 2
     together = totals(found)
     assert (together.of_returned, together.of_at_most, together.servers) == (2, 0, 2)
@@ -61,6 +64,18 @@ def test_what_comes_back_is_what_the_host_spends_more_than_on_reporting_neighbou
 def test_nobody_saves_more_cpu_than_it_uses() -> None:
     rows = FLEET.server(0).rows.assign(cpu_cores=0.01, disk_read_bytes_per_s=1e9)
     server = ServerHistory("vm100", "node0000", rows, (Setup(0.0, {"disk": "ide", "card": "e1000"}),))
-    (found,) = foreseen("node0000", [server], [False])
+    (found,) = foreseen("node0000", [server], [[]])
     assert found.cpu
     assert found.cpu.high == pytest.approx(0.01)
+
+
+def test_after_a_switch_of_the_instrument_alone_the_rows_since_then_are_taken() -> None:
+    server = next(item for item in FLEET.servers("node0000") if item.reporting == "possible")
+    at = server.rows["time"].iloc[200]
+    later = (server.rows["time"] > at).to_numpy()
+    rows = server.rows.assign(mem_host_bytes=np.where(later, 2.0**31, 2.0**33))
+    switched = Change(at.timestamp(), (INSTRUMENT_ONLY,), "other")
+    history = ServerHistory(server.server, server.node, rows, server.setups, reporting="possible")
+    (found,) = foreseen("node0000", [history], [[switched]])
+    assert found.at_most == pytest.approx(2.0**31)
+    assert foreseen("node0000", [history], [[switched, CHANGE]]) == []

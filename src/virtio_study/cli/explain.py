@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from virtio_study.cli.forecasts import NAMED, amount, echo_forecasts, echo_table
+from virtio_study.cli.forecasts import amount, echo_forecasts, echo_table, named
 from virtio_study.cli.live import perhaps_at_endpoint, say_hidden
 from virtio_study.cli.speaking import Command
 from virtio_study.i18n.marks import N_
@@ -66,6 +66,7 @@ def explain(
     from virtio_study.sources.api.client import Client
     from virtio_study.sources.api.explained_rows import rows_of_answers, rows_of_host
     from virtio_study.sources.api.explaining import explain_answers, explain_host
+    from virtio_study.sources.history import is_simulated
 
     if (endpoint is None) == (answers is None):
         raise click.UsageError(_("expected one of --host (or --backend local) and --answers"))
@@ -80,8 +81,11 @@ def explain(
         say_hidden(client, len([item for item in found if item.node]))
         rows = rows_of_host(client, found, qemu_server) if forecast else rows
     ahead = _ahead(found, rows)
+    simulated = any(is_simulated(item.node) for item in found)
+    if simulated:
+        click.echo(_("Simulated: nothing of this was measured."), err=True)
     if page is not None:
-        _write(page, found, place, ahead)
+        _write(page, found, place, ahead, simulated=simulated)
     if as_json and forecast:
         plain = {"servers": [plain_row(item) for item in found], "forecast": [item.model_dump() for item in ahead]}
         click.echo(json.dumps(plain, indent=1))
@@ -93,11 +97,11 @@ def explain(
         echo_forecasts(ahead)
 
 
-def _write(page: Path, found: "list[Explanation]", place: str, ahead: "list[Outlook]") -> None:
+def _write(page: Path, found: "list[Explanation]", place: str, ahead: "list[Outlook]", *, simulated: bool) -> None:
     from virtio_study.report.explanation_page import render_explanations
     from virtio_study.storage import write_atomically
 
-    write_atomically(page, render_explanations(found, place, language(), ahead=ahead).encode())
+    write_atomically(page, render_explanations(found, place, language(), ahead=ahead, simulated=simulated).encode())
     click.echo(_("{path}: written", path=page), err=True)
 
 
@@ -115,9 +119,7 @@ def _show(found: "list[Explanation]") -> None:
     heads = [spoken().term("heading", name) for name in rows[0]]
     echo_table([heads, *([harmless(cell) for cell in row.values()] for row in rows)])
     for place, note in enumerate(notes, 1):
-        named = ", ".join(str(vmid) for vmid in note.vmids[:NAMED])
-        more = len(note.vmids) - NAMED
-        servers = _("{named} and {more} more", named=named, more=more) if more > 0 else named
+        servers = named([str(vmid) for vmid in note.vmids])
         click.echo(f"[{place}] {servers}: {' '.join(told(one) for one in note.says)}")
     if any(item.instrument.startswith("host") for item in found):
         click.echo(_(SHARES))

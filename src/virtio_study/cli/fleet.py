@@ -1,19 +1,26 @@
 """The command `fleet`: every natural experiment of a whole fleet, and what they say together."""
 
 import re
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from virtio_study.cli.live import perhaps_at_endpoint, say_hidden
 from virtio_study.cli.speaking import Command
+from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import said
-from virtio_study.i18n.spoken import _, told
+from virtio_study.i18n.spoken import _, ngettext, told
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from virtio_study.fleet.histories import Fleet
     from virtio_study.fleet.results import FleetResults, PooledChange
+    from virtio_study.study import Endpoint
 
 __all__ = ["fleet"]
 
@@ -25,12 +32,23 @@ ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+")
     cls=Command,
     help=N_(
         "What changes of drivers did on a whole fleet: every server that changed is held against those of its node "
-        "that did not.\n\n"
-        "STUDY is a study with recordings. With --simulated a fleet is made up instead, whose true effects are known. "
-        "Writes fleet.json, fleet.parquet and a page in each language."
+        "that did not. Of those that changed nothing: what VirtIO would give there.\n\n"
+        "STUDY is a study with recordings. Without a study: --host asks a live host, which is not changed by it, "
+        "--answers reads saved answers, and --simulated makes up a fleet whose true effects are known. Writes "
+        "fleet.json, fleet.parquet and a page in each language."
     ),
 )
 @click.argument("study", required=False)
+@perhaps_at_endpoint
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path),
+    metavar="PLACE",
+    help=N_("Saved answers instead of a host: a folder (such as a study's), a file of them, or a ZIP file."),
+)
+@click.option(
+    "--qemu-server", metavar="VERSION", help=N_("Version of qemu-server on the host, where the answers do not tell it.")
+)
 @click.option("--simulated", type=click.IntRange(1, 100_000), help=N_("Make up a fleet of so many servers."))
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help=N_("Of the simulation."))
 @click.option("--workers", type=click.IntRange(1), help=N_("Processes (default: as many as the fleet is worth)."))
@@ -45,6 +63,9 @@ ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+")
 @click.option("--json", "as_json", is_flag=True, help=N_("Numbers for a program."))
 def fleet(
     study: str | None,
+    endpoint: "Endpoint | None",
+    answers: Path | None,
+    qemu_server: str | None,
     simulated: int | None,
     seed: int,
     workers: int | None,
@@ -52,6 +73,39 @@ def fleet(
     output: Path | None,
     as_json: bool,
 ) -> None:
+    if scheduler is not None and (workers or not ADDRESS.fullmatch(scheduler)):
+        raise click.UsageError(_("--scheduler is tcp://host:port or tls://host:port, and goes without --workers"))
+    if [study, endpoint, answers, simulated].count(None) != 3:
+        raise click.UsageError(_("name a study, or one of --host, --answers and --simulated"))
+    with tempfile.TemporaryDirectory() as folder:
+        if endpoint is not None:
+            asked = _of_host(endpoint, qemu_server, Path(folder))
+        elif answers is not None:
+            asked = _of_answers(answers, qemu_server)
+        else:
+            asked = _of_study(study) if study is not None else _simulated(simulated or 1, seed)
+        results = _survey(asked, output or asked.folder, workers, scheduler or "")
+    if as_json:
+        click.echo(results.model_dump_json(indent=1))
+    else:
+        click.echo(_table(results))
+        _echo_ahead(results)
+        click.echo(_("written: {folder}", folder=output or asked.folder))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A fleet, its name, where it is written, its confidence, and whether its past configurations are known."""
+
+    fleet: "Fleet"
+    name: str
+    folder: Path
+    confidence: float = CONFIDENCE
+    past_known: bool = True
+
+
+def _survey(asked: _Asked, folder: Path, workers: int | None, scheduler: str) -> "FleetResults":
+    """Survey a fleet, and write what it says."""
     from virtio_study.fleet.kept import Kept
     from virtio_study.fleet.results import of_survey
     from virtio_study.fleet.survey import survey
@@ -62,48 +116,92 @@ def fleet(
     from virtio_study.storage import write_atomically
     from virtio_study.workflow.keys import code_digest
 
-    if scheduler is not None and (workers or not ADDRESS.fullmatch(scheduler)):
-        raise click.UsageError(_("--scheduler is tcp://host:port or tls://host:port, and goes without --workers"))
-    made, name, folder, confidence = _fleet(study, simulated, seed)
-    folder = output or folder
-    kept = Kept(folder / ".work", code_digest())
-    found = survey(made, confidence, workers or processes_for(len(made.nodes)), scheduler or "", kept)
-    results = of_survey(found, name, made.simulated, confidence)
+    made, kept = asked.fleet, Kept(folder / ".work", code_digest())
+    most = len(made.nodes)
+    if workers and workers > most:
+        text = ngettext(
+            "{workers} workers were asked for, and {count} is what the fleet is worth: a node is done by one of them",
+            "{workers} workers were asked for, and {count} are what the fleet is worth: a node is done by one of them",
+            most,
+            workers=workers,
+        )
+        click.echo(text, err=True)
+    found = survey(made, asked.confidence, workers or processes_for(most), scheduler, kept)
+    if without := getattr(made, "without", None):
+        _say_without(without)
+    if not found.servers:
+        raise DataError(
+            N_("{name}: no server has rows of rrddata that can be used; is one running, and may the token see it?"),
+            name=asked.name,
+        )
+    results = of_survey(found, asked.name, made.simulated, asked.confidence, past_known=asked.past_known)
     effects = write_survey(folder, results, found.findings)
     for language in LANGUAGES:
         write_atomically(folder / f"fleet.{language}.html", render_fleet(results, effects, language).encode())
     kept.remove()
-    if as_json:
-        click.echo(results.model_dump_json(indent=1))
-        return
-    click.echo(_table(results))
-    _echo_ahead(results)
-    click.echo(_("written: {folder}", folder=folder))
+    return results
 
 
-def _fleet(study: str | None, simulated: int | None, seed: int) -> tuple["Fleet", str, Path, float]:
-    """The fleet, its name, where it is written, and its confidence."""
-    if (study is None) == (simulated is None):
-        raise click.UsageError(_("name a study, or --simulated with a number of servers"))
-    if study is None:
-        from virtio_study.testing.fleet import SimulatedFleet
+def _say_without(names: "Collection[str]") -> None:
+    """Name servers that gave no rows."""
+    from virtio_study.cli.forecasts import named
 
-        assert simulated is not None
-        name = f"simulated-{simulated}-{seed}"
-        return SimulatedFleet(simulated, seed=seed), name, Path("reports") / name / "fleet", CONFIDENCE
+    text = ngettext(
+        "{count} server is left out, for no row shows it an hour after a start and undisturbed: {named}",
+        "{count} servers are left out, for no row shows them an hour after a start and undisturbed: {named}",
+        len(names),
+        named=named(names),
+    )
+    click.echo(text, err=True)
+
+
+def _simulated(count: int, seed: int) -> _Asked:
+    from virtio_study.testing.fleet import SimulatedFleet
+
+    name = f"simulated-{count}-{seed}"
+    return _Asked(SimulatedFleet(count, seed=seed), name, Path("reports") / name / "fleet")
+
+
+def _of_study(study: str) -> _Asked:
     from virtio_study.fleet.recorded import RecordedFleet
     from virtio_study.study import load_study
 
     protocol = load_study(study)
-    return RecordedFleet(protocol), protocol.name, protocol.reports / "fleet", protocol.confidence
+    return _Asked(RecordedFleet(protocol), protocol.name, protocol.reports / "fleet", protocol.confidence)
+
+
+def _of_host(endpoint: "Endpoint", qemu_server: str | None, folder: Path) -> _Asked:
+    from virtio_study.fleet.hosted import HostFleet
+    from virtio_study.sources.api.client import Client
+    from virtio_study.sources.api.explaining import explain_host
+
+    client = Client(endpoint)
+    found = explain_host(client, (), qemu_server)
+    say_hidden(client, len([item for item in found if item.node]))
+    made = HostFleet(found, client, folder)
+    return _Asked(made, endpoint.host, _place(endpoint.host), past_known=False)
+
+
+def _of_answers(answers: Path, qemu_server: str | None) -> _Asked:
+    from virtio_study.fleet.hosted import AnsweredFleet
+    from virtio_study.sources.api.explaining import explain_answers
+
+    name = answers.resolve().name
+    return _Asked(AnsweredFleet(explain_answers(answers, (), qemu_server), answers), name, _place(name))
+
+
+def _place(name: str) -> Path:
+    """Folder of a fleet that belongs to no study."""
+    return Path("reports") / re.sub(r"[^\w.-]", "-", name) / "fleet"
 
 
 def _table(results: "FleetResults") -> str:
-    from virtio_study.fleet.telling import said_about, said_counts
+    from virtio_study.fleet.telling import PAST_UNKNOWN, said_about, said_counts
 
     lines = [
         _("Simulated: nothing of this was measured.") if results.simulated else "",
         told(said_about(results)),
+        "" if results.past_known else _(PAST_UNKNOWN),
     ]
     lines += [_pooled(item) for item in results.pooled]
     if results.effects:

@@ -1,6 +1,7 @@
 """Tables of the command line, and the forecasts of servers as one: shared by `explain` and `fleet`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from virtio_study.analysis.plausibility import Range
     from virtio_study.analysis.unchanged import Outlook
 
-__all__ = ["NAMED", "amount", "echo_forecasts", "echo_table"]
+__all__ = ["amount", "echo_forecasts", "echo_table", "named"]
 
 NAMED = 12
 """So many servers are named beside a note; of more it is said how many."""
@@ -61,15 +62,19 @@ def echo_forecasts(ahead: "Sequence[Outlook]") -> None:
     echo_table(table)
     reasons = dict.fromkeys(item.reason for item in ahead if item.reason)
     for reason in reasons:
-        named = [item.name for item in ahead if item.reason == reason]
-        more = len(named) - NAMED
-        text = ", ".join(harmless(name) for name in named[:NAMED])
-        if more > 0:
-            text = _("{named} and {more} more", named=text, more=more)
-        click.echo(f"{text}: {_(reason)}")
+        click.echo(f"{named([item.name for item in ahead if item.reason == reason])}: {_(reason)}")
     click.echo(_("Assumptions:"))
     for text in NAMED_ASSUMPTIONS:
         click.echo(f"  - {_(text)}")
+
+
+def named(names: Collection[str]) -> str:
+    """The first of some names, and how many more there are."""
+    from virtio_study.i18n.labels import harmless
+
+    text = ", ".join(harmless(name) for name in islice(names, NAMED))
+    more = len(names) - NAMED
+    return _("{named} and {more} more", named=text, more=more) if more > 0 else text
 
 
 def _memory(span: "Range | None") -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from virtio_study.analysis.plausibility import Range
 from virtio_study.analysis.records import Line, Number, Recorded
 from virtio_study.analysis.unchanged import COLUMNS, Outlook, Rows, Unchanged, outlooks
+from virtio_study.fleet.experiments import INSTRUMENT_ONLY, Change
 from virtio_study.fleet.grid import long_running
 from virtio_study.fleet.histories import ServerHistory
 from virtio_study.pve.ingredients import CARD, DISK
@@ -33,13 +35,13 @@ class Totals(Recorded):
     of_at_most: int
 
 
-def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[object]) -> list[ServerOutlook]:
+def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[Sequence[Change]]) -> list[ServerOutlook]:
     """Forecasts of the servers of a node that changed nothing, those first that are worth most there.
 
     Parameters
     ----------
-    changed : sequence
-        What each server changed; a false value is nothing.
+    changed : sequence of sequence of Change
+        What each server changed. Where that is the instrument alone, the rows since then are taken.
 
     Returns
     -------
@@ -47,20 +49,27 @@ def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[obje
         The first hour after every start is left out; what QEMU itself needs is taken from the node's servers on which
         free page reporting is on.
     """
-    steady = [_steady(server) for server in servers]
-    neighbours = [rows for server, rows in zip(servers, steady, strict=True) if server.reporting == "on"]
+    neighbours = [_steady(server) for server in servers if server.reporting == "on"]
     waiting = [
         Unchanged(
-            server.server, rows, _model(server, DISK), _model(server, CARD), server.reporting, server.requests_per_s
+            server.server,
+            _steady(server, found),
+            _model(server, DISK),
+            _model(server, CARD),
+            server.reporting,
+            server.requests_per_s,
         )
-        for server, rows, done in zip(servers, steady, changed, strict=True)
-        if not done and not server.left
+        for server, found in zip(servers, changed, strict=True)
+        if not server.left and {change.parts for change in found} <= {(INSTRUMENT_ONLY,)}
     ]
     return [ServerOutlook(node=node, **dict(found)) for found in outlooks(waiting, neighbours)]
 
 
-def _steady(server: ServerHistory) -> Rows:
+def _steady(server: ServerHistory, found: Sequence[Change] = ()) -> Rows:
+    """What a forecast reads of a server's steady rows since the last of its changes."""
     kept = long_running(server.rows)
+    if found:
+        kept &= (server.rows["time"] > pd.Timestamp(found[-1].at_s, unit="s", tz="UTC")).to_numpy()
     return {name: server.rows[name].to_numpy(np.float64)[kept] for name in COLUMNS if name in server.rows}
 
 

@@ -54,12 +54,13 @@ class Silence(Recorded):
 class FleetResults(Recorded):
     """A fleet: what was looked at, what it says together, and what it cannot say. `effects` are those estimated.
 
-    `outlooks` are forecasts of the servers that changed nothing, those first that are worth most on their node, and
-    `foreseen` what they come to.
+    `past_known` says whether configurations of the past were told. `outlooks` are forecasts of the servers that changed
+    nothing, those first that are worth most on their node, and `foreseen` what they come to.
     """
 
     fleet: str
     simulated: bool
+    past_known: bool
     confidence: Number
     days: Number
     nodes: int
@@ -78,7 +79,7 @@ class FleetResults(Recorded):
     outlooks: tuple[ServerOutlook, ...]
 
 
-def of_survey(found: Survey, name: str, simulated: bool, confidence: float) -> FleetResults:
+def of_survey(found: Survey, name: str, simulated: bool, confidence: float, *, past_known: bool = True) -> FleetResults:
     """Summarise a survey.
 
     Parameters
@@ -87,6 +88,8 @@ def of_survey(found: Survey, name: str, simulated: bool, confidence: float) -> F
         Of the study or the simulation.
     confidence : float
         That of the survey.
+    past_known : bool
+        Whether configurations of the past were told; a live host holds none.
     """
     shown = shown_effects(found.findings)
     estimated = [finding for finding in found.findings if finding.estimated]
@@ -95,6 +98,7 @@ def of_survey(found: Survey, name: str, simulated: bool, confidence: float) -> F
     return FleetResults(
         fleet=name,
         simulated=simulated,
+        past_known=past_known,
         confidence=confidence,
         days=found.days,
         nodes=len(found.nodes),

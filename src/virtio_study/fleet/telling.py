@@ -5,10 +5,15 @@ from virtio_study.fleet.results import FleetResults
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
 
-__all__ = ["said_about", "said_counts", "said_totals"]
+__all__ = ["PAST_UNKNOWN", "said_about", "said_counts", "said_totals"]
 
 _ABOUT = N_("{fleet}: {servers} on {nodes} over {days:.1f} days; {changed} of them with a change, {changes} in all.")
 
+PAST_UNKNOWN = N_(
+    "Proxmox VE holds no configuration of the past: of a live host, only the moments in which another instrument began "
+    "to display the memory can be told. So that changes of disks, network cards and drivers are told, and what they "
+    "did, let virtio-study watch run from now on."
+)
 _BACK = N_("The hosts would get {low:.1f} to {high:.1f} GiB of RAM back by VirtIO on {count} of them.")
 _CPU = N_("They would save {low:.2f} to {high:.2f} cores by VirtIO on {count} of them.")
 _BOUND = N_("Of {count} there is a bound of the RAM alone: {most:.1f} GiB at most in all.")
@@ -50,7 +55,12 @@ def said_counts(results: FleetResults) -> Said:
 def said_totals(found: Totals) -> list[Said]:
     """What forecasts come to: no sentence of what nothing is forecast of."""
     count = found.servers
-    lines = [said(plural(count, "{count} server changed nothing.", "{count} servers changed nothing."), count=count)]
+    unchanged = plural(
+        count,
+        "{count} server changed neither devices nor balloon driver.",
+        "{count} servers changed neither devices nor balloon driver.",
+    )
+    lines = [said(unchanged, count=count)]
     if found.returned:
         low, high = found.returned.low / 2**30, found.returned.high / 2**30
         lines.append(said(_BACK, low=low, high=high, count=found.of_returned))

@@ -39,6 +39,7 @@ SAME = ("python", "virtio-study", "numpy", "pandas", "scipy", "dask", "distribut
 """What has one version everywhere: the numbers depend on it, or the understanding of one another."""
 
 ABSENT = N_("more than one process needs the package distributed: pip install 'virtio-study[cluster]'")
+ABSENT_HERE = N_("{scheduler}: a scheduler is asked by the package distributed: pip install 'virtio-study[cluster]'")
 LOST = N_(
     "{scheduler}: the connection to the scheduler was lost; start the scheduler and its workers, and give the same "
     "command: it goes on from the nodes that are done"
@@ -157,7 +158,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         import dask
         from distributed import Client, LocalCluster, Security
     except ImportError:
-        raise ClusterError(ABSENT) from None
+        raise (ClusterError(ABSENT_HERE, scheduler=scheduler) if scheduler else ClusterError(ABSENT)) from None
     with dask.config.set(LEAN):
         if not scheduler:
             with (

@@ -68,7 +68,8 @@ class Explanation:
     the figure if the balloon driver were loaded or unloaded. `other` are the devices that are not VirtIO, `hidden` keys
     that may hide one. `disk` and `card` are the models of these. `reporting` is that of free pages, if a Linux guest is
     5.7 or newer: on, possible (perhaps with a newer machine version),
-    impossible, or not known. `requests_per_s` are the disk requests since its start, by QEMU's counters.
+    impossible, or not known. `requests_per_s` are the disk requests since its start, by QEMU's counters; `qemu_server`
+    is the version of its node's, None where it is not told.
     """
 
     vmid: int
@@ -91,6 +92,7 @@ class Explanation:
     card: str = ""
     reporting: ReportingOutlook = "not known"
     requests_per_s: float | None = None
+    qemu_server: str | None = None
 
     @property
     def share(self) -> float | None:
@@ -136,6 +138,7 @@ def explanation_of(seen: Seen) -> Explanation:
         card=models(found, "network"),
         reporting=_reporting_state(seen, state),
         requests_per_s=_requests_per_s(sample),
+        qemu_server=seen.qemu_server,
     )
 
 

@@ -21,6 +21,8 @@ def render_explanations(
     language: str,
     now: datetime | None = None,
     ahead: Sequence[Outlook] = (),
+    *,
+    simulated: bool = False,
 ) -> str:
     """The page as one text, self-contained: a reader chooses the language in it, and the one given is shown first.
 
@@ -32,6 +34,8 @@ def render_explanations(
         When it was; default: now.
     ahead : sequence of Outlook
         Forecasts, if there are any.
+    simulated : bool
+        Whether nothing of it was measured.
 
     Raises
     ------
@@ -49,6 +53,7 @@ def render_explanations(
                 notes=notes,
                 number=number,
                 place=place,
+                simulated=simulated,
                 shares=said(SHARES),
                 ahead=ahead,
                 assumptions=NAMED_ASSUMPTIONS,

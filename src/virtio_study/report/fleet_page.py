@@ -12,7 +12,7 @@ from virtio_study.analysis.plausibility import Range
 from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS
 from virtio_study.fleet.estimating import REASONS
 from virtio_study.fleet.results import FleetResults
-from virtio_study.fleet.telling import said_about, said_counts, said_totals
+from virtio_study.fleet.telling import PAST_UNKNOWN, said_about, said_counts, said_totals
 from virtio_study.i18n.language import LANGUAGES, Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report.fleet_figures import fleet_figures, node_map
@@ -73,6 +73,7 @@ def render_fleet(results: FleetResults, effects: pd.DataFrame, language: str) ->
             foreseen=said_totals(results.foreseen),
             assumptions=NAMED_ASSUMPTIONS,
             listed=LISTED,
+            past_unknown=PAST_UNKNOWN,
             map=node_map(results.by_node, words),
             metrics=list(METRICS),
             reasons=REASONS,

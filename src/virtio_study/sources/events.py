@@ -229,7 +229,7 @@ def starts(history: History) -> Iterator[Disturbance]:
     yield from (Disturbance(moment, moment + 1.0, "restart") for moment in sorted(moments))
 
 
-def stops(frames: Mapping[float, pd.DataFrame]) -> list[Disturbance]:
+def stops(frames: Mapping[float, pd.DataFrame] | Mapping[int, pd.DataFrame]) -> list[Disturbance]:
     """Stretches of rrddata rows in which a server was off or had just been started.
 
     pvestatd writes of a server that is off nothing but its allocation, and the first row after a start has no rates

@@ -21,7 +21,9 @@ __all__ = [
     "Poll",
     "Task",
     "Waiting",
+    "history_in",
     "history_of",
+    "is_simulated",
     "qemu_server_in",
 ]
 
@@ -296,7 +298,17 @@ def history_of(study: Study, name: str, answers: Sequence[Answer]) -> History:
     answers : sequence of Answer
         Of `read_answers`; those of other servers are passed over.
     """
-    vmid = study.servers[name].vmid
+    logged = [Disturbance(*entry) for entry in study.logged(name)]
+    return history_in(study.servers[name].vmid, answers, logged)
+
+
+def is_simulated(node: str) -> bool:
+    """Whether a node is that of the embedded host of `virtio_study.testing`."""
+    return node == "simulated"
+
+
+def history_in(vmid: int, answers: Sequence[Answer], logged: Sequence[Disturbance] = ()) -> History:
+    """As `history_of`, of a server that belongs to no study."""
     base = f"/nodes/[^/]+/qemu/{vmid}"
     asked = re.compile(f"/nodes/([^/]+)/qemu/{vmid}/status/current")
     names = {found[1] for path in {answer.path for answer in answers} if (found := asked.fullmatch(path))}
@@ -308,8 +320,10 @@ def history_of(study: Study, name: str, answers: Sequence[Answer]) -> History:
         tasks=_tasks(lists(answers, r"/nodes/[^/]+/tasks(?:\?.*)?")),
         versions=[(at, str(data.get("version", ""))) for at, data in objects(answers, "/version")],
         nodes={node: _node(node, answers) for node in sorted(names)},
-        logged=[Disturbance(*entry) for entry in study.logged(name)],
-        simulated=any(answer.path.startswith("/nodes/simulated/") for answer in answers),
+        logged=logged,
+        simulated=any(
+            is_simulated(answer.path.split("/")[2]) for answer in answers if answer.path.startswith("/nodes/")
+        ),
     )
 
 
