@@ -167,7 +167,7 @@ KNOWS = {
     "public": "archive workflow report analysis design stats sources recording study errors i18n",
     "archive": "workflow stats recording study storage limits environment errors i18n",
     "compendium": "sources study storage errors i18n",
-    "testing": "workflow fleet design sources pve study errors i18n",
+    "testing": "workflow fleet analysis design sources pve study errors i18n",
     "workflow": "report analysis cleaning stats recording study storage plug_ins environment errors i18n",
     "report": "fleet analysis cleaning stats pve recording study errors i18n",
     "fleet": "analysis cleaning stats sources pve recording study storage environment errors i18n",

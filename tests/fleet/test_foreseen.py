@@ -8,6 +8,7 @@ from virtio_study.fleet.experiments import INSTRUMENT_ONLY, Change
 from virtio_study.fleet.foreseen import foreseen, totals
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.fleet.survey import survey
+from virtio_study.testing.awaited import awaited
 from virtio_study.testing.fleet import SimulatedFleet
 
 CHANGE = Change(0.0, ("disk",), "to VirtIO")
@@ -79,3 +80,22 @@ def test_after_a_switch_of_the_instrument_alone_the_rows_since_then_are_taken() 
     (found,) = foreseen("node0000", [history], [[switched]])
     assert found.at_most == pytest.approx(2.0**31)
     assert foreseen("node0000", [history], [[switched, CHANGE]]) == []
+
+
+def held(drift: float) -> tuple[float, float]:
+    """Shares of forecasts of RAM and of CPU that hold what comes in as many days afterwards."""
+    memory, cpu = [], []
+    for node in ("a", "b", "c", "d"):
+        servers = {item.history.server: item for item in awaited(node, 15, seed=2, drift=drift)}
+        for found in foreseen(node, [item.history for item in servers.values()], [()] * len(servers)):
+            came = servers[found.name]
+            if found.returned and found.cpu:
+                memory.append(found.returned.low <= came.returned <= found.returned.high)
+                cpu.append(found.cpu.low <= came.saved <= found.cpu.high)
+    assert len(memory) == 40
+    return sum(memory) / 40, sum(cpu) / 40
+
+
+def test_forecasts_hold_what_comes_where_the_use_stays_what_it_was() -> None:
+    assert min(held(0.0)) >= 0.95
+    assert held(0.2)[0] < 0.8

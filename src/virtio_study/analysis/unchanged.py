@@ -17,6 +17,7 @@ from virtio_study.i18n.marks import N_
 from virtio_study.pve.explanation import Explanation
 from virtio_study.pve.ingredients import ReportingOutlook
 from virtio_study.stats.elementary import Array, mean, total, variance
+from virtio_study.stats.stretch import FEWEST_ROWS, batch
 from virtio_study.stats.student import t_quantile
 
 __all__ = [
@@ -64,7 +65,10 @@ UNKNOWN_OVERHEAD = Range(low=0.0, typical=90 * 2**20, high=190 * 2**20)
 FEWEST_NEIGHBOURS, CONFIDENCE = 2, 0.95
 
 NAMED_ASSUMPTIONS = (
-    N_("The guest runs Linux 5.7 or newer, and its use stays between its mean and its peak."),
+    N_(
+        "The guest runs Linux 5.7 or newer, and its use stays between that of its quietest twelfth of the time and its "
+        "peak."
+    ),
     N_(
         "QEMU needs beside the guest what it needs on neighbours with free page reporting, or 0 to 190 MiB without two."
     ),
@@ -164,7 +168,9 @@ def ram_returned(rows: Rows, overhead: Range) -> Range | None:
     """Memory that the host would get back by free page reporting, in bytes; None without the guest's use.
 
     Reporting gives back what the guest keeps free and has touched before: the host's memory less what the guest uses
-    and what QEMU needs. Low: of the peak of the use and the highest need; high: of the mean use and the lowest need.
+    and what QEMU needs. Low: of the peak of the use and the highest need; high: of the lowest need, and of the twelfth
+    of the time in which most is spare. With the mean over all of it, more than high came on 13 to 15 % of simulated
+    servers: use wanders, and without reporting the host's memory only grows.
 
     References
     ----------
@@ -173,9 +179,10 @@ def ram_returned(rows: Rows, overhead: Range) -> Range | None:
     spent, used = _together(rows, (HOST, GUEST))
     if not len(spent):
         return None
-    host, guest, peak = mean(spent), mean(used), float(used.max())
+    host, peak, spare = mean(spent), float(used.max()), spent - used
+    most = float(batch(spare).max()) if len(spare) >= FEWEST_ROWS else mean(spare)
     low = max(0.0, host - peak - overhead.high)
-    high = max(low, host - guest - overhead.low)
+    high = max(low, most - overhead.low)
     return Range(low=low, typical=min(high, max(low, host - peak - overhead.typical)), high=high)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook
 
-__all__ = ["SimulatedFleet", "TrueChange"]
+__all__ = ["SimulatedFleet", "TrueChange", "wandering"]
 
 Array = npt.NDArray[np.float64]
 
@@ -126,7 +126,7 @@ class SimulatedFleet:
         week = np.where((ends // DAY_S + 3) % 7 >= 5, 1 - 0.4 * rng.random(), 1.0)
         cycle = week * np.exp(rng.uniform(0.1, 0.5) * np.sin(day) + rng.uniform(0, 0.15) * np.sin(2 * day))
         shared, shocked = self._of_node(node)
-        noise = {name: spread * _wandering(rng, len(ends), self.step_s) for name, spread in SPREAD.items()}
+        noise = {name: spread * wandering(rng, len(ends), self.step_s) for name, spread in SPREAD.items()}
         allocated = float(rng.choice([2, 4, 8, 16])) * 2**30
         guest = allocated * rng.uniform(0.2, 0.7)
         cpu = np.exp(rng.normal(np.log(0.3), 0.8)) * cycle * np.exp(noise["cpu"] + SHARED_SPREAD * shared) * shocked
@@ -151,11 +151,11 @@ class SimulatedFleet:
 def _shared_by(seed: int, node: int, days: int, step_s: float, shock: float) -> tuple[Array, Array]:
     """What all servers of a node share: deviations of unit variance, and the factor of a shock in the middle."""
     rows = round(days * DAY_S / step_s)
-    shared = _wandering(np.random.default_rng([seed, node, 3]), rows, step_s)
+    shared = wandering(np.random.default_rng([seed, node, 3]), rows, step_s)
     return shared, np.where(np.arange(rows) >= rows // 2, 1 + shock, 1.0)
 
 
-def _wandering(rng: np.random.Generator, rows: int, step_s: float) -> Array:
+def wandering(rng: np.random.Generator, rows: int, step_s: float) -> Array:
     """First-order autoregressive deviations of unit variance."""
     from scipy.signal import lfilter
 
