@@ -3,8 +3,8 @@
     python benchmarks/explain.py [--servers 1000] [--latency 0.02]
 
 The embedded host, a process of its own, answers each request after the given latency. All servers have the rows of the
-first one, so that it is not the simulation that is measured. Prints requests, wall time, and processor time and memory
-of the asking process. The page of the same servers is drawn as well.
+first one, so that it is not the simulation that is measured. Writes requests, wall time, and processor time and memory
+of the asking process into docs/proxmox.md between its two marks. The page of the same servers is drawn as well.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from virtio_study.testing import pve
 from virtio_study.testing.api import Call, Payload, State
 from virtio_study.testing.pve import many_servers, serve
 
+PAGE = Path(__file__).parents[1] / "docs" / "proxmox.md"
+MARKS = "<!-- made by benchmarks/explain.py -->", "<!-- end of explain.py's -->"
 FIRST = 1000
 
 
@@ -57,7 +59,7 @@ def serve_until_told(pipe: Connection, servers: int, latency_s: float) -> None:
 
 
 def main() -> None:
-    """Measure once and print."""
+    """Measure once and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--servers", type=int, default=1000)
     parser.add_argument("--latency", type=float, default=0.02)
@@ -78,10 +80,16 @@ def main() -> None:
     ours.send(None)
     host.join()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{len(found)} servers, {given.latency * 1000:g} ms: {passed:.1f} s ({own:.1f} s of processor, {peak:.0f} MiB)"
+    configurations, others = asked["configurations"], asked["others"]
+    text = (
+        f"Asked about {len(found):,} servers with a latency of {1000 * given.latency:g} ms, `explain` took "
+        f"{passed:.1f} s, {own:.1f} s of processor and {peak:.0f} MiB:\n{configurations:,} configurations and {others} "
+        f"other requests, at most {in_flight} at a time. Its page has {len(page) / 1e6:.2f} MB and is drawn in "
+        f"{drawn:.1f} s."
     )
-    print(f"requests: {asked}, at most {in_flight} at a time; page: {len(page) / 1e6:.2f} MB in {drawn:.1f} s")
+    print(text)
+    head, tail = PAGE.read_text(encoding="utf-8").split(MARKS[0])
+    PAGE.write_text("\n".join([head + MARKS[0], text, MARKS[1]]) + tail.split(MARKS[1])[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

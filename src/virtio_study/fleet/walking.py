@@ -16,8 +16,8 @@ from virtio_study.i18n.marks import N_
 
 __all__ = ["Walk", "disagreement", "processes_for", "walking"]
 
-FEWEST_NODES = 32
-"""A fleet of fewer nodes is done before the processes of a cluster are there."""
+FEWEST_NODES = 64
+"""A fleet of fewer nodes is done in one process before two have started, imported and done it."""
 
 AHEAD = 2
 """So many items for each worker are on their way: none waits for work, and no more than these are in memory."""
