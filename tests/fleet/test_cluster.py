@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import dask
+import distributed
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -125,6 +126,9 @@ def test_processes_of_this_machine_get_no_secret_and_say_the_same(
             None,
             os.environ["PATH"],
         ]
+        half = distributed.system.MEMORY_LIMIT / 2
+        limits = walk(lambda _: distributed.get_worker().memory_manager.memory_limit, range(1))
+        assert list(limits) == [pytest.approx(half, rel=1e-6)]
         environments = [(Path("/proc") / str(pid) / "environ").read_bytes() for pid in children(os.getpid())]
         assert environments
         assert not any(b"=secret" in item for item in environments)
@@ -186,7 +190,7 @@ def test_a_worker_over_its_memory_is_started_again_and_a_node_that_always_is_ove
     ):
         assert list(walk(grows, ["first", "once", "last"])) == ["first", "once", "last"]
         assert been.exists()
-        with pytest.raises(ClusterError, match=r"^tcp://127.*: a node ended 2 workers .* \(--memory-limit\)"):
+        with pytest.raises(ClusterError, match=r"^tcp://127.*: a node ended 2 workers .* \(--memory-limit of dask"):
             list(walk(grows, ["always"]))
 
 

@@ -47,7 +47,7 @@ LOST = N_(
 
 FULL = N_(
     "{worker}: has taken nothing for {seconds:.0f} s, nor has any other worker, for its memory is nearly full; give "
-    "workers more (--memory-limit) and give the same command"
+    "workers more (--memory-limit of dask worker, or fewer --workers) and give the same command"
 )
 IDLE = N_("{scheduler}: no worker for {seconds:.0f} s; start workers and give the same command")
 
@@ -138,7 +138,8 @@ class _Ahead:
             raise ClusterError(
                 N_(
                     "{worker}: a node ended {count} workers one after the other, this was the last; most often it "
-                    "needs more memory than they may have: give them more (--memory-limit) and give the same command"
+                    "needs more memory than they may have: give them more (--memory-limit of dask worker, or fewer "
+                    "--workers) and give the same command"
                 ),
                 worker=error.last_worker.address,
                 count=error.allowed_failures + 1,
@@ -165,6 +166,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
                 LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
+                    memory_limit=1 / workers,  # Dask's own is a processor's share, also where there are few workers
                     security=Security.temporary(),
                     dashboard_address="127.0.0.1:0",  # None would take a port that another one may have
                     silence_logs=logging.CRITICAL,
