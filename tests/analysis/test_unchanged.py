@@ -144,3 +144,13 @@ def test_sizes_bound_the_cpu_and_the_most_valuable_come_first() -> None:
     assert all(low < high for low, high in pairwise(spans))
     virtio = Unchanged("a", busy.rows, "virtio-scsi", "virtio-net", "on")
     assert cpu_saved(virtio) is None
+
+
+@pytest.mark.parametrize(("rows", "most"), [(240, 3.0), (20, 2.0)])
+def test_the_most_that_comes_back_is_what_is_spare_in_the_twelfth_with_most(rows: int, most: float) -> None:
+    # less than two rows a twelfth tell no twelfth: the mean
+    guest = np.where(np.arange(rows) < rows // 2, 1.0, 3.0) * 2**30
+    found = ram_returned(
+        pd.DataFrame({"mem_host_bytes": 4.0 * 2**30, "mem_guest_bytes": guest}), Range(low=0.0, typical=0.0, high=0.0)
+    )
+    assert found == Range(low=2**30, typical=2**30, high=most * 2**30)
