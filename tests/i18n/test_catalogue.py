@@ -49,6 +49,12 @@ def test_a_message_inside_an_f_string_stands_elsewhere_too():
 
 
 @translated
+def test_a_catalogue_is_as_make_messages_writes_it(language: str):
+    lines = catalogue_file(language).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith(catalogue.HEADERS_LEFT_OUT)] == []
+
+
+@translated
 def test_a_catalogue_is_read_as_babel_reads_it(language: str):
     text = catalogue_file(language).read_text(encoding="utf-8")
     expected = [item for item in read_with_babel(io.StringIO(text)) if item.id]

@@ -12,7 +12,7 @@ __all__ = ["NodeSummary", "node_summaries"]
 
 
 class NodeSummary(Recorded):
-    """A node. `shown` counts effects that are shown there at the false discovery rate of the fleet.
+    """A node. `shown` counts effects on its servers that hold at the false discovery rate, which is each kind's own.
 
     `meanwhile` is what the servers that changed nothing did to their CPU while others changed, relative to before: the
     median over these changes; None where no effect on CPU was estimated. Every effect is free of it.
