@@ -155,7 +155,7 @@ def test_an_interrupt_leaves_no_process_and_no_half_file(
     process = subprocess.Popen([*COMMAND, "run", str(small.folder)], stderr=subprocess.PIPE, text=True)
     _until(lambda: note.exists() and note.read_text() != "")
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=45)
     assert process.returncode == code
     assert "Traceback" not in errors
     pids = [int(line) for line in note.read_text().split()]

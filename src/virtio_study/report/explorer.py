@@ -141,7 +141,7 @@ class _Controls:
         import ipywidgets as widgets
 
         layout = widgets.Layout(width=WIDTH)
-        return widgets.FloatRangeSlider(continuous_update=False, readout_format=".3g", style=WIDE, layout=layout)
+        return widgets.FloatRangeSlider(continuous_update=False, readout_format=".5~g", style=WIDE, layout=layout)
 
     def _named(self, field: str, values: Sequence[Any]) -> list[tuple[str, Any]]:
         return [(self.words.gettext(NAMES.get((field, value), str(value))), value) for value in values]
