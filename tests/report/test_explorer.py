@@ -84,6 +84,7 @@ def test_what_is_moved_is_what_is_shown(explorer: Explorer, monkeypatch: pytest.
     monkeypatch.setattr(of_explorer, "somebody_looks", lambda: True)
     assert "application/vnd.jupyter.widget-view+json" in explorer._repr_mimebundle_()
     controls: Any = of_explorer._Controls(explorer, ["versat"], vs.words("en"))
+    assert {slider.readout_format for slider in controls.windows} <= {".0f", ".1f"}  # 1190, and not 1.19e+3
     controls.metric.value = "cpu"
     own = controls.effect.value
     assert controls.checks.value == "<p>These choices break no check.</p>"

@@ -141,7 +141,7 @@ class _Controls:
         import ipywidgets as widgets
 
         layout = widgets.Layout(width=WIDTH)
-        return widgets.FloatRangeSlider(continuous_update=False, readout_format=".5~g", style=WIDE, layout=layout)
+        return widgets.FloatRangeSlider(continuous_update=False, style=WIDE, layout=layout)
 
     def _named(self, field: str, values: Sequence[Any]) -> list[tuple[str, Any]]:
         return [(self.words.gettext(NAMES.get((field, value), str(value))), value) for value in values]
@@ -163,7 +163,7 @@ class _Controls:
         for slider, label, longest_s in zip(self.windows, (N_("rows before"), N_("rows after")), longest, strict=True):
             unit_s, since = time_unit(longest_s)
             slider.max, slider.step = longest_s / unit_s, longest_s / unit_s / STEPS
-            slider.value = 0.0, slider.max
+            slider.value, slider.readout_format = (0.0, slider.max), ".0f" if slider.max >= 100 else ".1f"
             slider.description = f"{self.words.gettext(label)} ({SYMBOLS[unit_s]})"
             slider.tooltip = self.words.gettext(since)
         self._at_work = False
