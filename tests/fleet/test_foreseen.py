@@ -1,6 +1,9 @@
 """Forecasts of the servers of a fleet that changed nothing: those of a host, node by node."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from virtio_study.analysis.unchanged import Unchanged, outlooks
@@ -99,3 +102,13 @@ def held(drift: float) -> tuple[float, float]:
 def test_forecasts_hold_what_comes_where_the_use_stays_what_it_was() -> None:
     assert min(held(0.0)) >= 0.95
     assert held(0.2)[0] < 0.8
+
+
+def test_of_a_long_past_the_last_thirty_days_are_taken() -> None:
+    server = SimulatedFleet(1, days=50, changed=0.0).server(0)
+    old = (server.rows["time"] <= server.rows["time"].iloc[-1] - pd.Timedelta(days=30)).to_numpy()
+    rows = server.rows.assign(mem_host_bytes=np.where(old, 2.0**33, 2.0**31))
+    history = ServerHistory(server.server, server.node, rows, server.setups, reporting="possible")
+    (found,) = foreseen("node0000", [replace(history, rows=rows.assign(mem_guest_bytes=np.nan))], [[]])
+    assert old.sum() > 100
+    assert found.at_most == pytest.approx(2.0**31)

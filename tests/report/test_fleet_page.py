@@ -89,6 +89,15 @@ def test_every_node_is_told_with_what_its_others_did_meanwhile() -> None:
     assert [row[:2] for row in data(page)["map"]] == [[0, 10], [1, 10]]
 
 
+def test_the_first_sentence_is_what_the_changes_did_and_numbers_are_of_the_language() -> None:
+    results, effects = surveyed()
+    page = render_fleet(results, effects, "es").split("<main>")[1]
+    first = re.sub("<[^>]*>", "", page.split("</p>")[0]).strip()
+    assert re.match(r"(CPU|RAM ocupada en el anfitrión): \N{MINUS SIGN}\d.* con este cambio: .* \(a VirtIO\)\.", first)
+    assert "durante 30 días" in first
+    assert "30.0" not in first
+
+
 def ten_thousand(results: FleetResults) -> FleetResults:
     copies = range(10_000 // len(results.outlooks) + 1)
     rows = [item.model_copy(update={"name": f"{item.name}-{copy}"}) for copy in copies for item in results.outlooks]
@@ -138,7 +147,11 @@ def test_ten_thousand_changes_are_searched_sorted_and_paged(tmp_path: Path) -> N
         view.locator("#changes thead button").nth(0).focus()
         view.keyboard.press("Enter")
         assert view.get_attribute("#changes thead th", "aria-sort") == "ascending"
+        assert any("\N{MINUS SIGN}" in text for text in rows.locator("td").all_inner_texts())
+        assert not any(re.search(r"(^|\[| )-\d", text) for text in rows.locator("td").all_inner_texts())
         view.set_viewport_size({"width": 390, "height": 800})
         assert view.evaluate("document.documentElement.scrollWidth") <= 390
+        assert rows.count() == 8
+        assert view.evaluate("document.documentElement.scrollHeight") <= 11 * 800
         assert said == []
         browser.close()

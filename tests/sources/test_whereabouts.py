@@ -49,3 +49,15 @@ def test_servers_are_told_apart_and_a_file_that_comes_twice_changes_nothing(tmp_
     assert found == {100: [Stay("a", NEVER, ALWAYS)], 101: [Stay("b", NEVER, ALWAYS)]}
     path = tmp_path / "api-1.jsonl"
     assert stays([path, path], {100, 101}) == found
+
+
+def test_tasks_alone_do_not_tell_where_a_server_is(tmp_path: Path) -> None:
+    assert told(tmp_path, moved(90, "a", 50, 55), polled(95, "b", 101)) == {101: [Stay("b", NEVER, ALWAYS)]}
+
+
+def test_configurations_are_enough_and_polls_are_read_of_servers_without(tmp_path: Path) -> None:
+    asked = [
+        {**polled(at, node), "path": f"/nodes/{node}/qemu/100/config?current=1"} for at, node in ((5, "a"), (60, "b"))
+    ]
+    found = told(tmp_path, *asked, polled(20, "a"), polled(10, "c", 101))
+    assert found == {100: [Stay("a", NEVER, 5), Stay("b", 60, ALWAYS)], 101: [Stay("c", NEVER, ALWAYS)]}

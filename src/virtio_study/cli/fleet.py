@@ -196,10 +196,11 @@ def _place(name: str) -> Path:
 
 
 def _table(results: "FleetResults") -> str:
-    from virtio_study.fleet.telling import PAST_UNKNOWN, said_about, said_counts
+    from virtio_study.fleet.telling import PAST_UNKNOWN, said_about, said_answers, said_counts
 
     lines = [
         _("Simulated: nothing of this was measured.") if results.simulated else "",
+        *(told(line) for line in said_answers(results)),
         told(said_about(results)),
         "" if results.past_known else _(PAST_UNKNOWN),
     ]

@@ -16,6 +16,9 @@ from virtio_study.stats.elementary import total
 
 __all__ = ["ServerOutlook", "Totals", "foreseen", "totals"]
 
+LATEST = pd.Timedelta(days=30)
+"""Older rows say little of what a server needs now, and a live host does not tell what it had then."""
+
 
 class ServerOutlook(Outlook):
     """The forecast of a server of a node."""
@@ -46,8 +49,8 @@ def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[Sequ
     Returns
     -------
     list of ServerOutlook
-        The first hour after every start is left out; what QEMU itself needs is taken from the node's servers on which
-        free page reporting is on.
+        Of the last 30 days. The first hour after every start is left out; what QEMU itself needs is taken from the
+        node's servers on which free page reporting is on.
     """
     neighbours = [_steady(server) for server in servers if server.reporting == "on"]
     waiting = [
@@ -66,10 +69,13 @@ def foreseen(node: str, servers: Sequence[ServerHistory], changed: Sequence[Sequ
 
 
 def _steady(server: ServerHistory, found: Sequence[Change] = ()) -> Rows:
-    """What a forecast reads of a server's steady rows since the last of its changes."""
-    kept = long_running(server.rows)
+    """What a forecast reads of a server's latest steady rows, since the last of its changes."""
+    kept, times = long_running(server.rows), server.rows["time"]
+    since = times.iloc[-1] - LATEST
     if found:
-        kept &= (server.rows["time"] > pd.Timestamp(found[-1].at_s, unit="s", tz="UTC")).to_numpy()
+        since = max(since, pd.Timestamp(found[-1].at_s, unit="s", tz="UTC"))
+    if times.iloc[0] <= since:
+        kept &= (times > since).to_numpy()
     return {name: server.rows[name].to_numpy(np.float64)[kept] for name in COLUMNS if name in server.rows}
 
 

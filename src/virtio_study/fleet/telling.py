@@ -1,22 +1,57 @@
 """What a fleet says together, in sentences: for the command line and for the page."""
 
 from virtio_study.fleet.foreseen import Totals
-from virtio_study.fleet.results import FleetResults
+from virtio_study.fleet.results import FleetResults, PooledChange
 from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
 
-__all__ = ["PAST_UNKNOWN", "said_about", "said_counts", "said_totals"]
+__all__ = ["PAST_UNKNOWN", "said_about", "said_answers", "said_counts", "said_totals"]
 
-_ABOUT = N_("{fleet}: {servers} on {nodes} over {days:.1f} days; {changed} of them with a change, {changes} in all.")
+_ABOUT = N_("{fleet}: {servers} on {nodes} over {days} days; {changed} of them with a change, {changes} in all.")
 
 PAST_UNKNOWN = N_(
     "Proxmox VE holds no configuration of the past: of a live host, only the moments in which another instrument began "
     "to display the memory can be told. So that changes of disks, network cards and drivers are told, and what they "
     "did, let virtio-study watch run from now on."
 )
-_BACK = N_("The hosts would get {low:.1f} to {high:.1f} GiB of RAM back by VirtIO on {count} of them.")
-_CPU = N_("They would save {low:.2f} to {high:.2f} cores by VirtIO on {count} of them.")
-_BOUND = N_("Of {count} there is a bound of the RAM alone: {most:.1f} GiB at most in all.")
+_BACK = N_("The hosts would get {low} to {high} GiB of RAM back by VirtIO on {count} of them.")
+_CPU = N_("They would save {low} to {high} cores by VirtIO on {count} of them.")
+_BOUND = N_("Of {count} there is a bound of the RAM alone: {most} GiB at most in all.")
+
+
+_ANSWER = N_(
+    "{metric:metric}: {mean:percent} ({low:percent} to {high:percent}) on average over {servers} servers, by this "
+    "change: {change} ({direction:direction})."
+)
+_NO_ANSWER = N_("No kind of change has an effect on {metric:metric} that is shown over the fleet.")
+ANSWERED = ("cpu", "mem_host")
+
+
+def said_answers(results: FleetResults) -> list[Said]:
+    """What the changes did over the fleet to CPU and to the host's memory: of each the kind with the largest effect."""
+    lines = []
+    for metric in ANSWERED:
+        pooled = [item for item in results.pooled if item.metric == metric and item.mean]
+        shown = [item for item in pooled if item.mean and item.mean.excludes_zero]
+        if shown:
+            lines.append(_said_answer(max(shown, key=lambda item: abs(item.mean.estimate) if item.mean else 0.0)))
+        elif pooled:
+            lines.append(said(_NO_ANSWER, metric=metric))
+    return lines
+
+
+def _said_answer(found: PooledChange) -> Said:
+    assert found.mean is not None
+    return said(
+        _ANSWER,
+        change=[said("{part:setting}", part=part) for part in found.parts],
+        direction=found.direction,
+        metric=found.metric,
+        mean=found.mean.estimate,
+        low=found.mean.low,
+        high=found.mean.high,
+        servers=found.servers,
+    )
 
 
 def said_about(results: FleetResults) -> Said:
@@ -26,7 +61,7 @@ def said_about(results: FleetResults) -> Said:
         fleet=results.fleet,
         servers=_counted(results.servers, plural(results.servers, "{count} server", "{count} servers")),
         nodes=_counted(results.nodes, plural(results.nodes, "{count} node", "{count} nodes")),
-        days=results.days,
+        days=round(results.days, 1),
         changed=results.changed,
         changes=_counted(results.changes, plural(results.changes, "{count} change", "{count} changes")),
     )

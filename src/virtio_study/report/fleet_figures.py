@@ -75,7 +75,7 @@ def node_map(nodes: Sequence[NodeSummary], words: Words) -> FleetFigure | None:
 
     if len(nodes) < 2:
         return None
-    columns = min(len(nodes), max(8, math.isqrt(3 * len(nodes))))
+    columns = max(12, math.isqrt(3 * len(nodes)))
     rows = -(-len(nodes) // columns)
     most = max(max(node.servers for node in nodes), 1)
     cell = 5.2 / columns

@@ -12,7 +12,7 @@ from virtio_study.analysis.plausibility import Range
 from virtio_study.analysis.unchanged import NAMED_ASSUMPTIONS
 from virtio_study.fleet.estimating import REASONS
 from virtio_study.fleet.results import FleetResults
-from virtio_study.fleet.telling import PAST_UNKNOWN, said_about, said_counts, said_totals
+from virtio_study.fleet.telling import PAST_UNKNOWN, said_about, said_answers, said_counts, said_totals
 from virtio_study.i18n.language import LANGUAGES, Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report.fleet_figures import fleet_figures, node_map
@@ -63,6 +63,7 @@ def render_fleet(results: FleetResults, effects: pd.DataFrame, language: str) ->
         .get_template("fleet.html.j2")
         .render(
             r=results,
+            answers=said_answers(results),
             about=said_about(results),
             counted=said_counts(results),
             say=lambda message: words.sentence("{why}", {"why": message}),

@@ -12,8 +12,9 @@ from virtio_study.sources.responses import Answer, lists, read_answers
 
 __all__ = ["Stay", "stays"]
 
-ON_NODE = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/(?:status/current|config\?current=1)")
-"""What only the node answers on which a server is."""
+CONFIGURED = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/config\?current=1")
+POLLED = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/status/current")
+"""What only the node answers on which a server is: a watch asks the one every few minutes, the other every 10 s."""
 
 TASKS = re.compile(r"/nodes/[^/]+/tasks(?:\?.*)?")
 
@@ -29,13 +30,17 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A server on a node between two moments; `gone_s` is the end of the migration that it left by, if one is told."""
+    """A server on a node between two moments; `gone_s` is the end of the migration that it left by, if one is told.
+
+    `answered` says that an answer tells it, not tasks alone.
+    """
 
     vmid: int
     first_s: float
     last_s: float
     node: str
-    gone_s: float | None = None
+    gone_s: float | None
+    answered: bool
 
 
 def stays(paths: Sequence[Path], vmids: Collection[int]) -> dict[int, list[Stay]]:
@@ -49,24 +54,33 @@ def stays(paths: Sequence[Path], vmids: Collection[int]) -> dict[int, list[Stay]
     paths : sequence of Path
         Files of answers; see `read_answers`.
     """
-    seen: dict[int, list[_Seen]] = {}
-    for path in paths:  # one after the other, so that of a file only what is kept of it is in memory
-        for item in _seen_in(read_answers([path], lambda asked: _tells(asked, vmids)), vmids):
-            seen.setdefault(item.vmid, []).append(item)
+    seen = _evidence(paths, vmids, CONFIGURED)
+    left = set(vmids) - seen.keys()
+    seen |= _evidence(paths, left, POLLED) if left else {}
     return {vmid: _stays_of(sorted(found, key=lambda item: item.first_s)) for vmid, found in seen.items()}
 
 
-def _tells(path: str, vmids: Collection[int]) -> bool:
-    found = ON_NODE.fullmatch(path)
+def _evidence(paths: Sequence[Path], vmids: Collection[int], asked: re.Pattern[str]) -> dict[int, list[_Seen]]:
+    """What was seen of servers by one kind of answer, and by tasks; nothing of a server that no such answer names."""
+    seen: dict[int, list[_Seen]] = {}
+    for path in paths:  # one after the other, so that of a file only what is kept of it is in memory
+        for item in _seen_in(read_answers([path], lambda told: _tells(told, vmids, asked)), vmids, asked):
+            seen.setdefault(item.vmid, []).append(item)
+    # a task says what a server left, not where it went
+    return {vmid: found for vmid, found in seen.items() if any(item.answered for item in found)}
+
+
+def _tells(path: str, vmids: Collection[int], asked: re.Pattern[str]) -> bool:
+    found = asked.fullmatch(path)
     return int(found[2]) in vmids if found else TASKS.fullmatch(path) is not None
 
 
-def _seen_in(answers: Sequence[Answer], vmids: Collection[int]) -> list[_Seen]:
+def _seen_in(answers: Sequence[Answer], vmids: Collection[int], asked: re.Pattern[str]) -> list[_Seen]:
     """Runs of one node in answers, server by server: a migration tells where a server was until it began."""
     told: list[tuple[int, float, str, float | None]] = [
         (int(found[2]), answer.time_s, found[1], None)
         for answer in answers
-        if answer.status == 200 and (found := ON_NODE.fullmatch(answer.path))
+        if answer.status == 200 and (found := asked.fullmatch(answer.path))
     ]
     for task in {Task.of(row) for _, rows in lists(answers, TASKS.pattern) for row in rows}:
         moved = task.kind == "qmigrate" and task.succeeded and task.end_s is not None and task.upid.count(":") > 1
@@ -75,7 +89,7 @@ def _seen_in(answers: Sequence[Answer], vmids: Collection[int]) -> list[_Seen]:
     runs = []
     for (vmid, node), together in groupby(sorted(told, key=itemgetter(0, 1)), key=itemgetter(0, 2)):
         run = list(together)
-        runs.append(_Seen(vmid, run[0][1], run[-1][1], node, run[-1][3]))
+        runs.append(_Seen(vmid, run[0][1], run[-1][1], node, run[-1][3], any(item[3] is None for item in run)))
     return runs
 
 

@@ -3,10 +3,13 @@
   const language = document.documentElement.lang, at = (id) => document.getElementById(id);
   const { nodes, kinds, reasons, units, rows, ahead, why, map } = JSON.parse(at("rows").textContent);
   const said = at("changes").dataset;
-  const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
-  const amount = new Intl.NumberFormat(language, { maximumSignificantDigits: 3, signDisplay: "exceptZero" });
+  const written = (options) => { const form = new Intl.NumberFormat(language, { signDisplay: "exceptZero", ...options });
+    return (value) => form.format(value).replace("-", "\u2212"); };
+  const points = written({ maximumFractionDigits: 1 }), amount = written({ maximumSignificantDigits: 3 });
+  const percent = (share) => `${points(100 * share)}\u00a0%`;
   const count = new Intl.NumberFormat(language), few = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
-  const SHOWN = 50, GIB = 2 ** 30;
+  const narrow = matchMedia("(max-width: 46rem)"), GIB = 2 ** 30;
+  const most = () => narrow.matches ? 8 : 50;
   const made = (name, text = "") => Object.assign(document.createElement(name), { textContent: text });
 
   // A table of many rows: a page of them at a time, searched and sorted. `column` is sorted first; `detail` of a row opens below it.
@@ -25,7 +28,7 @@
       line.after(opened);
     };
     const show = () => {
-      body.replaceChildren(...chosen.slice(first, first + SHOWN).map((row) => {
+      body.replaceChildren(...chosen.slice(first, first + most()).map((row) => {
         const line = made("tr");
         told.forEach((of, place) => {
           const cell = made(place ? "td" : "th", place || !detail ? of(row) : "");
@@ -40,7 +43,7 @@
         });
         return line;
       }));
-      const last = Math.min(first + SHOWN, chosen.length);
+      const last = Math.min(first + most(), chosen.length);
       tools.querySelector("output").textContent = `${count.format(chosen.length ? first + 1 : 0)}–${count.format(last)} / ${count.format(chosen.length)}`;
       back.disabled = first === 0;
       on.disabled = last >= chosen.length;
@@ -54,8 +57,9 @@
     };
     sortButtons(heads, (place, falling) => { column = place; down = falling; choose(); });
     for (const input of [search, ...also]) input.addEventListener("input", choose);
-    back.addEventListener("click", () => { first = Math.max(0, first - SHOWN); show(); });
-    on.addEventListener("click", () => { first += SHOWN; show(); });
+    back.addEventListener("click", () => { first = Math.max(0, first - most()); show(); });
+    narrow.addEventListener("change", show);
+    on.addEventListener("click", () => { first += most(); show(); });
     return (given, falling) => {
       all = given;
       down = falling;
@@ -66,8 +70,8 @@
   };
 
   // Of a cell: the relative change, its interval, whether it is shown, the change in its unit; or a number: why there is none.
-  const relative = (c) => Array.isArray(c) ? (c[0] === null ? "–" : `${percent.format(c[0])} [${percent.format(c[1])}; ${percent.format(c[2])}]`) : "";
-  const change = (c, unit) => Array.isArray(c) ? `${amount.format(c[4] / unit[0])} ${unit[1]}` : "";
+  const relative = (c) => Array.isArray(c) ? (c[0] === null ? "–" : `${percent(c[0])} [${percent(c[1])}; ${percent(c[2])}]`) : "";
+  const change = (c, unit) => Array.isArray(c) ? `${amount(c[4] / unit[0])} ${unit[1]}` : "";
   const verdict = (c) => c === null ? "–" : Array.isArray(c) ? (c[3] ? said.shown : said.unshown) : reasons[c];
   const when = (row) => new Date(row[2] * 1000).toISOString().slice(0, 16).replace("T", " ");
   const metric = at("metric"), cell = (row) => row[4][metric.value];
@@ -125,7 +129,7 @@
     id: "nodes", column: 0,
     told: [
       (row) => nodes[row[0]], ...[1, 2, 3, 4].map((place) => (row) => count.format(row[place])),
-      (row) => row[5] === null ? "–" : percent.format(row[5]), (row) => span(row[6], GIB, " GiB"), (row) => span(row[7], 1, ""),
+      (row) => row[5] === null ? "–" : percent(row[5]), (row) => span(row[6], GIB, " GiB"), (row) => span(row[7], 1, ""),
     ],
     key: [
       (row) => nodes[row[0]], ...[1, 2, 3, 4].map((place) => (row) => row[place]),
