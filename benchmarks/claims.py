@@ -176,6 +176,21 @@ def floor() -> Found:
     return f"{run('from scratch', 'CPU seconds') / run('all cells', 'CPU seconds'):.2f}", None
 
 
+def day_more() -> Found:
+    found = {row["Days recorded"]: row for row in rows("artefacts.md", "Days recorded", "written")}
+    (few,), (many,) = (numbers(found[days]["written"]) for days in ("30", "365"))
+    whole, seconds, before = (
+        numbers(found["365"][name])[0] for name in ("written as one file", "time", "time as one file")
+    )
+    told = f"{few:g} and {many:g} MB ({whole:g} as one file), {before / seconds:.1f} times as fast"
+    return told, many <= 1.3 * few
+
+
+def one_server() -> Found:
+    _, _, many, few, *_ = sentence("artefacts.md", r"one server takes the same among 1,000 as among 10 \([^)]*\)")
+    return f"{few:g} and {many:g} s", many <= 1.3 * few
+
+
 def listed() -> Found:
     found = rows("artefacts.md", "Listed files", "one more file")
     both = [row for row in found if row["Listed files"] in {"1,000", "100,000"}]
@@ -318,6 +333,20 @@ CLAIMS: dict[str, list[Claim]] = {
             "the same",
             listed,
             "python benchmarks/manifests.py",
+            "artefacts.md",
+        ),
+        Claim(
+            "bytes that a day more writes, of 30 and of 365 days of polls",
+            "the same",
+            day_more,
+            "python benchmarks/storage.py",
+            "artefacts.md",
+        ),
+        Claim(
+            "reading one server of 10 and of 1,000",
+            "the same",
+            one_server,
+            "python benchmarks/storage.py",
             "artefacts.md",
         ),
         Claim(

@@ -1,6 +1,7 @@
 """A long recording is in parts by month: a day more touches the last alone, and all that one file promised holds."""
 
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from paths import ROOT
 from small import make_recording, write_small
 from virtio_study import limits, recording, storage
 from virtio_study.archive.ro_crate import recording_facts
-from virtio_study.errors import DataError
+from virtio_study.errors import DataError, NoRoomError
 from virtio_study.i18n.sentences import english, said
 from virtio_study.recording import files, months
 from virtio_study.sources.outcomes import RecordedFile
@@ -184,6 +185,25 @@ def test_a_kill_between_a_month_and_its_recording_leaves_the_old_or_the_new_one(
 
 
 @pytest.mark.usefixtures("least")
+def test_a_disk_that_is_full_at_the_month_or_at_the_rest_keeps_the_recording_before(tmp_path: Path) -> None:
+    append(tmp_path, 58)
+    before = contents(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    made = long(tmp_path, 300)
+    for size in (100, 19_850, 22_000):  # no file fits, some months do, all of them do
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            with pytest.raises(NoRoomError, match="not written: File too large"):
+                recording.write_all([made], tmp_path, [PLACE])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert contents(tmp_path) == before
+        assert {*storage.manifest(tmp_path)} == {*before}
+    append(tmp_path, 300)
+    assert len(recording.read(tmp_path / PLACE, tmp_path).frame) == 1200
+
+
+@pytest.mark.usefixtures("least")
 def test_months_whose_rows_changed_are_written_anew_and_those_of_a_recording_that_goes_go(tmp_path: Path) -> None:
     append(tmp_path, 70)
     before = contents(tmp_path)
@@ -268,4 +288,8 @@ def test_an_import_of_a_day_more_reads_no_closed_month(
         unread.setattr(files, "_read_month", lambda *_: pytest.fail("a closed month is read"))
         assert english(keep(study, item).told) == "71 days. It had 280."
         assert "was recorded already" in english(keep(study, item).told)
+    given.frame.loc[130, "cpu_cores"] += 0.5
+    other = english(keep(study, replace(item, frame=given.frame)).told)
+    assert ("made anew" in other) or ("has 284 other rows and stays" in other)
+    given = long(study.folder, 71) if "stays" in other else given
     pd.testing.assert_frame_equal(recording.read(study.folder / PLACE, study.folder).frame, given.frame)

@@ -6,6 +6,8 @@ months are files beside it. Recordings are written once, atomically, and listed 
 """
 
 from virtio_study.recording.files import (
+    Beside,
+    beside_rows,
     names_of_recordings,
     provenance_in,
     read,
@@ -21,9 +23,11 @@ __all__ = [
     "INSTRUMENTS",
     "SCHEMA",
     "START_TAKES_S",
+    "Beside",
     "Column",
     "Provenance",
     "Recording",
+    "beside_rows",
     "boots_of",
     "check_frame",
     "names_of_recordings",

@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from virtio_study import limits
@@ -24,6 +26,8 @@ from virtio_study.recording.schema import Provenance, Recording, check_frame
 from virtio_study.storage import commit, manifest, one_writer, read_verified
 
 __all__ = [
+    "Beside",
+    "beside_rows",
     "names_of_recordings",
     "provenance_in",
     "read",
@@ -121,14 +125,8 @@ def _parquet(rows: pd.DataFrame, says: bytes | None = None) -> bytes:
     return content
 
 
-def read(path: Path, folder: Path, like: pd.DataFrame | None = None) -> Recording:
+def read(path: Path, folder: Path) -> Recording:
     """Read a recording after verifying its checksum against the study's manifest, and its schema.
-
-    Parameters
-    ----------
-    path, folder : Path
-    like : DataFrame, optional
-        Checked rows. Months that are the same in them are not read again.
 
     Raises
     ------
@@ -136,18 +134,54 @@ def read(path: Path, folder: Path, like: pd.DataFrame | None = None) -> Recordin
         If a file is missing, not in the manifest, changed since it was recorded, truncated, or breaks the schema.
     """
     rows, provenance, months = _read_head(path, folder)
-    at_hand = {first: like.iloc[start:end] for first, start, end in closed(like)} if like is not None and months else {}
+    return Recording(_with_months(path, folder, months, rows), provenance, path)
+
+
+def _with_months(path: Path, folder: Path, months: Sequence[Month], rows: pd.DataFrame) -> pd.DataFrame:
+    """Checked rows of closed months, and of a recording since the last."""
     frames: list[pd.DataFrame] = []
     for month in months:
-        same = at_hand.get(month.name)
-        if same is None or digest_of_rows(same) != month.rows:
-            same = _read_month(path, folder, month)
-        frames.append(same)
+        frames.append(_read_month(path, folder, month))
         if sum(map(len, frames)) + len(rows) > limits.PARQUET_ROWS:
             form = N_("{path}: more than {most} rows with its months, more than a recording has; is it the right file?")
             raise DataError(form, path=path, most=limits.PARQUET_ROWS)
-    frame = pd.concat([*frames, rows], ignore_index=True) if frames else rows
-    return Recording(check_frame(frame, str(path)), provenance, path)
+    return check_frame(pd.concat([*frames, rows], ignore_index=True) if frames else rows, str(path))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A recording beside rows that may go on from it.
+
+    `rows` is how many it has; `begun` at how many of them, from the first on, the CPU is the same; `equal` whether all
+    its rows are the others, in every column.
+    """
+
+    provenance: Provenance
+    rows: int
+    begun: int
+    equal: bool
+
+
+def beside_rows(path: Path, folder: Path, frame: pd.DataFrame) -> Beside:
+    """Compare a recording with checked rows; its first closed months that are the same are not read.
+
+    Raises
+    ------
+    DataError
+        As `read`, for what is read.
+    """
+    rows, provenance, months = _read_head(path, folder)
+    same = since = 0
+    for month, (first, start, end) in zip(months, closed(frame), strict=False):
+        if (month.name, month.rows) != (first, digest_of_rows(frame.iloc[start:end])):
+            break
+        same, since = same + 1, end
+    old = _with_months(path, folder, months[same:], rows)
+    new = frame.iloc[since:].reset_index(drop=True)
+    both = min(len(old), len(new))
+    one, other = (each["cpu_cores"].iloc[:both] for each in (old, new))
+    differs = np.flatnonzero(~(one.eq(other) | (one.isna() & other.isna())).to_numpy())
+    return Beside(provenance, since + len(old), since + int([*differs, both][0]), old.equals(new))
 
 
 def _read_head(path: Path, folder: Path) -> tuple[pd.DataFrame, Provenance, tuple[Month, ...]]:

@@ -11,8 +11,10 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.recording import (
+    Beside,
     Provenance,
     Recording,
+    beside_rows,
     check_frame,
     names_of_recordings,
     read,
@@ -112,15 +114,15 @@ def keep_window(study: Study, item: Recordable, all_known: bool = False) -> Impo
             return _elsewhere(item, other)
         if place not in listed:
             return _write(study, [item], ())[0]
-        known = check_frame(item.frame, place)
-        outcome = _beside_itself(item, read(study.folder / place, study.folder, known), all_known)
+        old = beside_rows(study.folder / place, study.folder, check_frame(item.frame, place))
+        outcome = _beside_itself(item, old, all_known)
         return _write(study, [outcome], [place])[0] if isinstance(outcome, Recordable) else outcome
 
 
-def _beside_itself(item: Recordable, old: Recording, all_known: bool) -> RecordedFile | Recordable:
+def _beside_itself(item: Recordable, old: Beside, all_known: bool) -> RecordedFile | Recordable:
     """What becomes of the recording of a window that has one."""
-    rows = len(old.frame)
-    same = _goes_on(old.frame, item.frame, min(rows, len(item.frame)) - 1)
+    rows = old.rows
+    same = _goes_on(old, min(rows, len(item.frame)))
     if not same and not (all_known and rows <= len(item.frame)):
         return RecordedFile(item.place, said(N_("has {rows} other rows and stays; {anew}"), rows=rows, anew=said(ANEW)))
     if same and rows >= len(item.frame):
@@ -129,9 +131,9 @@ def _beside_itself(item: Recordable, old: Recording, all_known: bool) -> Recorde
     return replace(item, told=said(form, told=item.told, rows=rows))
 
 
-def _goes_on(old: pd.DataFrame, new: pd.DataFrame, known: int) -> bool:
+def _goes_on(old: Beside, known: int) -> bool:
     """Whether so many rows are the same; the last row of a recording that went on may have been another's half."""
-    return old["cpu_cores"].iloc[:known].equals(new["cpu_cores"].iloc[:known].reset_index(drop=True))
+    return old.begun >= known - 1
 
 
 def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imported | Recordable, dict[str, int]]:
@@ -140,14 +142,14 @@ def _against(study: Study, item: Recordable, listed: Iterable[str]) -> tuple[Imp
     if others := [place for place in sharing if not Path(place).name.startswith(ANSWERS)]:
         return _elsewhere(item, others[0]), {}
     item = replace(item, frame=check_frame(item.frame, item.place))  # what cannot be written takes nothing's place
-    olds = {place: read(study.folder / place, study.folder, item.frame) for place in sharing}
+    olds = {place: beside_rows(study.folder / place, study.folder, item.frame) for place in sharing}
     if not olds:
         return item, {}
     (place, old), *more = olds.items()
     if not more and Path(place).parent == Path(item.place).parent and _says_the_same(item, old):
         known = RecordedFile(place, said(N_("was recorded already; recordings are never rewritten")))
         return known if place == item.place else _elsewhere(item, place), {}
-    return replace(item, told=_replacing(item, olds)), {place: len(old.frame) for place, old in olds.items()}
+    return replace(item, told=_replacing(item, olds)), {place: old.rows for place, old in olds.items()}
 
 
 def _elsewhere(item: Recordable, other: str) -> NotRecorded:
@@ -155,24 +157,24 @@ def _elsewhere(item: Recordable, other: str) -> NotRecorded:
     return NotRecorded(item.provenance.server, reason, item.place)
 
 
-def _says_the_same(item: Recordable, old: Recording) -> bool:
-    """Whether a recording has the same rows, which are checked, and tells the same of them."""
+def _says_the_same(item: Recordable, old: Beside) -> bool:
+    """Whether a recording has the same rows, and tells the same of them."""
     one, other = (
         known.model_dump(exclude={"inputs", "replicate", "collector_version"})
         for known in (item.provenance, old.provenance)
     )
-    return one == other and item.frame.equals(old.frame)
+    return old.equal and one == other
 
 
-def _replacing(item: Recordable, olds: dict[str, Recording]) -> Said:
+def _replacing(item: Recordable, olds: dict[str, Beside]) -> Said:
     (first, old), *more = olds.items()
-    same = _goes_on(old.frame, item.frame, len(old.frame) - 1)
-    if not more and first == item.place and same and len(old.frame) < len(item.frame):
-        return said(N_("{told} It had {rows}."), told=item.told, rows=len(old.frame))
+    same = _goes_on(old, old.rows)
+    if not more and first == item.place and same and old.rows < len(item.frame):
+        return said(N_("{told} It had {rows}."), told=item.told, rows=old.rows)
     return said(
         N_("{told} It is made anew in place of {others}: more is known now than when that was recorded."),
         told=item.told,
-        others=", ".join(f"{place} ({len(one.frame)})" for place, one in olds.items()),
+        others=", ".join(f"{place} ({one.rows})" for place, one in olds.items()),
     )
 
 
