@@ -198,15 +198,6 @@ def listed() -> Found:
     return f"{new[0]:g} and {new[1]:g} ms (whole list anew: {old[0]:g} and {old[1]:,.0f} ms)", new[1] <= 1.3 * new[0]
 
 
-def a_day_more() -> Found:
-    parts, whole = (
-        {row["Days recorded"]: numbers(row[name])[0] for row in rows("artefacts.md", "Days recorded", "written")}
-        for name in ("written", "written as one file")
-    )
-    told = f"{parts['30']:g} and {parts['365']:g} MB (as one file: {whole['365']:g} MB)"
-    return told, parts["365"] <= 1.1 * parts["30"]
-
-
 CLAIMS: dict[str, list[Claim]] = {
     "A whole fleet": [
         Claim(
@@ -355,13 +346,6 @@ CLAIMS: dict[str, list[Claim]] = {
             "reading one server of 10 and of 1,000",
             "the same",
             one_server,
-            "python benchmarks/storage.py",
-            "artefacts.md",
-        ),
-        Claim(
-            "bytes written for a day more, recorded for 30 and for 365 days",
-            "the same",
-            a_day_more,
             "python benchmarks/storage.py",
             "artefacts.md",
         ),
