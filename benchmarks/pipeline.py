@@ -1,19 +1,23 @@
-"""Seconds of `virtio-study run`, on copies in a temporary folder; writes nothing else.
+"""Seconds of `virtio-study run`, on copies in a temporary folder.
 
     python benchmarks/pipeline.py [STUDY]                         against one `papermill` command after another, and
-                                                                  against all cells in one warm process
+                                                                  against all cells in one warm process; writes the
+                                                                  table of docs/decisions/005-kernels-are-forked.md
     python benchmarks/pipeline.py [STUDY] --against CHECKOUT/src  against the code of another checkout, in pairs
 
 Both are from scratch, on the same recordings and in the same run. In pairs, each checkout runs its own notebooks, and
-they take turns at being first, so that a machine that gets slower harms both alike.
+they take turns at being first, so that a machine that gets slower harms both alike. papermill runs the notebooks of one
+server and the reports, where the other servers' are done; those of one server count once for each server.
 """
 
 import argparse
+import compileall
 import contextlib
 import ctypes
 import importlib
 import json
 import os
+import platform
 import resource
 import shutil
 import statistics
@@ -29,7 +33,12 @@ from virtio_study.workflow.graph import plan
 from virtio_study.workflow.kernels import NEEDED
 
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "decisions" / "005-kernels-are-forked.md"
+BEGIN, END = "<!-- made by benchmarks/pipeline.py -->\n", "<!-- end -->\n"
 PAIRS = 3
+TURNS = 5
+"""How often a command that takes less than a second is measured; its median counts."""
+
 SET_CHILD_SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux `prctl(2)`."""
 
@@ -39,6 +48,12 @@ class Cost(NamedTuple):
 
     wall_s: float
     cpu_s: float
+
+    def times(self, number: int) -> "Cost":
+        return Cost(number * self.wall_s, number * self.cpu_s)
+
+    def and_of(self, other: "Cost") -> "Cost":
+        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
 
     def __str__(self) -> str:
         return f"{self.wall_s:6.1f} s, {self.cpu_s:6.1f} s of CPU"
@@ -67,24 +82,37 @@ def await_orphans() -> None:
 
 def timed(*words: str | Path, cwd: Path, src: Path = ROOT / "src") -> Cost:
     """`python -m` with these words, with the package of this source folder."""
+    environment = {**os.environ, "PYTHONPATH": str(src)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", *(str(word) for word in words)]
-    subprocess.run(command, cwd=cwd, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(src)})
+    subprocess.run(command, cwd=cwd, check=True, capture_output=True, env=environment)
     wall = time.perf_counter() - start
     await_orphans()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
+def usual(*words: str | Path, cwd: Path) -> Cost:
+    """The median of some turns of a command that takes less than a second."""
+    turns = [timed(*words, cwd=cwd) for _ in range(TURNS)]
+    return Cost(*(statistics.median(turn[unit] for turn in turns) for unit in (0, 1)))
+
+
 def one_after_another(study: str, root: Path) -> Cost:
-    """With the papermill command alone."""
+    """With the papermill command alone, where everything was run before: one server's notebooks, and the reports."""
     (root / "out").mkdir()
-    costs = []
-    for task in plan(load_study(root / "data" / study)):
+    protocol = load_study(root / "data" / study)
+    measured = next(iter(protocol.servers))
+    found = Cost(0.0, 0.0)
+    for task in plan(protocol):
+        of = task.parameters.get("server")
+        if of not in (measured, None):
+            continue
         words = [word for name, value in task.parameters.items() for word in ("-p", name, value)]
-        notebook = f"notebooks/{task.notebook}.ipynb"
-        costs.append(timed("papermill", notebook, f"out/{task.name}.ipynb", *words, cwd=root))
-    return Cost(sum(cost.wall_s for cost in costs), sum(cost.cpu_s for cost in costs))
+        cost = timed("papermill", f"notebooks/{task.notebook}.ipynb", f"out/{task.name}.ipynb", *words, cwd=root)
+        found = found.and_of(cost.times(len(protocol.servers) if of else 1))
+    return found
 
 
 def in_one_process(study: str, root: Path) -> Cost:
@@ -110,21 +138,29 @@ def in_one_process(study: str, root: Path) -> Cost:
 
 
 def against_papermill(study: str) -> None:
+    """Measure, print and write the table."""
     with tempfile.TemporaryDirectory() as folder:
-        first, second, third = (copy(study, Path(folder) / name) for name in "abc")
-        costs = {"virtio-study run": timed("virtio_study", "run", study, cwd=first)}
-        costs["virtio-study run, no change"] = timed("virtio_study", "run", study, cwd=first)
-        for word in ("--help", "--version"):
-            costs[f"virtio-study {word}"] = timed("virtio_study", word, cwd=first)
-        costs["virtio-study check"] = timed("virtio_study", "check", study, cwd=first)
-        costs["papermill, one after another"] = one_after_another(study, second)
+        first, second = (copy(study, Path(folder) / name) for name in "ab")
+        costs = {"`virtio-study run`, from scratch": timed("virtio_study", "run", study, cwd=first)}
+        costs["`virtio-study run`, nothing changed"] = usual("virtio_study", "run", study, cwd=first)
+        costs["`virtio-study --help`"] = usual("virtio_study", "--help", cwd=first)
+        costs["`papermill`, one after another"] = one_after_another(study, first)
         number = len(plan(load_study(first / "data" / study)))
-        costs["all cells in one warm process"] = in_one_process(study, third)
+        costs["all cells in one warm process"] = in_one_process(study, second)
         os.chdir(ROOT)
-    run = costs["virtio-study run"]
-    print(f"{number} notebooks of {study}; ratios to the run from scratch: seconds, CPU seconds")
+    run = next(iter(costs.values()))
+    table = [
+        f"{number} notebooks of `{study}`, {os.cpu_count()} processors, Python {platform.python_version()}:",
+        "",
+        "| | Seconds | CPU seconds | Seconds / those of the run | CPU seconds / those of the run |",
+        "|---|--:|--:|--:|--:|",
+    ]
     for name, cost in costs.items():
-        print(f"{name:30} {cost}   {cost.wall_s / run.wall_s:.2f} {cost.cpu_s / run.cpu_s:.2f}")
+        ratios = f"{cost.wall_s / run.wall_s:.2f} | {cost.cpu_s / run.cpu_s:.2f}"
+        table.append(f"| {name} | {cost.wall_s:.2f} | {cost.cpu_s:.2f} | {ratios} |")
+    print("\n".join(table))
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(head + BEGIN + "\n".join(table) + "\n" + END + rest.partition(END)[2], encoding="utf-8")
 
 
 def from_scratch(study: str, src: Path) -> Cost:
@@ -150,6 +186,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, metavar="CHECKOUT/src")
     arguments = parser.parse_args()
     adopt_orphans()
+    compileall.compile_dir(ROOT / "src", quiet=1)
     if arguments.against is None:
         against_papermill(arguments.study)
     else:

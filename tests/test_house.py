@@ -169,7 +169,7 @@ KNOWS = {
     "compendium": "sources study storage errors i18n",
     "testing": "workflow fleet analysis design sources pve study errors i18n",
     "workflow": "report analysis cleaning stats recording study storage plug_ins environment errors i18n",
-    "report": "fleet analysis cleaning stats pve recording study errors i18n",
+    "report": "fleet analysis cleaning stats pve recording study environment errors i18n",
     "fleet": "analysis cleaning stats sources pve recording study storage environment errors i18n",
     "analysis": "cleaning stats pve recording study storage plug_ins errors i18n",
     "cleaning": "stats errors i18n",

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["bare_environment", "without_secrets"]
+__all__ = ["DRAWN", "bare_environment", "without_secrets"]
+
+DRAWN = "VIRTIO_STUDY_DRAWN"
+"""Names, in the notebooks of a run alone, the folder in which they keep a figure that another of them shows too."""
 
 SECRET = re.compile("VIRTIO_STUDY_PVE_|TOKEN|PASSW|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE)
 """Names of variables that hold a secret: those with which a host is asked, see `sources.api.credentials`, and whatever

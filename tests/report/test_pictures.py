@@ -1,6 +1,7 @@
 """The pictures that the notebooks lead with: what they show, what they say without pictures, and how large they are."""
 
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -8,9 +9,10 @@ import pytest
 import virtio_study as vs
 from paths import ROOT
 from synthetic import make_study
+from virtio_study.environment import DRAWN
 from virtio_study.i18n.language import words
 from virtio_study.public import OpenStudy
-from virtio_study.report import pictures
+from virtio_study.report import drawn_once, pictures
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,16 @@ def test_every_notebook_leads_with_a_picture():
         cells = nbformat.read(path, 4).cells
         shown = [cell.source for cell in cells if cell.cell_type == "code" and "words(language)" in cell.source]
         assert "vs.pictures." in shown[0], path.name
+
+
+def test_a_run_draws_a_figure_that_several_notebooks_show_once(
+    made: OpenStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cleaned = made.clean("versat", "virtio")
+    alone = {language: pictures.since_start(cleaned, words(language)).data for language in ("en", "es")}
+    monkeypatch.setenv(DRAWN, str(tmp_path))
+    assert {language: pictures.since_start(cleaned, words(language)).data for language in ("en", "es")} == alone
+    changed = cleaned.assign(cpu_cores=cleaned["cpu_cores"].where(cleaned.index != 40, 0.9))
+    assert pictures.since_start(changed).data != alone["en"]
+    monkeypatch.setattr(drawn_once, "over_time", None)
+    assert pictures.since_start(made.clean("versat", "virtio")).data == alone["en"]

@@ -7,7 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from virtio_study.cleaning.left_out import edges
 from virtio_study.cleaning.transients import LONGEST_START_UP_S
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
@@ -42,7 +44,22 @@ class Boot:
     @cached_property
     def ends_s(self) -> Array:
         """End of the interval of each of `rows`, Unix seconds."""
-        return np.asarray((self.rows["time"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+        return edges(self.rows)[1]
+
+    @cached_property
+    def periods(self) -> NDArray[np.object_]:
+        """Period of each of `rows`."""
+        return np.asarray(self.rows["period"], dtype=object)
+
+    @cached_property
+    def _values(self) -> dict[str, Array]:
+        return {}
+
+    def values(self, column: str) -> Array:
+        """A column of `rows` as numbers; not to be written to."""
+        if column not in self._values:
+            self._values[column] = self.rows[column].to_numpy(dtype=np.float64)
+        return self._values[column]
 
     @property
     def start_s(self) -> float:
@@ -67,7 +84,7 @@ class Boot:
         DataError
             If there is no steady row, or as `stats.stretch.stretch`.
         """
-        steady = np.asarray(self.rows["period"] == "steady")
+        steady = self.periods == "steady"
         if not steady.any():
             raise DataError(N_("{name}: no steady state was reached; nothing may be averaged"), name=name)
         return stretch(self.ends_s[steady], self.steady[column].to_numpy(), self.steady["step_s"].to_numpy(), name)

@@ -107,7 +107,7 @@ def specifications(before: Arm, after: Arm, column: str, confidence: float, dail
     Simonsohn, U., Simmons, J. P. & Nelson, L. D. (2020). Specification curve analysis. Nat. Hum. Behav. 4, 1208-1214.
     """
     found = []
-    started = any((boot.rows["period"] == "transient").any() for arm in (before, after) for boot in arm.boots)
+    started = any((boot.periods == "transient").any() for arm in (before, after) for boot in arm.boots)
     for start_up, averaged in product(START_UPS if started else START_UPS[:1], ROWS_AVERAGED):
         found += ways((before, after), column, confidence, daily_cycle, start_up, averaged)
     # estimates have the digits that are written: ways that agree in all of them are told apart by their names
@@ -166,17 +166,17 @@ def _series(arm: Arm, column: str, start_up: str, averaged: int) -> dict[str, _S
 
 def _of_boot(boot: Boot, column: str, start_up: str, averaged: int) -> _Series | None:
     if start_up == "found":
-        analysed = np.flatnonzero(boot.rows["period"] == "steady")
+        analysed = np.flatnonzero(boot.periods == "steady")
     else:
-        analysed = np.flatnonzero(boot.rows["period"] != "excluded")
+        analysed = np.flatnonzero(boot.periods != "excluded")
         analysed = analysed[len(analysed) // 4 if start_up == "first quarter" else 0 :]
-    values = boot.rows[column].to_numpy(dtype=np.float64)[analysed]
+    values = boot.values(column)[analysed]
     present = ~np.isnan(values)
     values, ends = values[present], boot.ends_s[analysed][present]
     count = len(values) // averaged
     if not count:
         return None
-    step_s = float(np.median(boot.rows["step_s"].to_numpy(dtype=np.float64)[analysed][present]))
+    step_s = float(np.median(boot.values("step_s")[analysed][present]))
     summed = np.cumsum(values[: count * averaged].reshape(count, averaged), axis=1)[:, -1]
     return _Series(ends[averaged - 1 : count * averaged : averaged], summed / averaged, step_s * averaged)
 

@@ -367,23 +367,24 @@ class PeriodSummary:
 
 def summarise(replicate: str, boot: pd.DataFrame) -> PeriodSummary:
     """Summarise the labels of one replicate's rows."""
-    steady, transient = boot["period"] == "steady", boot["period"] == "transient"
+    periods, steps = np.asarray(boot["period"], dtype=object), boot["step_s"].to_numpy(dtype=np.float64)
+    steady, transient = periods == "steady", periods == "transient"
     looked = _after_start(boot, np.arange(len(boot)), started=False)
     if looked and "cpu_cores" in boot.columns:
         cuts = start_range(boot["cpu_cores"].to_numpy(dtype=np.float64)[looked.rows])
     else:
         cuts = None
-    step_s = float(boot["step_s"].median())
+    step_s = float(np.nanmedian(steps))
     reasons = sorted(boot["reason"].astype("str").to_numpy())
     return PeriodSummary(
         replicate=replicate,
         rows=len(boot),
         steady_rows=int(steady.sum()),
-        steady_s=total(boot.loc[steady, "step_s"]),
+        steady_s=total(steps[steady]),
         transient_rows=int(transient.sum()),
-        transient_s=total(boot.loc[transient, "step_s"]),
+        transient_s=total(steps[transient]),
         start_up_range_s=(cuts[0] * step_s, cuts[1] * step_s) if cuts else None,
-        excluded_rows=int((boot["period"] == "excluded").sum()),
+        excluded_rows=int((periods == "excluded").sum()),
         status="steady" if steady.any() else "no steady state",
         long_transient=bool(transient.sum() > LONG_TRANSIENT * len(boot)),
         reasons={reason: reasons.count(reason) for reason in dict.fromkeys(reasons) if reason},

@@ -16,6 +16,7 @@ from virtio_study.analysis.timeline import Timeline
 from virtio_study.i18n.language import Words
 from virtio_study.i18n.marks import N_
 from virtio_study.report import figures
+from virtio_study.report.drawn_once import over_time_written
 from virtio_study.report.formats import UNITS
 from virtio_study.report.switching import (
     KEPT,
@@ -68,7 +69,7 @@ class _Sketch:
     """A figure before it is written: what it is called and of, what it says in words, and its data."""
 
     name: str
-    figure: "Figure"
+    figure: "Figure | str"
     title: str
     text: str
     table: pd.DataFrame
@@ -148,7 +149,7 @@ def _over_time(
             continue
         clean = frame(server, config)
         title = words.plain(N_("CPU and RAM of {server}, {config:configuration}"), {"server": server, "config": config})
-        figure, table = figures.over_time(clean, words), figures.time_table(clean)
+        figure, table = over_time_written(clean, words), figures.time_table(clean)
         start_up_s = significant(figures.start_up_end(clean) or 0.0)
         text = _levels_text(described, words)
         yield _Sketch(f"{server}-{config}-over-time", figure, title, text, table, start_up_s)

@@ -19,7 +19,8 @@ from virtio_study.cleaning.left_out import edges
 from virtio_study.i18n.labels import shortened
 from virtio_study.i18n.language import ENGLISH, Words
 from virtio_study.i18n.marks import N_
-from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, ORANGE, RAM, dots, localise, over_time, wrapped
+from virtio_study.report.drawn_once import over_time_written
+from virtio_study.report.figures import BLUE, GREEN, GREY, LONGEST, ORANGE, RAM, dots, localise, wrapped
 from virtio_study.report.formats import UNITS
 from virtio_study.report.svg import show, style
 from virtio_study.report.timeline_figure import utc_axis
@@ -82,7 +83,7 @@ def since_start(clean: pd.DataFrame, words: Words = ENGLISH) -> Any:
         "CPU and RAM since start: {steady} rows may be analysed; {transient} are of the start-up, and {excluded} are "
         "left out."
     )
-    return show(over_time(clean, words), words.plain(told, counts))
+    return show(over_time_written(clean, words), words.plain(told, counts))
 
 
 def levels(described: Description, words: Words = ENGLISH) -> Any:
@@ -90,13 +91,13 @@ def levels(described: Description, words: Words = ENGLISH) -> Any:
     memory = [metric for metric in RAM if metric in described.levels and described.levels[metric].sustained]
     with style():
         figure, (cpu, ram) = _sheets([1, max(len(memory), 1)], 1.9 + 0.35 * len(memory))
+        cpu.set_xlabel(words.gettext("CPU (cores)"))
+        ram.set_xlabel(words.gettext("RAM (MiB)"))
         _level(cpu, described, "cpu", 0, GREY)
         cpu.set_yticks([0], [words.term("metric", "cpu")])
-        cpu.set_xlabel(words.gettext("CPU (cores)"))
         for place, metric in enumerate(memory):
             _level(ram, described, metric, place, RAM[metric][1])
         ram.set_yticks(range(len(memory)), [words.gettext(RAM[metric][0]) for metric in memory])
-        ram.set_xlabel(words.gettext("RAM (MiB)"))
         for axes, count in ((cpu, 1), (ram, len(memory))):
             axes.set_ylim(max(count, 1) - 0.4, -0.5)
             axes.set_xlim(left=0)

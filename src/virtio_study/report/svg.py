@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-__all__ = ["on_white", "says", "show", "style", "svg"]
+__all__ = ["on_white", "raw_svg", "says", "show", "style", "svg"]
 
 _SAYS = "says: "
 
@@ -55,15 +55,17 @@ def style() -> Iterator[None]:
         yield
 
 
-def svg(figure: "Figure", name: str, title: str, description: str) -> str:
+def svg(figure: "Figure | str", name: str, title: str, description: str) -> str:
     """A figure as an SVG element for a page: names unique to it, real text, a title and a description for readers.
 
     Parameters
     ----------
+    figure : Figure or str
+        A figure, or what `raw_svg` made of it.
     name : str
         Prefix for every name inside, unique on the page.
     """
-    text = _written(figure)
+    text = figure if isinstance(figure, str) else raw_svg(figure)
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<style.*?</style>\s*", "", text, flags=re.DOTALL)
     text = text.replace(f'<g id="{_SAYS}', '<g data-says="')
@@ -73,7 +75,7 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     text = re.sub("<[^>]*>", lambda tag: _plain(tag[0], own, numbered), text)  # a label may look like an attribute
     text = _said_once(text)
     text = re.sub(r'<g data-says="([^"]*)">', r'<g data-says=""><title>\1</title>', text)  # read on hover too
-    text = re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
+    text = _SIDE.sub("", text, count=2)
     title, description = escape(harmless(title)), escape(harmless(description))
     labels = f'<title id="{own}-title">{title}</title><desc id="{own}-desc">{description}</desc>'
     head, _, body = text.partition(">")
@@ -81,7 +83,7 @@ def svg(figure: "Figure", name: str, title: str, description: str) -> str:
     return f'{head} role="img" aria-labelledby="{own}-title {own}-desc">{labels}{body}'
 
 
-def _written(figure: "Figure") -> str:
+def raw_svg(figure: "Figure") -> str:
     """A figure as matplotlib writes it to SVG, its layout found by measuring alone.
 
     `savefig` would find it by drawing everything once more, into nothing, a quarter of what a figure costs.
@@ -153,6 +155,7 @@ def _said_once(text: str) -> str:
     return _USED.sub(without, text)
 
 
+_SIDE = re.compile(r' (?:width|height)="([0-9.]+)pt"')
 _DEFINED = re.compile('<path id="([^"]*)"[^>]*>')
 _USED = re.compile('<use xlink:href="#([^"]*)"[^>]*>')
 _TAG = re.compile("<[^>]*>")
@@ -195,9 +198,10 @@ def _attributes(style: str) -> str:
     return "".join(f' {key}="{value}"' for key, value in kept)
 
 
-def show(figure: "Figure", description: str) -> Any:
-    """A figure for a notebook's output: SVG at the size of the text around it, the description its alternative text.
+def show(figure: "Figure | str", description: str) -> Any:
+    """A figure, or what `raw_svg` made of it, for a notebook's output: SVG at the size of the text around it.
 
+    The description is its alternative text.
     A front end that shows no pictures, or not those of others, shows the description.
     """
     from IPython.display import SVG
@@ -206,8 +210,9 @@ def show(figure: "Figure", description: str) -> Any:
         def __repr__(self) -> str:
             return description
 
-    head, _, body = svg(figure, "figure", description, description).partition(" ")
-    width, height = (round(side * 72 * TEXT_PX / DRAWN_PT) for side in figure.get_size_inches())
+    drawn = figure if isinstance(figure, str) else raw_svg(figure)
+    head, _, body = svg(drawn, "figure", description, description).partition(" ")
+    width, height = (round(float(points) * TEXT_PX / DRAWN_PT) for points in _SIDE.findall(drawn)[:2])
     return Picture(data=f'{head} width="{width}" height="{height}" {body}')  # type: ignore[no-untyped-call]
 
 

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from virtio_study.environment import DRAWN
+
 __all__ = ["KERNEL", "isolate"]
 
 KERNEL = "python3"
@@ -19,7 +21,8 @@ def isolate(scratch: Path) -> None:
     Parameters
     ----------
     scratch : Path
-        A temporary folder; the kernel's specification and whatever it wants to write in a home are there.
+        A temporary folder of the run; the kernel's specification, whatever it wants to write in a home, and the
+        figures that several notebooks show are there.
     """
     for name in FOREIGN:
         os.environ.pop(name, None)
@@ -28,6 +31,9 @@ def isolate(scratch: Path) -> None:
     spec.parent.mkdir(parents=True, exist_ok=True)
     launched = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec.write_text(json.dumps({"argv": launched, "display_name": "Python 3", "language": "python"}), encoding="utf-8")
+    drawn = scratch / "drawn"
+    drawn.mkdir(exist_ok=True)
+    os.environ[DRAWN] = str(drawn)
     os.environ.update(
         IPYTHONDIR=str(own / "ipython"),
         JUPYTER_PATH=str(own),  # before every other place where a kernel of this name may be
