@@ -77,6 +77,9 @@ def test_where_nobody_looks_a_picture_stands_in(explorer: Explorer):
     bundle = explorer._repr_mimebundle_()
     assert bundle.keys() == {"image/svg+xml", "text/plain"}
     assert bundle["text/plain"] == repr(explorer)
+    assert (
+        'style="max-width:100%;height:auto"' in bundle["image/svg+xml"].partition(">")[0]
+    )  # a narrow window cuts nothing
     assert "With these choices the difference is" in repr(explorer)
 
 

@@ -82,7 +82,10 @@ class Explorer:
     def picture(self, found: Explored) -> Any:
         """The rows that are taken, and the difference; what it says is its text."""
         drawn = explored(self.explorable, self.comparison, self.metric, self.choice, found, self._words)
-        return show(drawn, self._text(found))
+        picture = show(drawn, self._text(found))
+        # neither widgets nor every front end (VS Code) makes a picture fit
+        picture.data = picture.data.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+        return picture
 
     def _text(self, found: Explored) -> str:
         return " ".join(self._words.plain(message, numbers) for message, numbers in self.told(found))
@@ -193,8 +196,7 @@ class _Controls:
         self.effect.value = Markup("<p class='virtio-study-effect'>{}</p>").format(Markup(" ").join(told))
         self._offer(found)
         self.checks.value = self._broken()
-        # a picture in a widget is not made to fit by the front end
-        self.drawn.value = explorer.picture(found).data.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+        self.drawn.value = explorer.picture(found).data
 
     def _offer(self, found: Explored) -> None:
         """What the rows that are taken allow is what there is to choose from."""
