@@ -19,10 +19,11 @@ from small import make_recording, write_small
 from virtio_study import limits, recording, storage
 from virtio_study.archive.ro_crate import recording_facts
 from virtio_study.errors import DataError, NoRoomError
+from virtio_study.fleet.recorded import RecordedFleet
 from virtio_study.i18n.sentences import english, said
 from virtio_study.recording import files, months
 from virtio_study.sources.outcomes import RecordedFile
-from virtio_study.sources.replacing import Recordable, keep_all, keep_window
+from virtio_study.sources.replacing import Recordable, answered_before, keep_all, keep_window
 from virtio_study.study import Study
 from virtio_study.workflow.check import check_study
 from virtio_study.workflow.keys import Keys
@@ -288,6 +289,8 @@ def test_an_import_of_a_day_more_reads_no_closed_month(
         unread.setattr(files, "_read_month", lambda *_: pytest.fail("a closed month is read"))
         assert english(keep(study, item).told) == "71 days. It had 280."
         assert "was recorded already" in english(keep(study, item).told)
+        assert answered_before(study) == []
+        assert RecordedFleet(study).simulated
     given.frame.loc[130, "cpu_cores"] += 0.5
     other = english(keep(study, replace(item, frame=given.frame)).told)
     assert ("made anew" in other) or ("has 284 other rows and stays" in other)

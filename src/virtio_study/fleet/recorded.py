@@ -12,7 +12,7 @@ from virtio_study.errors import DataError
 from virtio_study.fleet.histories import ServerHistory, Setup
 from virtio_study.i18n.marks import N_
 from virtio_study.pve.ingredients import BALLOON_DRIVER, CARD, DISK, ReportingOutlook, models_of, reporting_outlook
-from virtio_study.recording import Recording, names_of_recordings, read
+from virtio_study.recording import Recording, names_of_recordings, read, verified_provenance
 from virtio_study.sources.whereabouts import Stay, stays
 from virtio_study.storage import manifest
 from virtio_study.study import Study
@@ -40,7 +40,7 @@ class RecordedFleet:
         """Whether a recording says of itself that it was not measured."""
         folder = self.study.folder
         names = names_of_recordings(manifest(folder))
-        return any(read(folder / name, folder).provenance.kind == "simulated" for name in names)
+        return any(verified_provenance(folder / name, folder).kind == "simulated" for name in names)
 
     @cached_property
     def _stays(self) -> dict[str, list[Stay]]:

@@ -13,6 +13,7 @@ from virtio_study.recording.files import (
     read,
     read_times,
     recordings,
+    verified_provenance,
     write,
     write_all,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "recordings",
     "same_start",
     "share_time",
+    "verified_provenance",
     "write",
     "write_all",
 ]

@@ -17,9 +17,9 @@ from virtio_study.recording import (
     beside_rows,
     check_frame,
     names_of_recordings,
-    read,
     read_times,
     share_time,
+    verified_provenance,
     write_all,
 )
 from virtio_study.sources.bounds import hold
@@ -54,7 +54,7 @@ def answered_before(study: Study) -> list[Path]:
     """
     listed = names_of_recordings(storage.manifest(study.folder))
     places = [place for place in listed if Path(place).name.startswith(ANSWERS)]
-    named = {name for place in places for name in read(study.folder / place, study.folder).provenance.inputs}
+    named = {name for place in places for name in verified_provenance(study.folder / place, study.folder).inputs}
     # the file of a day is compressed when the day is over
     found = {path for name in named for path in (study.folder / name, study.folder / f"{name}.zst") if path.exists()}
     return sorted(found)
