@@ -3,6 +3,7 @@
 import json
 import re
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pandas as pd
 import pytest
 
 from small import needs
+from virtio_study.fleet.estimating import REASONS
 from virtio_study.fleet.results import FleetResults, of_survey
 from virtio_study.fleet.survey import survey
+from virtio_study.fleet.telling import said_answers
 from virtio_study.fleet.writing import findings_frame
-from virtio_study.i18n.language import LANGUAGES
+from virtio_study.i18n.language import LANGUAGES, words
+from virtio_study.i18n.sentences import english
 from virtio_study.report.fleet_page import render_fleet
 from virtio_study.testing.fleet import SimulatedFleet
 
@@ -50,6 +54,26 @@ def test_every_change_and_every_reason_is_in_the_table() -> None:
     assert len([cell for cell in cells if isinstance(cell, list)]) == results.effects
     assert sum(cell[3] for cell in cells if isinstance(cell, list)) == results.discoveries > 0
     assert len([cell for cell in cells if isinstance(cell, int)]) == sum(item.count for item in results.silences)
+
+
+def test_why_an_effect_is_not_told_is_said_in_the_language_of_the_page() -> None:
+    results, effects = surveyed()
+    reasons = {REASONS[item.reason] for item in results.silences}
+    assert reasons
+    for language in LANGUAGES:
+        table = render_fleet(results, effects, language).split('id="silences-c"')[1].split("</table>")[0]
+        assert all(words(language).gettext(reason) in unescape(table) for reason in reasons)
+
+
+def test_the_answer_is_that_of_the_change_that_most_servers_made_and_not_the_largest() -> None:
+    results, _ = surveyed()
+    few, *others = (item for item in results.pooled if item.metric == "cpu" and item.mean)
+    assert few.mean is not None
+    many = few.model_copy(update={"servers": few.servers + 5})
+    large = few.model_copy(update={"mean": few.mean.model_copy(update={"estimate": -0.9})})
+    said = english(said_answers(results.model_copy(update={"pooled": (large, many, *others)}))[0])
+    assert f"over the {many.servers} servers with the most frequent change" in said
+    assert "-90" not in said
 
 
 def test_a_name_cannot_end_the_script_or_become_markup() -> None:
@@ -93,7 +117,9 @@ def test_the_first_sentence_is_what_the_changes_did_and_numbers_are_of_the_langu
     results, effects = surveyed()
     page = render_fleet(results, effects, "es").split("<main>")[1]
     first = re.sub("<[^>]*>", "", page.split("</p>")[0]).strip()
-    assert re.match(r"(CPU|RAM ocupada en el anfitrión): \N{MINUS SIGN}\d.* con este cambio: .* \(a VirtIO\)\.", first)
+    assert re.match(
+        r"(CPU|RAM ocupada en el anfitrión): \N{MINUS SIGN}\d.* con el cambio más frecuente: .* \(a VirtIO\)\.", first
+    )
     assert "durante 30 días" in first
     assert "30.0" not in first
 
