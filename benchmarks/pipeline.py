@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from virtio_study.environment import DRAWN
 from virtio_study.study import load_study
 from virtio_study.workflow.graph import plan
 from virtio_study.workflow.kernels import NEEDED
@@ -121,6 +122,8 @@ def in_one_process(study: str, root: Path) -> Cost:
     from IPython.utils.capture import capture_output
 
     os.chdir(root)
+    (root / "drawn").mkdir()
+    os.environ[DRAWN] = str(root / "drawn")  # a run draws a figure that several notebooks show once
     for name in NEEDED:
         importlib.import_module(name)
     shell = InteractiveShell.instance()
