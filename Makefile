@@ -48,7 +48,7 @@ test: check-style ## Style, types and the tests that take seconds
 test-all: check-style ## Everything, also what takes minutes or needs QEMU and Chromium
 	$(BIN)/pytest -n auto
 
-torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SECONDS (for each attack), ONLY, SPEED (of soak), WRITE=1
+torture: $(STAMP) ## Attack real processes and print what became of it: SEED, SECONDS (an attack, on average), ONLY, SPEED (of soak), WRITE=1
 	$(BIN)/python tests/torture $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(SPEED),--speed $(SPEED)) $(if $(WRITE),--write)
 
 # Versions that stand in requirements.lock stay, because results depend on them; without that file, the newest are taken.

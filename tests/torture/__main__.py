@@ -13,7 +13,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from torture.attack import SPEED, Conditions, Outcome, tell, told_anew
-from torture.attacks import ATTACKS
+from torture.attacks import ALONE, ATTACKS, SHARES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN = "<!-- table: make torture WRITE=1 -->\n"
@@ -21,7 +21,9 @@ BEGIN = "<!-- table: make torture WRITE=1 -->\n"
 
 @click.command()
 @click.option("--seed", type=int, help="Of what is drawn (default: another one each time; it is printed).")
-@click.option("--seconds", type=float, default=60.0, show_default=True, help="For each attack.")
+@click.option(
+    "--seconds", type=float, default=60.0, show_default=True, help="For an attack; some take more, some less."
+)
 @click.option("--only", multiple=True, type=click.Choice(sorted(ATTACKS)), help="This attack (may be repeated).")
 @click.option("--speed", type=float, default=SPEED, show_default=True, help="Of the clock of `soak`.")
 @click.option("--write", is_flag=True, help="Write the rows of what was attacked to the table of docs/reliability.md.")
@@ -29,11 +31,12 @@ def main(seed: int | None, seconds: float, only: tuple[str, ...], speed: float, 
     """Attack real processes, and print what was tried, survived, lost and leaked. Exit code 1 if anything was."""
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that an attack ends what it began
-    click.echo(f"seed {drawn}, {seconds:g} s for each attack")
+    click.echo(f"seed {drawn}, {seconds:g} s for an attack, some more and some less")
     outcomes: list[Outcome] = []
-    for name in only or ATTACKS:
+    for name in only or [name for name in ATTACKS if name not in ALONE]:
         begun = time.monotonic()
-        outcome = _attacked(name, drawn, seconds, speed)
+        outcome = _attacked(name, drawn, seconds * SHARES.get(name, 1.0), speed)
+        outcome.seconds = seconds
         outcomes.append(outcome)
         for fault in outcome.faults[:20]:
             click.echo(f"{name}: {fault}")
@@ -41,7 +44,7 @@ def main(seed: int | None, seconds: float, only: tuple[str, ...], speed: float, 
         if write:  # one after another, so that what was attacked is told of when the rest is ended
             _write([outcome])
     click.echo(tell(outcomes))
-    click.echo(f"again: make torture SEED={drawn} SECONDS={seconds:g}")
+    click.echo(f"again: make torture SEED={drawn} SECONDS={seconds:g}{f' ONLY={only[0]}' if len(only) == 1 else ''}")
     sys.exit(not all(outcome.withstood for outcome in outcomes))
 
 
@@ -54,7 +57,6 @@ def _attacked(name: str, seed: int, seconds: float, speed: float) -> Outcome:
             outcome = Outcome(f"{name} (broken off)", seed)
             where = traceback.extract_tb(error.__traceback__)[-1]
             outcome.judge(f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}: {error}"[:600])
-    outcome.seconds = seconds
     return outcome
 
 

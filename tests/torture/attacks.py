@@ -3,13 +3,17 @@
 from torture import canary, crash, disk, every_write, inputs, lab, long, network, page, pairs
 from torture.attack import Attack
 
-__all__ = ["ATTACKS"]
+__all__ = ["ALONE", "ATTACKS", "SHARES"]
 
 ATTACKS: dict[str, Attack] = {
-    "crash-live": crash.collect_and_watch,
+    "crash-collect": crash.collect,
+    "crash-watch": crash.watch,
     "crash-files": crash.answers,
     "crash-run": crash.runs,
-    "crash-archive": crash.exports_and_verifications,
+    "crash-export": crash.exports,
+    "crash-verify": crash.verifications,
+    "crash-fleet": crash.fleets,
+    "crash-explain": crash.pages,
     "crash-lab": lab.records,
     "disk-files": disk.full_for_imports,
     "disk-watch": disk.full_for_watch,
@@ -28,3 +32,29 @@ ATTACKS: dict[str, Attack] = {
     "clock": long.jumping_clock,
     "soak": long.soak,
 }
+
+ALONE = {"soak"}
+"""Attacks that only take place when they are named: a watch of days says nothing after a minute."""
+
+SHARES = {
+    "crash-collect": 1.5,
+    "crash-run": 1.5,
+    "crash-export": 0.5,
+    "crash-explain": 0.5,
+    "crash-lab": 2.0,
+    "disk-files": 0.5,
+    "disk-watch": 0.5,
+    "disk-every-write": 7.0,
+    "disk-unreadable": 0.5,
+    "one-byte": 0.3,
+    "pairs-files": 0.3,
+    "pairs-commands": 1.5,
+    "pairs-run": 0.5,
+    "inputs": 1.5,
+    "network-answers": 0.5,
+    "network-strangers": 0.5,
+    "page": 0.5,
+    "page-live": 0.5,
+    "clock": 0.4,
+}
+"""How many times the seconds that are given an attack takes, where it is not once; it ends before when all is tried."""

@@ -28,7 +28,15 @@ __all__ = ["changed_bytes", "full_for_imports", "full_for_watch", "small_disk", 
 
 DISK_BYTES = 48 * 2**20
 PAGE = 4096
-READING = (("check",), ("files", "answers"), ("export",), ("run", "--server", "alpha"))
+READING: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("check",): (),
+    ("files", "answers"): (),
+    ("export",): ("-o", "x.zip"),
+    ("run", "--server", "alpha"): (),
+    ("fleet",): ("--workers", "1", "--output", "fleet"),
+    ("explain", "--answers"): ("--page", "explain.html"),
+}
+"""Commands that read a study, with the words that follow its name."""
 
 
 @contextmanager
@@ -179,11 +187,11 @@ def unreadable(given: Conditions) -> Outcome:
     found = sorted(path for path in study.folder.rglob("*") if path.is_file() and ".lock" not in path.name)
     with Forks(given.folder / "forks") as forks:
         for number in given.tries():
-            path, words = found[number % len(found)], chance.choice(READING)
+            path, words = found[number % len(found)], chance.choice([*READING])
             kept = path.with_name(f"{path.name}.kept")
             path.rename(kept)
             path.symlink_to("/proc/self/mem")  # whose first byte no process has: the system says EIO
-            code = forks.run(*words, study.folder, *(["-o", given.folder / "x.zip"] if words == ("export",) else []))
+            code = forks.run(*words, study.folder, *READING[words])
             printed = forks.printed()
             kept.replace(path)
             named = words == ("check",) and code == 0 and path.suffix != ".sums"

@@ -16,6 +16,7 @@ import random
 import re
 import resource
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,17 +28,24 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 import zstandard
 
-from small import PROTOCOL, make_recording
+from small import PROTOCOL, make_frame, make_recording
 from torture.attack import Conditions, Outcome
 from torture.processes import TESTS
 from virtio_study import recording
 from virtio_study.archive.recorded import read_results
 from virtio_study.archive.verify import unpack
 from virtio_study.errors import VirtioStudyError
+from virtio_study.fleet.recorded import RecordedFleet
+from virtio_study.fleet.results import of_survey
+from virtio_study.fleet.survey import survey
+from virtio_study.fleet.writing import write_survey
 from virtio_study.i18n.sentences import english
+from virtio_study.report.explanation_page import render_explanations
+from virtio_study.sources.api.explaining import explain_answers
 from virtio_study.sources.files.csv_mapping import load_mapping
 from virtio_study.sources.files.csv_tables import read_csv
 from virtio_study.sources.files.influx import read_influx
@@ -246,6 +254,113 @@ def archive(_: random.Random) -> bytes:
     return made.getvalue()
 
 
+def explained(chance: random.Random) -> bytes:
+    """Answers of the API about two servers, as they are stored."""
+    lines: list[tuple[str, Any]] = [("/version", {"version": "9.2.1"})]
+    listed = [
+        {"type": "qemu", "vmid": vmid, "node": "a", "name": f"s{vmid}", "status": "running"} for vmid in (100, 101)
+    ]
+    lines += [("/cluster/resources?type=vm", listed)]
+    for vmid in (100, 101):
+        data: dict[str, Any] = {"vmid": vmid, "status": "running", "mem": chance.randrange(2**29), "maxmem": 2**29}
+        if chance.random() < 0.5:
+            free = chance.randrange(2**28)
+            data["ballooninfo"] = {"actual": 2**29, "max_mem": 2**29, "total_mem": 2**29, "free_mem": free}
+        lines += [(f"/nodes/a/qemu/{vmid}/status/current", data)]
+        lines += [(f"/nodes/a/qemu/{vmid}/config", {"memory": "512", "scsi0": "l:vm-1-disk-0", "net0": "e1000=AA"})]
+    told = ({"t": NOW, "path": path, "status": 200, "body": {"data": data}} for path, data in lines)
+    return "".join(json.dumps(line) + "\n" for line in told).encode()
+
+
+def of_explained(path: Path, content: bytes) -> None:
+    """Every figure that is explained stands in the answers, and the page is written and whole."""
+    found = explain_answers(path)
+    written: list[float] = []
+    for line in content.decode(errors="replace").split("\n"):
+        with contextlib.suppress(ValueError, RecursionError):
+            written += [float(text) for text in re.findall(r'"mem": *"?([-+.\w]+)', json.dumps(json.loads(line)))]
+    for item in found:
+        if item.displayed_bytes is not None and not any(same(item.displayed_bytes, one) for one in written):
+            raise WrongError(f"{item.vmid} displays {item.displayed_bytes!r}, which is in no answer")
+    if not render_explanations(found, "a", "en").rstrip().endswith("</html>"):
+        raise WrongError("the page is a half")
+
+
+FLEET_METRICS = {"cpu": "cpu_cores", "mem_displayed": "mem_displayed_bytes"}
+
+
+def odd_fleet(chance: random.Random) -> bytes:
+    """Recordings of four servers over sixteen days, two of which changed, with one or two columns harmed."""
+    made = {}
+    for server, changes in (("alpha", True), ("beta", True), ("gamma", False), ("delta", False)):
+        for part in (0, 1):
+            frame = make_frame(16 * 24, chance.uniform(0.1, 0.9))
+            hours = pd.to_timedelta(range(part * len(frame), (part + 1) * len(frame)), unit="h")
+            frame["time"], frame["step_s"] = pd.Timestamp("2026-01-01", tz="UTC") + hours, 3600.0
+            frame["cpu_cores"] *= [1 + chance.uniform(-0.1, 0.1) for _ in range(len(frame))]
+            made[f"{server} {'virtio' if part and changes else 'ide'} {part}"] = frame
+    for _ in range(chance.randrange(1, 3)):
+        name = chance.choice([*made])
+        made[name] = _odd(made[name], chance)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name, frame in made.items():
+            sink = io.BytesIO()
+            frame.to_parquet(sink)
+            file.writestr(name, sink.getvalue())
+    return packed.getvalue()
+
+
+def _odd(frame: pd.DataFrame, chance: random.Random) -> pd.DataFrame:
+    """A frame with other rows, another column, or values that nothing can have."""
+    way, first, column = chance.randrange(7), chance.randrange(len(frame)), chance.choice(["cpu_cores", *list(frame)])
+    last = min(len(frame), first + chance.choice((1, 30, 400)))
+    if way == 0:
+        return frame.drop(index=range(first, last)).reset_index(drop=True)
+    if way == 1:
+        return pd.concat([frame, frame[first:last]], ignore_index=True)
+    if way == 2:
+        return frame.sample(frac=1.0, random_state=chance.randrange(2**31)).reset_index(drop=True)
+    if way == 3:
+        return frame.drop(columns=column)
+    if way == 4:
+        return frame.assign(**{column: frame[column].astype(str)})
+    values = frame.select_dtypes("number").columns
+    name = chance.choice([*values])
+    odd = chance.choice((math.nan, math.inf, -math.inf, -1.0, 0.0, 1e-300, 1e300, 5e-324))
+    return frame.assign(**{name: frame[name].mask((frame.index >= first) & (frame.index < last), odd)})
+
+
+def of_fleet(path: Path, content: bytes) -> None:
+    """Every level that is found lies within what was recorded of its server, and all can be written down."""
+    folder = path.parent / "fleet"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    head, servers = PROTOCOL.split("servers:\n")
+    more = "".join(servers.splitlines(keepends=True)[0].replace("alpha", name).replace("100", vmid)
+                   for name, vmid in (("gamma", "102"), ("delta", "103")))  # fmt: skip
+    (folder / "study.yaml").write_text(f"{head}servers:\n{more}{servers}")
+    within: dict[str, list[pd.DataFrame]] = {}
+    packed = zipfile.ZipFile(io.BytesIO(content))
+    for number, name in enumerate(packed.namelist()):
+        server, device, part = name.split()
+        frame = pd.read_parquet(io.BytesIO(packed.read(name)))
+        like = make_recording(folder, server, "virtio" if part == "1" else "emulated", number + 1)
+        provenance = like.provenance.model_copy(update={"devices": {"disk": device, "network": "e1000"}})
+        recording.write(recording.Recording(frame, provenance, like.path), folder)
+        within.setdefault(server, []).append(frame)
+    results = survey(RecordedFleet(load_study(folder)), 0.95)
+    for item in results.findings:
+        column = FLEET_METRICS.get(item.metric)
+        for level in (item.before, item.after):
+            if column is None or level is None:
+                continue
+            values = [float(value) for frame in within[item.server] for value in frame[column].dropna()]
+            if not min(values) * (1 - 1e-9) - 1e-9 <= level <= max(values) * (1 + 1e-9) + 1e-9:
+                raise WrongError(f"{item.metric} of {item.server} is {level!r}, outside of what was recorded")
+    write_survey(folder / "out", of_survey(results, "a", True, 0.95), results.findings)
+
+
 KINDS: dict[str, tuple[Callable[[random.Random], bytes], Callable[[Path, bytes], None]]] = {
     "a.csv": (csv_table, of_csv),
     "rrddata.json": (rrddata, of_rrddata),
@@ -256,8 +371,17 @@ KINDS: dict[str, tuple[Callable[[random.Random], bytes], Callable[[Path, bytes],
     "mapping.yaml": (lambda _: MAPPING.encode(), of_mapping),
     "a.parquet": (recorded, of_recording),
     "a.zip": (archive, of_archive),
+    "explained.jsonl": (explained, of_explained),
     "results.json": (lambda _: b'{"provenance": {}, "servers": {"a": 1}}', lambda path, _: read_results(path) and None),
 }
+FLEET = "fleet.zip"
+"""Recordings of a fleet, which are harmed by what stands in them, not by a byte that is not a file any more."""
+
+KINDS[FLEET] = odd_fleet, of_fleet
+OFTEN = [kind for kind in KINDS if kind != FLEET]
+FLEET_EVERY = 40
+"""A fleet takes a hundred times as long as a file."""
+
 PACKED = {"api-20260302.jsonl"}
 """Kinds that are read packed by zstd too."""
 
@@ -334,7 +458,7 @@ def read_for_ever() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (8 * MEMORY_BYTES,) * 2)
     folder, seed, number = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     while True:
-        kind = [*KINDS][number % len(KINDS)]
+        kind = OFTEN[number % len(OFTEN)] if number % FLEET_EVERY else FLEET
         print(json.dumps({"begun": number, "kind": kind}), flush=True)
         fault = _case(folder, kind, random.Random(f"{seed} {number}"))
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -346,7 +470,8 @@ def read_for_ever() -> None:
 
 def _case(folder: Path, kind: str, chance: random.Random) -> str:
     """What is wrong with how a case went; empty: nothing."""
-    content = changed(KINDS[kind][0](chance), chance)
+    whole = KINDS[kind][0](chance)
+    content = whole if kind == FLEET else changed(whole, chance)
     packed = kind in PACKED and chance.random() < 0.3
     return judged(folder / (f"{kind}.zst" if packed else kind), kind, content)
 

@@ -56,7 +56,7 @@ def records(given: Conditions) -> Outcome:
         code = forks.run("lab", "record", folder)
         faults = [] if code == 0 and len(rows_of(folder)) == BOOTS else [f"ended with {code}: {forks.printed()}"]
         problems = [str(problem) for problem in check_study(load_study(folder)).problems]
-        done.judge(*faults, *(problem for problem in problems if "recordings" in problem))
+        done.remark(*faults, *(problem for problem in problems if "recordings" in problem))
     return done
 
 

@@ -151,7 +151,7 @@ def hostile_host(given: Conditions) -> Outcome:
     done, chance = Outcome("answers that drip, break off or flood", given.seed), given.chance()
     context, ca_file, _ = make_context(given.folder, "own_ca")
     with serve(two_servers(now=NOW), clock=Clock(NOW)) as host, Forks(given.folder / "forks", token(host)) as forks:
-        study = study_of(given.folder, host)
+        study, page = study_of(given.folder, host), given.folder / "explain.html"
         for number in given.tries():
             kind = [*ANSWERS][number % len(ANSWERS)]
             before, begun = raw_lines(study.folder), time.monotonic()
@@ -161,8 +161,12 @@ def hostile_host(given: Conditions) -> Outcome:
 
             with listening(answer, lambda: context) as here:
                 _asks(study, here.port, ca_file)
-                code = forks.run("collect", study.folder)
+                there = ("--host", "127.0.0.1", "--port", here.port, "--ca-file", ca_file)
+                explains = number % 2 == 1
+                words = ("explain", *there, "--page", page) if explains else ("collect", study.folder)
+                code = forks.run(*words)
             faults = [f"an answer that {kind}: {fault}" for fault in _said(forks, code, begun)]
+            faults += [f"an answer that {kind} is a page"] if page.exists() else []
             new = raw_lines(study.folder).removeprefix(before)
             faults += [f"an answer that {kind} is data" for line in new.splitlines() if b"stranger" in line]
             faults += [f"no whole line: {line[:80]!r}" for line in new.splitlines() if not _is_answer(line)]

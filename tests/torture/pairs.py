@@ -1,5 +1,6 @@
 """Two at once: every pair of commands on one study."""
 
+import random
 import re
 import shutil
 import signal
@@ -8,7 +9,7 @@ from itertools import combinations_with_replacement
 from zipfile import is_zipfile
 
 from small import NOTEBOOKS, write_notebook, write_small
-from torture.attack import Conditions, Outcome
+from torture.attack import Conditions, Outcome, in_lanes
 from torture.crash import FREEZE, NOW, rows_of, study_of, token
 from torture.processes import Forks
 from virtio_study.errors import DataError
@@ -17,7 +18,7 @@ from virtio_study.workflow.check import check_study
 
 __all__ = ["of_commands", "of_imports", "of_runs"]
 
-OF_FILES = ("check", "run", "export")
+OF_FILES = ("check", "run", "export", "fleet", "explain --answers")
 HARM = re.compile("SHA-256|not in the manifest|nowhere else|changed since|damaged")
 """A report that is not of the newest recordings is no harm."""
 
@@ -58,6 +59,7 @@ def of_imports(given: Conditions) -> Outcome:
     return done
 
 
+@in_lanes
 def of_commands(given: Conditions) -> Outcome:
     """Every pair of commands on one study: each is done, or says who is at work; all is as it should be."""
     done, words = Outcome("every pair of commands", given.seed), ("collect", "watch", "files answers", *OF_FILES)
@@ -66,9 +68,16 @@ def of_commands(given: Conditions) -> Outcome:
         for name, (parameters, code) in NOTEBOOKS.items():
             write_notebook(given.folder / "notebooks" / f"{name}.ipynb", parameters, code)
         forks.run("collect", study.folder)
-        options = {"export": ["-o", given.folder / "x.zip"], "run": ["--server", "versat", "--workers", 1]}
+        page = given.folder / "explain.html"
+        options = {
+            "export": ["-o", given.folder / "x.zip"],
+            "run": ["--server", "versat", "--workers", 1],
+            "fleet": ["--workers", 1, "--output", given.folder / "fleet"],
+            "explain --answers": ["--page", page],
+        }
         pairs = [*combinations_with_replacement(words, 2)]
-        given.chance().shuffle(pairs)
+        random.Random(given.seed).shuffle(pairs)  # the same in all lanes, which take turns
+        pairs = pairs[given.lane :: given.lanes]
         for number in given.tries():
             children = []
             for each in pairs[number % len(pairs)]:
@@ -81,6 +90,8 @@ def of_commands(given: Conditions) -> Outcome:
                 faults += [f"{each}: {fault}" for fault in _ended_well(code, printed.read_text(errors="replace"))]
             faults += [str(problem) for problem in check_study(study).problems if HARM.search(str(problem))]
             zip_is_whole = not (given.folder / "x.zip").exists() or is_zipfile(given.folder / "x.zip")
+            page_is_whole = not page.exists() or page.read_text().rstrip().endswith("</html>")
+            faults += [] if page_is_whole else ["the page is a half"]
             done.judge(*faults, *([] if zip_is_whole else ["the zip is a half"]))
     return done
 

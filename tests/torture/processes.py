@@ -1,6 +1,10 @@
 """Commands of the command line in real processes, forked from one that has everything loaded already."""
 
+import atexit
+import contextlib
 import functools
+import gc
+import importlib
 import json
 import os
 import random
@@ -13,8 +17,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
+from torture.notebooks import without_kernels
 from torture.writing import Harm
 
 __all__ = ["Clock", "Forks", "family", "serve_forks"]
@@ -24,6 +29,9 @@ TESTS = Path(__file__).parents[1]
 
 class Forks:
     """Starts commands, each in a process of its own; what they print goes to a file for each.
+
+    What the first process of a command had to import is imported for all that follow. Nothing is made sure of on the
+    disk (`fsync`), which no end of a process needs.
 
     Parameters
     ----------
@@ -58,6 +66,7 @@ class Forks:
         largest_file: int | None = None,
         clock: Mapping[str, float] | None = None,
         harm: Mapping[str, object] | None = None,
+        kernels: bool = True,
     ) -> int:
         """Start `virtio-study WORDS` and return its process number.
 
@@ -71,10 +80,12 @@ class Forks:
             Of `Clock`: the clock by which it asks a host.
         harm : dict, optional
             Of `Harm`: what becomes of its writes.
+        kernels : bool
+            Whether a `run` has kernels, or runs the cells in its own process, where its harm reaches them.
         """
         self._number += 1
         asked = {"printed": str(self.latest), "largest_file": largest_file, "clock": clock, "harm": harm}
-        return self._ask(words=[*map(str, words)], **asked)
+        return self._ask(words=[*map(str, words)], kernels=kernels, **asked)
 
     def wait(self, pid: int) -> int:
         """Exit code of a process that ends by itself; negative: the signal that ended it."""
@@ -85,9 +96,9 @@ class Forks:
         os.kill(pid, number)
         return self.wait(pid)
 
-    def run(self, *words: object, largest_file: int | None = None, harm: Mapping[str, object] | None = None) -> int:
-        """Start a command and wait for its end."""
-        return self.wait(self.start(*words, largest_file=largest_file, harm=harm))
+    def run(self, *words: object, **how: Any) -> int:
+        """Start a command, as `start` does, and wait for its end."""
+        return self.wait(self.start(*words, **how))
 
     @property
     def latest(self) -> Path:
@@ -167,7 +178,6 @@ def serve_forks() -> None:
     import requests  # noqa: F401
     import zstandard  # noqa: F401
 
-    from virtio_study import cli
     from virtio_study.archive import export, verify  # noqa: F401
     from virtio_study.cli import archive, files, live  # noqa: F401
     from virtio_study.sources.api import client, collecting, importers, watching  # noqa: F401
@@ -178,26 +188,69 @@ def serve_forks() -> None:
     watching.watch = functools.partial(watch, poll_s=0.05)  # type: ignore[assignment]
     watching.LOOK_FOR_ROOM_S = 0.1
     client.FIRST_WAIT_S = 0.05
+    os.fsync = lambda _: None
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    learnt, learning = set[str](), dict[int, tuple[str, Path]]()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
             status = os.waitpid(request["wait"], 0)[1]
+            command, told = learning.pop(request["wait"], ("", Path()))
+            if command and told.exists():
+                learnt.add(command)
+                _learn(told)
             print(os.waitstatus_to_exitcode(status), flush=True)
             continue
+        command = " ".join(request["words"][:2] if request["words"][0] in {"files", "lab"} else request["words"][:1])
+        told = None if command in learnt else Path(f"{request['printed']}-imported")
         child = os.fork()
         if child == 0:
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(os.open(request["printed"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
-            os.dup2(1, 2)
-            os.setpgid(0, 0)
-            if request["largest_file"] is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
-            if request["clock"]:
-                clock = Clock(**request["clock"])
-                watching.watch = functools.partial(watch, sleep=clock.sleep)  # type: ignore[assignment]
-                client.Client.__init__.__defaults__ = (None, client.TRIES, clock)  # type: ignore[attr-defined]
-            if request["harm"]:
-                Harm(**request["harm"]).begin()
-            cli.main(request["words"])
+            _become(request, watch, told)
+        if told is not None:
+            learning[child] = command, told
         print(child, flush=True)
+
+
+def _learn(told: Path) -> None:
+    """Import what a command imported."""
+    for name in json.loads(told.read_text()):
+        with contextlib.suppress(Exception):  # what only its own program can import
+            importlib.import_module(name)
+    told.unlink()
+    gc.collect()
+    gc.freeze()
+
+
+def _become(request: dict[str, Any], watch: Any, told: Path | None) -> NoReturn:
+    """Be the process of a command."""
+    from virtio_study import cli
+    from virtio_study.sources.api import client, watching
+
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(request["printed"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+    os.dup2(1, 2)
+    os.setpgid(0, 0)
+    if request["largest_file"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["largest_file"],) * 2)
+    if request["clock"]:
+        clock = Clock(**request["clock"])
+        watching.watch = functools.partial(watch, sleep=clock.sleep)
+        client.Client.__init__.__defaults__ = (None, client.TRIES, clock)  # type: ignore[attr-defined]
+    before = {*sys.modules}
+    if not request["kernels"]:
+        without_kernels()
+    if request["harm"]:
+        Harm(**request["harm"]).begin()
+    code: Any = 1
+    try:
+        cli.main(request["words"])
+    except SystemExit as end:
+        code = end.code
+    # as the interpreter ends, but for taking every module to pieces
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    if told is not None:
+        told.write_text(json.dumps(sorted({*sys.modules} - before)))
+    os._exit(code)

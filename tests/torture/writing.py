@@ -33,7 +33,8 @@ class Harm:
     number : int
         The step that fails, from 0 on; -1: none.
     error : int
-        Number of the system's error: `ENOSPC` from that step on, wherever room is needed; any other once.
+        Number of the system's error: `ENOSPC` from that step on, wherever room is needed; `EROFS` from that step on,
+        everywhere; any other once.
     """
 
     folder: str
@@ -60,9 +61,9 @@ class Harm:
         number = self._steps
         self._steps += 1
         self._real_write(self._counted, b".")
-        full = self.error == errno.ENOSPC and kind in NEEDS_ROOM
-        once = self.error != errno.ENOSPC and number == self.number
-        if once or (full and 0 <= self.number <= number):
+        lasting = self.error == errno.EROFS or (self.error == errno.ENOSPC and kind in NEEDS_ROOM)
+        once = self.error not in {errno.ENOSPC, errno.EROFS} and number == self.number
+        if once or (lasting and 0 <= self.number <= number):
             named = () if kind in {"write", "fsync"} else (path,)
             raise OSError(self.error, os.strerror(self.error), *named)
 

@@ -1,7 +1,6 @@
 """The command `fleet`: every natural experiment of a whole fleet, and what they say together."""
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,13 +72,15 @@ def fleet(
     output: Path | None,
     as_json: bool,
 ) -> None:
+    from virtio_study.storage import scratch_folder
+
     if scheduler is not None and (workers or not ADDRESS.fullmatch(scheduler)):
         raise click.UsageError(_("--scheduler is tcp://host:port or tls://host:port, and goes without --workers"))
     if [study, endpoint, answers, simulated].count(None) != 3:
         raise click.UsageError(_("name a study, or one of --host, --answers and --simulated"))
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         if endpoint is not None:
-            asked = _of_host(endpoint, qemu_server, Path(folder))
+            asked = _of_host(endpoint, qemu_server, folder)
         elif answers is not None:
             asked = _of_answers(answers, qemu_server)
         else:

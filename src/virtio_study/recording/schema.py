@@ -72,6 +72,9 @@ SCHEMA: dict[str, Column] = {
 }
 """The one schema. `time` is the END of the interval of `step_s` seconds, UTC; a value that was not measured is NaN."""
 
+LONGEST_STEP_S = 366 * 86400.0
+"""A row's interval: Proxmox VE's coarsest rows are of a week, and what claims centuries is on no grid."""
+
 
 class Provenance(BaseModel):
     """Where a recording comes from; stored inside its Parquet file.
@@ -149,6 +152,9 @@ def check_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     )
     not_later = (checked["time"].diff() <= pd.Timedelta(0)).to_numpy()
     _refuse(not_later, checked["time"], "time", where, said(N_("times must increase")))
+    steps = checked["step_s"].to_numpy()
+    no_step = ~((steps > 0) & (steps <= LONGEST_STEP_S))
+    _refuse(no_step, checked["step_s"], "step_s", where, said(N_("expected more than 0 s, and a year at most")))
     return checked
 
 
