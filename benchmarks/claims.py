@@ -339,14 +339,14 @@ CLAIMS: dict[str, list[Claim]] = {
             "bytes that a day more writes, of 30 and of 365 days of polls",
             "the same",
             day_more,
-            "python benchmarks/storage.py",
+            "python benchmarks/appending.py",
             "artefacts.md",
         ),
         Claim(
             "reading one server of 10 and of 1,000",
             "the same",
             one_server,
-            "python benchmarks/storage.py",
+            "python benchmarks/appending.py",
             "artefacts.md",
         ),
         Claim(

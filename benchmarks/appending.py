@@ -1,6 +1,6 @@
 """What a day more of a recording costs, and reading one server of a study, as recording and study grow.
 
-    python benchmarks/storage.py [--days 10 30 90 365] [--servers 10 100 1000]
+    python benchmarks/appending.py [--days 10 30 90 365] [--servers 10 100 1000]
 
 A simulated server is polled every ten seconds; its recording has all days but the last, and an import gives all. In the
 same run the plain way: one file a recording, which is read, compared and written whole. Both go through `keep_all`, as
