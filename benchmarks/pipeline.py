@@ -12,7 +12,6 @@ server and the reports, where the other servers' are done; those of one server c
 
 import argparse
 import compileall
-import contextlib
 import ctypes
 import importlib
 import json
@@ -25,8 +24,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import NamedTuple
+
+import psutil
 
 from virtio_study.environment import DRAWN
 from virtio_study.study import load_study
@@ -74,22 +76,22 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
 
 
-def await_orphans() -> None:
-    """Wait until every adopted process has ended."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
+def await_orphans(own: Set[int]) -> None:
+    """Wait until every adopted process has ended: the children that are not among one's own."""
+    while adopted := {child.pid for child in psutil.Process().children()} - own:
+        os.waitpid(min(adopted), 0)
 
 
 def timed(*words: str | Path, cwd: Path, src: Path = ROOT / "src") -> Cost:
     """`python -m` with these words, with the package of this source folder."""
     environment = {**os.environ, "PYTHONPATH": str(src)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
+    own = {child.pid for child in psutil.Process().children()}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", *(str(word) for word in words)]
     subprocess.run(command, cwd=cwd, check=True, capture_output=True, env=environment)
     wall = time.perf_counter() - start
-    await_orphans()
+    await_orphans(own)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
