@@ -133,4 +133,5 @@ def test_answers_without_steady_rows_are_an_error_that_names_the_servers(tmp_pat
     told = CliRunner().invoke(cli, ["fleet", "--answers", str(ROOT / "data" / "pve-rig"), "--output", str(tmp_path)])
     assert told.exit_code != 0
     assert "100 versat, 101 dominio" in told.stderr
-    assert "no server has rows of rrddata" in str(told.exception)
+    assert "files answers" in str(told.exception)
+    assert "token" not in str(told.exception)

@@ -25,6 +25,10 @@ __all__ = ["fleet"]
 
 CONFIDENCE = 0.95
 ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+")
+UNUSED_HOST = N_("{name}: no server has rows of rrddata that can be used; is one running, and may the token see it?")
+UNUSED_ANSWERS = N_(
+    "{name}: no rrddata among the answers that can be used; polls become rows in a study: virtio-study files answers"
+)
 
 
 @click.command(
@@ -131,10 +135,7 @@ def _survey(asked: _Asked, folder: Path, workers: int | None, scheduler: str) ->
     if without := getattr(made, "without", None):
         _say_without(without)
     if not found.servers:
-        raise DataError(
-            N_("{name}: no server has rows of rrddata that can be used; is one running, and may the token see it?"),
-            name=asked.name,
-        )
+        raise DataError(UNUSED_ANSWERS if asked.past_known else UNUSED_HOST, name=asked.name)
     results = of_survey(found, asked.name, made.simulated, asked.confidence, past_known=asked.past_known)
     effects = write_survey(folder, results, found.findings)
     for language in LANGUAGES:
