@@ -9,7 +9,6 @@ import time
 import zipfile
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
@@ -53,7 +52,7 @@ PROTOCOLS = {
     "infinity": (PROTOCOL.replace("seed: 1", "confidence: Infinity\nseed: 1"), "should be a finite number"),
     "YAML's infinity": (PROTOCOL.replace("seed: 1", "confidence: .inf\nseed: 1"), "is not what YAML reads"),
     "400 digits": (PROTOCOL.replace("seed: 1", f"seed: {'9' * 400}"), "at most 18 digits"),
-    "5,000 digits": (PROTOCOL.replace("seed: 1", f"seed: {'9' * 5000}"), "not valid YAML"),
+    "5,000 digits": (PROTOCOL.replace("seed: 1", f"seed: {'9' * 5000}"), "at most 18 digits"),
     "a value of 140 KB": (PROTOCOL.replace("seed: 1", f"seed: {'x' * 140_000}"), "at most 18 digits"),
     "the first year": (
         PROTOCOL.replace("seed: 1", "log: [{start: 0001-01-01T00:00:00+14:00, what: x}]\nseed: 1"),
@@ -163,53 +162,6 @@ def test_a_text_within_a_message_within_a_message_is_short(tmp_path: Path) -> No
     with pytest.raises(StudyError, match="unknown key 'kkk") as refused:
         load_study(tmp_path)
     assert not re.search("k{700}", str(refused.value))
-
-
-def listed(path: Path) -> None:
-    """Let a study's manifest list a file as it is."""
-    digest = {path.name: storage.sha256(path)}
-    (path.parent / "manifest.json").write_text(json.dumps({"version": 1, "files": digest}))
-
-
-BOMBS = {
-    "rows": (lambda: {"time": pa.array([0], pa.int64()).take(pa.array([0] * 4_000_001, pa.int8()))}, "4000001 rows"),
-    "columns": (lambda: {f"c{number}": [0] for number in range(65)}, "65 columns"),
-    "one text in every row": (lambda: {"consolidation": ["x" * 10_000] * 100_000}, "longer than 1000 characters"),
-}
-
-
-@pytest.mark.parametrize("kind", BOMBS)
-def test_a_recording_that_unpacks_to_too_much_is_refused_before_the_memory_is_gone(kind: str, tmp_path: Path) -> None:
-    columns, says = BOMBS[kind]
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table(columns()), path, compression="zstd")
-    listed(path)
-    assert path.stat().st_size < 1 << 18
-    with pytest.raises(VirtioStudyError, match=says):
-        recording.read(path, tmp_path)
-
-
-@pytest.mark.parametrize("version", ["1.0", "2.0"])
-@pytest.mark.parametrize("codec", ["zstd", "snappy", "gzip", "none"])
-def test_a_page_that_unpacks_to_more_than_its_file_says_is_refused_before_it_is(
-    codec: str, version: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "a.parquet"
-    table = pa.table({"step_s": [0.0] * 20_000, "time": [1] * 20_000})
-    pq.write_table(table, path, compression=codec, data_page_version=version, use_dictionary=["time"])
-    assert limits.parquet(path, path) == table
-    content = path.read_bytes()
-    page = re.search(rb"\x15[\x00\x06]\x15([\x80-\xff]{2}[\x00-\x7f])", content)
-    assert page is not None
-    path.write_bytes(content[: page.start(1)] + varint((1 << 21) - 2) + content[page.end(1) :])
-    with pytest.raises(VirtioStudyError, match=r"a\.parquet: a page of column 'step_s' unpacks to more than its file"):
-        limits.parquet(path, path)
-
-
-def varint(number: int) -> bytes:
-    """A number as Thrift writes it, seven bits a byte."""
-    last = b"" if number < 128 else varint(number >> 7)
-    return bytes([number & 127 | (128 if last else 0)]) + last
 
 
 def test_what_a_program_prints_is_read_to_the_limit_and_the_program_is_ended(tmp_path: Path) -> None:

@@ -108,9 +108,10 @@ def test_a_damaged_manifest(tmp_path: Path, text: str) -> None:
         ("mem_instrument", 9, "guess", r"x: row 9, column 'mem_instrument' is guess: expected one of guest_stats"),
         ("time", 5, pd.Timestamp("2026-01-01", tz="UTC"), r"x: row 5, column 'time' is .*: times must increase"),
         ("time", 2, pd.NaT, r"x: row 2, column 'time' is NaT: every row needs a time"),
-        ("step_s", 4, 0.0, r"x: row 4, column 'step_s' is 0.0: expected more than 0 s, and a year at most"),
-        ("step_s", 4, np.nan, r"x: row 4, column 'step_s' is nan: expected more than 0 s"),
-        ("step_s", 4, 1e300, r"x: row 4, column 'step_s' is 1e\+300: expected more than 0 s"),
+        ("step_s", 4, 0.0, r"x: row 4, column 'step_s' is 0.0: expected a microsecond at least, and a year at most"),
+        ("step_s", 4, 1e-300, r"x: row 4, column 'step_s' is 1e-300: expected a microsecond at least"),
+        ("step_s", 4, np.nan, r"x: row 4, column 'step_s' is nan: expected a microsecond at least"),
+        ("step_s", 4, 1e300, r"x: row 4, column 'step_s' is 1e\+300: expected a microsecond at least"),
     ],
 )
 def test_the_wrong_row_and_column_are_named(column: str, row: int, value: object, expected: str) -> None:

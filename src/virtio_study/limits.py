@@ -12,14 +12,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = [
     "ANSWER_BYTES",
@@ -36,7 +32,6 @@ __all__ = [
     "content",
     "may_grow_to",
     "output_of",
-    "parquet",
     "text_lines",
     "unpacked_lines",
 ]
@@ -58,9 +53,6 @@ PROGRAM_BYTES = 64 << 20
 
 PARQUET_ROWS, PARQUET_COLUMNS, PARQUET_BYTES, PARQUET_TEXT = 4_000_000, 64, 1 << 30, 1000
 """A recording: rows (15 months of a poll in ten seconds), columns, bytes unpacked, and characters of one text."""
-
-PAGE_UNPACKED, PAGE_PACKED = 2, 3
-"""Numbers of the sizes in the header of a Parquet page (https://github.com/apache/parquet-format, `PageHeader`)."""
 
 DUMP_BYTES = 4 << 30
 """A dump, which is read line by line."""
@@ -131,123 +123,6 @@ def unpacked_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
 def may_grow_to(path: Path) -> int:
     """Bytes to which what is packed in a file may grow."""
     return max(PACKED_FLOOR, PACKED_RATIO * path.stat().st_size)
-
-
-def parquet(source: "Path | IO[bytes] | pa.BufferReader", path: Path, columns: list[str] | None = None) -> "pa.Table":
-    """Table of a Parquet file, once what the file says of itself is of a sensible size.
-
-    Parameters
-    ----------
-    source : path or file
-        To read it from.
-    path : Path
-        What to call it in an error.
-    columns : list of str, optional
-        Those to read.
-
-    Raises
-    ------
-    DataError
-        If it has too many rows, columns, bytes or too long a text, or its pages unpack to more than it says.
-    pyarrow.ArrowException, OSError
-        If it cannot be read.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(source) as file:
-        known, fields = file.metadata, file.schema_arrow
-        groups = [known.row_group(number) for number in range(known.num_row_groups)]
-        chunks = [group.column(number) for group in groups for number in range(known.num_columns)]
-        unpacked = sum(abs(chunk.total_uncompressed_size) for chunk in chunks)
-        if known.num_rows > PARQUET_ROWS or known.num_columns > PARQUET_COLUMNS or unpacked > PARQUET_BYTES:
-            raise DataError(
-                N_(
-                    "{path}: {rows} rows, {columns} columns and {size} MiB, more than a recording has; is it the right "
-                    "file?"
-                ),
-                path=path,
-                rows=known.num_rows,
-                columns=known.num_columns,
-                size=unpacked >> 20,
-            )
-        _hold_pages([chunk for chunk in chunks if columns is None or chunk.path_in_schema in columns], source, path)
-        texts = [field.name for field in fields if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
-    # a text that is in every row is there once as long as it is not unpacked
-    with pq.ParquetFile(source, read_dictionary=texts) as file:
-        table = file.read(columns)
-    for number, field in enumerate(table.schema):
-        if not pa.types.is_dictionary(field.type):
-            continue
-        for chunk in table.column(number).chunks:
-            if any(len(text) > PARQUET_TEXT for text in chunk.dictionary.to_pylist() if text is not None):
-                raise DataError(
-                    N_("{path}: column {name!r} has a text longer than {most} characters; is it the right file?"),
-                    path=path,
-                    name=field.name,
-                    most=PARQUET_TEXT,
-                )
-        table = table.set_column(number, field.name, table.column(number).cast(fields.field(field.name).type))
-    return table
-
-
-def _hold_pages(
-    chunks: "list[pq.ColumnChunkMetaData]", source: "Path | IO[bytes] | pa.BufferReader", path: Path
-) -> None:
-    """`DataError` if pages unpack to more than the end of the file says of them: each is unpacked as it says itself."""
-    import pyarrow as pa
-
-    # closed by itself where it was opened here
-    file = pa.memory_map(str(source)) if isinstance(source, Path) else source
-    for chunk in chunks:
-        starts = [chunk.data_page_offset, chunk.dictionary_page_offset]
-        file.seek(min(start for start in starts if start is not None))
-        pages = memoryview(file.read(chunk.total_compressed_size))
-        place = unpacked = 0
-        try:
-            while place < len(pages):
-                sizes, place = _integers(pages, place)
-                size, packed = sizes[PAGE_UNPACKED], sizes[PAGE_PACKED]
-                unpacked, place = unpacked + size, place + packed
-                if min(size, packed) < 0 or unpacked > chunk.total_uncompressed_size:
-                    raise _more_than_said(path, chunk.path_in_schema)
-        except (IndexError, KeyError) as error:
-            raise pa.ArrowInvalid("a page without a header") from error
-    file.seek(0)
-
-
-def _integers(text: memoryview, place: int, depth: int = 0) -> tuple[dict[int, int], int]:
-    """Integers of a struct in Thrift's compact protocol by the number of their field, and where it ends.
-
-    https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
-    """
-    found: dict[int, int] = {}
-    number = 0
-    while head := text[place]:
-        number, place = (number + (head >> 4), place + 1) if head >> 4 else _integer(text, place + 1)
-        kind = head & 15
-        if kind in {4, 5, 6}:
-            found[number], place = _integer(text, place)
-        elif kind == 8:  # a text
-            length, place = _integer(text, place, signed=False)
-            place += length
-        elif kind == 12 and depth < 8:
-            place = _integers(text, place, depth + 1)[1]
-        elif kind == 7:
-            place += 8
-        elif kind not in {1, 2}:  # a truth stands in its kind; bytes, lists and maps stand in no page's header
-            raise KeyError(kind)
-    return found, place + 1
-
-
-def _integer(text: memoryview, place: int, *, signed: bool = True) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = text[place]
-        value, place, shift = value | (byte & 127) << shift, place + 1, shift + 7
-        if byte < 128:
-            return ((value >> 1) ^ -(value & 1) if signed else value), place
-    raise KeyError(shift)
 
 
 class TooMuchPrintedError(Exception):
@@ -370,12 +245,4 @@ def _long_line(path: Path, number: int, most: int) -> DataError:
         path=path,
         line=number,
         most=most >> 20,
-    )
-
-
-def _more_than_said(path: Path, name: str) -> DataError:
-    return DataError(
-        N_("{path}: a page of column {name!r} unpacks to more than its file says; is it the right file?"),
-        path=path,
-        name=name,
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from virtio_study.pve.vm_config import conditions, kernel_version, proxmox_kernel, settings
+from virtio_study.pve.vm_config import allocation, conditions, kernel_version, proxmox_kernel, release, settings
 from virtio_study.recording import Provenance
 
 COMMAND = [
@@ -87,3 +87,14 @@ def test_conditions_join_what_changed_inside_a_side_and_the_kernel_is_the_oldest
 )
 def test_the_kernel_that_a_release_came_with(hypervisor, kernel):
     assert proxmox_kernel(hypervisor) == kernel
+
+
+LONG = "7" * 5000
+"""More digits than Python reads as a number."""
+
+
+def test_a_number_of_thousands_of_digits_is_none():
+    config = {"sockets": LONG, "cores": LONG, "memory": f"current={LONG}"}
+    assert allocation(config) == (1, 512 * 2**20), "the defaults of Proxmox VE"
+    assert "balloon, least MiB" not in settings([f"balloon: {LONG}", f"memory: {LONG}"])
+    assert release(f"{LONG}.{LONG}") is proxmox_kernel(f"Proxmox VE {LONG}.1") is None

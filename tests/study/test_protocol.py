@@ -66,6 +66,8 @@ def test_found_by_folder_file_and_name_from_a_folder_below(
         ("vcpus: 1", "vcpus: yes", r"study.yaml:5: servers.alpha.vcpus is True: expected a number, in digits"),
         ("seed: 1", "seed: no", r"study.yaml:13: seed is False: expected a number, in digits"),
         ("vmid: 100", "vmid: 0100", r"study.yaml:5: 0100 is not what YAML reads"),
+        ("vmid: 100", f"vmid: 0x{'9' * 5000}", r"study.yaml:5: expected a number of at most 18 digits"),
+        ("  alpha:", "  010:", r"study.yaml:5: 010 is not what YAML reads"),
         ("seed: 1", "seed: 1:30", r"study.yaml:13: 1:30 is not what YAML reads"),
         ("seed: 1", "seed: 1\npractical_margin: .nan", r"study.yaml:14: .nan is not what YAML reads"),
         ("seed: 1", "seed: 1\nseed: 2", r"study.yaml:14: key 'seed' is there twice \(first in line 13\); keep one"),

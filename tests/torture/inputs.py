@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 import zipfile
 from collections.abc import Callable, Generator
 from decimal import Decimal
@@ -133,7 +134,7 @@ def of_csv(path: Path, content: bytes) -> None:
     path.with_name("mapping.yaml").write_text(MAPPING)
     frame = read_csv(path, load_mapping(path.with_name("mapping.yaml")), SERVER)
     rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";")]
-    rows = [{str(key).strip(): str(text).strip() for key, text in row.items()} for row in rows]
+    rows = [{str(key).strip(): str(text or "").strip() for key, text in row.items()} for row in rows]
     rows = [row for row in rows if any(row.values())]
     held(len(frame), len(rows), "rows")
     for found, row in zip(frame.to_dict("records"), rows, strict=True):
@@ -260,7 +261,7 @@ def explained(chance: random.Random) -> bytes:
     listed = [
         {"type": "qemu", "vmid": vmid, "node": "a", "name": f"s{vmid}", "status": "running"} for vmid in (100, 101)
     ]
-    lines += [("/cluster/resources?type=vm", listed)]
+    lines += [("/cluster/resources", listed)]
     for vmid in (100, 101):
         data: dict[str, Any] = {"vmid": vmid, "status": "running", "mem": chance.randrange(2**29), "maxmem": 2**29}
         if chance.random() < 0.5:
@@ -299,8 +300,7 @@ def odd_fleet(chance: random.Random) -> bytes:
             frame["time"], frame["step_s"] = pd.Timestamp("2026-01-01", tz="UTC") + hours, 3600.0
             frame["cpu_cores"] *= [1 + chance.uniform(-0.1, 0.1) for _ in range(len(frame))]
             made[f"{server} {'virtio' if part and changes else 'ide'} {part}"] = frame
-    for _ in range(chance.randrange(1, 3)):
-        name = chance.choice([*made])
+    for name in chance.sample([*made], chance.randrange(1, 3)):
         made[name] = _odd(made[name], chance)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
@@ -481,7 +481,9 @@ def judged(path: Path, kind: str, content: bytes) -> str:
     path.write_bytes(zstandard.ZstdCompressor().compress(content) if path.suffix == ".zst" else content)
     begun = time.monotonic()
     try:
-        KINDS[kind][1](path, content)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            KINDS[kind][1](path, content)
     except VirtioStudyError as refused:
         line = english(refused)
         if len(line) > LONGEST_LINE:
@@ -491,6 +493,8 @@ def judged(path: Path, kind: str, content: bytes) -> str:
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}: {error}"[:300]
+    if warned:
+        return f"a warning at {Path(warned[0].filename).name}:{warned[0].lineno}: {warned[0].message}"[:300]
     seconds = time.monotonic() - begun
     return f"{seconds:.1f} s" if seconds > CASE_S else ""
 

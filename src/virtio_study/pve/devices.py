@@ -165,7 +165,7 @@ def _display(config: Config) -> str:
     name = named[1] if named else text.split(",", 1)[0]
     arm = config.get("arch") == "aarch64"
     if not name or "=" in name:  # such as vga: memory=32
-        version = re.match(r"pc-(?:i440fx|q35)-(\d+)\.(\d+)", str(config.get("machine") or ""))
+        version = re.match(r"pc-(?:i440fx|q35)-(\d{1,9})\.(\d{1,9})", str(config.get("machine") or ""))
         old = version is not None and (int(version[1]), int(version[2])) < (2, 9)
         vista = str(config.get("ostype") or "") in SINCE_VISTA
         cirrus = config.get("ostype") in BEFORE_VISTA or (old and not vista)

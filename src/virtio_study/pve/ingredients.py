@@ -43,7 +43,7 @@ LEAST_PROXMOX_VE = (7, 2)
 """The first version whose balloon device offers free page reporting, to machines since `LEAST_MACHINE`."""
 
 LEAST_GUEST_KERNEL = (5, 7)
-MACHINE = re.compile(r"\bpc-(?:i440fx|q35)-(\d+)\.(\d+)")
+MACHINE = re.compile(r"\bpc-(?:i440fx|q35)-(\d{1,9})\.(\d{1,9})")
 OPTION = "virtio-balloon-pci"
 KEYS = {DISK: ("disk",), CARD: ("nic", "network")}
 

@@ -1,9 +1,22 @@
 """Values as Proxmox VE's API gives them: numbers that may be written as text, keys that may be missing."""
 
 import math
+import re
 from collections.abc import Mapping
 
-__all__ = ["COUNTED", "COUNTERS", "RRD_COLUMNS", "Config", "Sample", "measured", "number", "part", "seconds"]
+__all__ = [
+    "COUNTED",
+    "COUNTERS",
+    "RRD_COLUMNS",
+    "VMID",
+    "Config",
+    "Sample",
+    "measured",
+    "number",
+    "part",
+    "seconds",
+    "vmid_in",
+]
 
 Config = Mapping[str, object]
 """A server's configuration: key -> text or number."""
@@ -28,6 +41,9 @@ RRD_COLUMNS: dict[str, str] = {
 
 COUNTERS = ("diskread", "diskwrite", "netin", "netout")
 COUNTED = tuple(RRD_COLUMNS[key] for key in COUNTERS)
+
+VMID = "[1-9][0-9]{2,8}"
+"""Pattern of a server's number, 100 to 999999999, as Proxmox VE writes it."""
 
 LARGEST = 2.0**64
 """No counter of a host goes further."""
@@ -69,6 +85,12 @@ def seconds(value: object) -> float | None:
     except ValueError:
         return None
     return found if 0 < found < 1e10 else None
+
+
+def vmid_in(value: object) -> int | None:
+    """Number of a server, which may be written as text: 100 to 999999999; None for anything else."""
+    text = str(value)
+    return int(text) if re.fullmatch(VMID, text) else None
 
 
 def part(data: Mapping[str, object], key: str) -> Mapping[str, object]:

@@ -58,6 +58,9 @@ OF_NO_DISK = {"backup", "replicate", "serial", "shared", "size", "wwn"}
 NIC_OPTIONS = ("queues",)
 NIC_KEY = re.compile(r"^net\d+$")
 
+DIGITS = 16
+"""A number of a configuration has fewer of them; what has more is none."""
+
 KERNELS: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = (
     ((4, 0), (4, 2)),
     ((4, 2), (4, 4)),
@@ -112,11 +115,16 @@ def allocation(config: Config) -> tuple[int, int]:
     ----------
     qemu-server, `PVE/QemuServer.pm` (`config_to_command`) and `PVE/QemuServer/Memory.pm` (`current=`).
     """
-    told = {key: re.search(r"\d+", str(config.get(key, ""))) for key in ("sockets", "cores", "smp", "vcpus", "memory")}
-    known = {key: int(found[0]) for key, found in told.items() if found}
+    known = {key: _whole(str(config.get(key, ""))) for key in ("sockets", "cores", "smp", "vcpus", "memory")}
     sockets = known.get("sockets") or known.get("smp") or 1
     vcpus = known.get("vcpus") or sockets * (known.get("cores") or 1)
     return vcpus, (known.get("memory") or 512) * 2**20
+
+
+def _whole(text: str) -> int | None:
+    """The first number in a text; None where there is none that a server could have."""
+    found = re.search(r"\d+", text)
+    return int(found[0]) if found and len(found[0]) < DIGITS else None
 
 
 def settings(vm_config: Sequence[str]) -> dict[str, str]:
@@ -131,9 +139,9 @@ def settings(vm_config: Sequence[str]) -> dict[str, str]:
         return _of_command(vm_config)
     pairs = dict(item.split(": ", 1) for item in vm_config if ": " in item)
     found = {key: pairs[key] for key in CONFIG_KEYS if key in pairs}
-    least, most = (re.search(r"\d+", pairs.get(key, default)) for key, default in (("balloon", "0"), ("memory", "512")))
-    if least and most and 0 < int(least[0]) < int(most[0]):  # the host may take memory away (pvestatd, auto_ballooning)
-        found["balloon, least MiB"] = least[0]
+    least, most = (_whole(pairs.get(key, default)) for key, default in (("balloon", "0"), ("memory", "512")))
+    if least and most and least < most:  # the host may take memory away (pvestatd, auto_ballooning)
+        found["balloon, least MiB"] = str(least)
     disks = [value for key, value in sorted(pairs.items()) if NUMBERED_DISK.fullmatch(key) and CDROM not in value]
     for number, disk in enumerate(disks):
         found |= {f"disk {number} {name}": value for name, value in _options(disk, DISK_OPTIONS).items()}
@@ -169,12 +177,13 @@ def kernel_version(provenances: Sequence[Provenance]) -> tuple[int, int] | None:
 
 def proxmox_kernel(hypervisor: str) -> tuple[int, int] | None:
     """Kernel that a version of Proxmox VE came with, such as "Proxmox VE 4.2"; None if the text names no version."""
-    match = re.search(r"Proxmox VE (\d+)\.(\d+)", hypervisor)
-    known = [kernel for since, kernel in KERNELS if match and since <= (int(match[1]), int(match[2]))]
+    match = re.search(r"Proxmox VE (\S+)", hypervisor)
+    version = release(match[1]) if match else None
+    known = [kernel for since, kernel in KERNELS if version and since <= version]
     return known[-1] if known else None
 
 
 def release(text: str | None) -> tuple[int, int] | None:
     """Major and minor number at the beginning of a version; None where there is none."""
-    match = re.match(r"(\d+)\.(\d+)", text or "")
+    match = re.match(r"(\d{1,9})\.(\d{1,9})", text or "")
     return (int(match[1]), int(match[2])) if match else None

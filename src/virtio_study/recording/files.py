@@ -23,6 +23,7 @@ from virtio_study.recording.months import (
     name_of_month,
 )
 from virtio_study.recording.schema import Provenance, Recording, check_frame
+from virtio_study.recording.tables import bounded_table
 from virtio_study.storage import commit, manifest, one_writer, read_verified
 
 __all__ = [
@@ -191,7 +192,7 @@ def _read_head(path: Path, folder: Path) -> tuple[pd.DataFrame, Provenance, tupl
 
     content = read_verified(path, folder)
     with _no_recording(path):
-        table = limits.parquet(pa.BufferReader(content), path)
+        table = bounded_table(pa.BufferReader(content), path)
         provenance, months = facts_from((table.schema.metadata or {})[SAYS], str(path))
         return table.to_pandas(), provenance, months
 
@@ -203,7 +204,7 @@ def _read_month(path: Path, folder: Path, month: Month) -> pd.DataFrame:
     name = name_of_month(path.relative_to(folder).as_posix(), month.name)
     content = read_verified(folder / name, folder, {name: month.sha256})
     with _no_recording(folder / name):
-        return pd.DataFrame(limits.parquet(pa.BufferReader(content), folder / name).to_pandas())
+        return pd.DataFrame(bounded_table(pa.BufferReader(content), folder / name).to_pandas())
 
 
 @contextmanager
@@ -238,9 +239,9 @@ def read_times(path: Path) -> pd.DataFrame:
     """
     columns = ["time", "step_s"]
     with _no_recording(path):
-        table = limits.parquet(path, path, columns)
+        table = bounded_table(path, path, columns)
         _, months = facts_from((table.schema.metadata or {})[SAYS], str(path))
-        tables = [limits.parquet(part, part, columns) for part in _first_of(path, months)]
+        tables = [bounded_table(part, part, columns) for part in _first_of(path, months)]
         frames = [pd.DataFrame(each.to_pandas()) for each in (*tables, table)]
         return pd.concat(frames, ignore_index=True)
 

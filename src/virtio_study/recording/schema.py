@@ -75,6 +75,9 @@ SCHEMA: dict[str, Column] = {
 LONGEST_STEP_S = 366 * 86400.0
 """A row's interval: Proxmox VE's coarsest rows are of a week, and what claims centuries is on no grid."""
 
+SHORTEST_STEP_S = 1e-6
+"""Times are kept to the microsecond: a shorter row would have no middle of its own."""
+
 
 class Provenance(BaseModel):
     """Where a recording comes from; stored inside its Parquet file.
@@ -153,8 +156,9 @@ def check_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     not_later = (checked["time"].diff() <= pd.Timedelta(0)).to_numpy()
     _refuse(not_later, checked["time"], "time", where, said(N_("times must increase")))
     steps = checked["step_s"].to_numpy()
-    no_step = ~((steps > 0) & (steps <= LONGEST_STEP_S))
-    _refuse(no_step, checked["step_s"], "step_s", where, said(N_("expected more than 0 s, and a year at most")))
+    no_step = ~((steps >= SHORTEST_STEP_S) & (steps <= LONGEST_STEP_S))
+    expected = said(N_("expected a microsecond at least, and a year at most"))
+    _refuse(no_step, checked["step_s"], "step_s", where, expected)
     return checked
 
 

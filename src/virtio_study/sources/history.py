@@ -7,6 +7,7 @@ from functools import cache
 
 from virtio_study.pve.devices import NUMBERED_DISK
 from virtio_study.pve.values import Config, Sample, part, seconds
+from virtio_study.pve.vm_config import release
 from virtio_study.sources.responses import Answer, lists, objects
 from virtio_study.study import Study
 
@@ -273,11 +274,10 @@ class History:
         told = {node.qemu_server_at(moment) for node in self.nodes.values()} - {None}
         if told:
             return told.pop() if len(told) == 1 else None
-        found = re.match(r"(\d+)\.(\d+)", proxmox_version)
-        if found is None:
+        version = release(proxmox_version)
+        if version is None:
             return None
-        release = int(found[1]), int(found[2])
-        return "8.0" if release < (9, 0) else "9.1.4" if release >= (9, 2) else None
+        return "8.0" if version < (9, 0) else "9.1.4" if version >= (9, 2) else None
 
 
 def qemu_server_in(packages: Iterable[Mapping[str, object]]) -> str | None:

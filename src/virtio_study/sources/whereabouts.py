@@ -7,13 +7,14 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from virtio_study.pve.values import VMID, vmid_in
 from virtio_study.sources.history import Task
 from virtio_study.sources.responses import Answer, lists, read_answers
 
 __all__ = ["Stay", "stays"]
 
-CONFIGURED = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/config\?current=1")
-POLLED = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/status/current")
+CONFIGURED = re.compile(rf"/nodes/([^/]+)/qemu/({VMID})/config\?current=1")
+POLLED = re.compile(rf"/nodes/([^/]+)/qemu/({VMID})/status/current")
 """What only the node answers on which a server is: a watch asks the one every few minutes, the other every 10 s."""
 
 TASKS = re.compile(r"/nodes/[^/]+/tasks(?:\?.*)?")
@@ -84,8 +85,8 @@ def _seen_in(answers: Sequence[Answer], vmids: Collection[int], asked: re.Patter
     ]
     for task in {Task.of(row) for _, rows in lists(answers, TASKS.pattern) for row in rows}:
         moved = task.kind == "qmigrate" and task.succeeded and task.end_s is not None and task.upid.count(":") > 1
-        if moved and task.server.isdecimal() and int(task.server) in vmids:
-            told.append((int(task.server), task.start_s, task.upid.split(":")[1], task.end_s))
+        if moved and (known := vmid_in(task.server)) in vmids and known:
+            told.append((known, task.start_s, task.upid.split(":")[1], task.end_s))
     runs = []
     for (vmid, node), together in groupby(sorted(told, key=itemgetter(0, 1)), key=itemgetter(0, 2)):
         run = list(together)

@@ -69,6 +69,7 @@ SHOWN = 200
 """So many characters of what stands in a file are shown at most."""
 
 MOST_DIGITS = 18
+INTEGER = "tag:yaml.org,2002:int"
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml, where it is: PyYAML's own reader takes half a minute for what a protocol may be."""
@@ -204,12 +205,14 @@ def _misread(root: yaml.Node | None) -> Iterator[tuple[yaml.Node, Said]]:
                     twice = N_("key {key!r} is there twice (first in line {line}); keep one")
                     yield key, said(twice, key=name, line=str(first[name]))
                 first[name] = key.start_mark.line + 1
-                waiting.append(value)
+                waiting += [key, value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
         elif isinstance(node, yaml.ScalarNode) and not node.style and MISREAD.fullmatch(node.value):
             problem = N_("{value} is not what YAML reads; write the number with digits alone, or a text in quotes")
             yield node, said(problem, value=node.value)
+        elif isinstance(node, yaml.ScalarNode) and node.tag == INTEGER and len(node.value) > SHOWN:
+            yield node, said(N_("expected a number of at most {most} digits"), most=MOST_DIGITS)
 
 
 def digits(value: object) -> object:

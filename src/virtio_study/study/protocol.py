@@ -74,7 +74,7 @@ class Host(Strict):
     hypervisor: Line
 
 
-ADDRESS = re.compile(r"(?:https?://)?(?P<host>[^/:\[\]]+|\[[^\]]+\])(?::(?P<port>\d+))?(?:[/#?].*)?")
+ADDRESS = re.compile(r"(?:https?://)?(?P<host>[^/:\[\]]+|\[[^\]]+\])(?::(?P<port>\d{1,9}))?(?:[/#?].*)?")
 
 
 class Endpoint(Strict):

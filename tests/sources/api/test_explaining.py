@@ -121,6 +121,17 @@ def test_the_genuine_answers_are_explained_as_they_were_recorded(tmp_path: Path)
         assert [item.displayed_bytes for item in explain_answers(place)] == whole
 
 
+@pytest.mark.parametrize("vmid", ["7" * 5000, "1234567890", "99", "0100", "١٠٠", "-100", "1e3", None])
+def test_what_is_no_number_of_a_server_is_no_server(tmp_path: Path, vmid: object) -> None:
+    rows = [{"vmid": number, "type": "qemu", "node": "a", "status": "running"} for number in (vmid, 101)]
+    status = {"vmid": vmid, "status": "running", "mem": 2**28, "maxmem": 2**29}
+    lines = [("/cluster/resources", rows), ("/nodes/a/qemu?full=1", [status])]
+    lines += [(f"/nodes/a/qemu/{vmid}/{place}", status) for place in ("status/current", "config?current=1")]
+    told = ({"t": NOW, "path": path, "status": 200, "body": {"data": data}} for path, data in lines)
+    (tmp_path / "api.jsonl").write_text("".join(json.dumps(line) + "\n" for line in told))
+    assert [item.vmid for item in explain_answers(tmp_path)] == [101]
+
+
 def test_no_answers_and_a_damaged_zip_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no answers of the API"):
         explain_answers(tmp_path)

@@ -100,17 +100,21 @@ def test_what_powershell_redirects_is_read(tmp_path: Path) -> None:
         ),
         (of(HOUR) + "\n" + of(HOUR)[:90], "JSON that cannot be read to its end"),
         (of(HOUR).replace('": 2,', '": ,', 1), "JSON that cannot be read to its end"),
+        (repr(HOUR).replace(": 2,", ": 2and 3,", 1), "JSON that cannot be read to its end"),
         (
             of({"t": 1, "path": "/version", "status": 200, "body": {"data": {}}}),
             "a stored answer of the API with its path; take virtio-study files answers",
         ),
     ],
 )
-def test_what_is_no_answer_is_named_in_the_host_s_own_words(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_no_answer_is_named_in_the_host_s_own_words(
+    tmp_path: Path, text: str, message: str, recwarn: pytest.WarningsRecorder
+) -> None:
     (tmp_path / "a").write_text(text)
     with pytest.raises(DataError, match=message) as caught:
         read_rrddata([tmp_path / "a"])
     assert "\n" not in str(caught.value)
+    assert not recwarn.list, "a line, and nothing of a parser beside it"
 
 
 def row(time: int, **values: float) -> dict[str, float]:

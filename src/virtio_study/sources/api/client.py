@@ -171,7 +171,7 @@ class Client:
                 self._local.api = None  # a ticket that ran out while the host was away is no use any more
             return Reply(asked, path, int(error.status_code), reason=self._plain(str(error.content)) or "refused")
         except AuthenticationError as error:
-            code = re.search(r"code: (\d+)", str(error))
+            code = re.search(r"code: (\d{3})\b", str(error))
             if code and code[1] != "401":  # pveproxy could not hand the login on: nothing is wrong with the password
                 return Reply(asked, path, int(code[1]), reason=LOGIN.get(code[1], "the login was not answered"))
             return Reply(asked, path, 401, reason="user or password refused")

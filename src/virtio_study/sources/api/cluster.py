@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from virtio_study.pve.values import number
+from virtio_study.pve.values import number, vmid_in
 
 __all__ = ["RESOURCES", "Cluster", "Resource"]
 
@@ -26,10 +26,10 @@ class Resource:
     disk_bytes: int
 
     @classmethod
-    def of(cls, row: Mapping[str, object]) -> "Resource":
-        """Read a row that has a number and a node."""
+    def of(cls, number: int, row: Mapping[str, object]) -> "Resource":
+        """Read the row of a server's number, which has a node."""
         return cls(
-            vmid=int(str(row["vmid"])),
+            vmid=number,
             node=str(row["node"]),
             name=str(row.get("name", "")),
             status=str(row.get("status", "")),
@@ -52,11 +52,11 @@ class Cluster:
         """Read the data of `/cluster/resources`; what has another shape in it is passed over."""
         rows = [row for row in resources if isinstance(row, dict)] if isinstance(resources, list) else []
         nodes = {str(row["node"]): row.get("status") for row in rows if row.get("type") == "node" and row.get("node")}
-        guests = [row for row in rows if row.get("node") and str(row.get("vmid")).isdecimal()]
-        found = [Resource.of(row) for row in guests if row.get("type") == "qemu"]
+        guests = [(known, row) for row in rows if row.get("node") and (known := vmid_in(row.get("vmid")))]
+        found = [Resource.of(known, row) for known, row in guests if row.get("type") == "qemu"]
         return cls(
             servers={item.vmid: item for item in found},
-            containers=frozenset(int(str(row["vmid"])) for row in guests if row.get("type") == "lxc"),
+            containers=frozenset(known for known, row in guests if row.get("type") == "lxc"),
             hosts=tuple(sorted(name for name, status in nodes.items() if status != "offline")),
             off=frozenset(name for name, status in nodes.items() if status == "offline"),
         )

@@ -1,6 +1,5 @@
 """Whether a host can answer a study's question: version, token, permissions, clock, retention, TLS and servers."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from virtio_study.i18n.marks import N_, plural
 from virtio_study.i18n.sentences import Said, said
 from virtio_study.pve.devices import agent_enabled
 from virtio_study.pve.instruments import host_instrument
-from virtio_study.pve.vm_config import allocation
+from virtio_study.pve.vm_config import allocation, release
 from virtio_study.sources.api import health
 from virtio_study.sources.api.client import Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
@@ -115,9 +114,7 @@ def _way(endpoint: Endpoint) -> Finding:
 
 def _version(data: Mapping[str, object]) -> Iterator[Finding]:
     text = str(data.get("version", "?"))
-    found = re.match(r"(\d+)\.(\d+)", text)
-    release = (int(found[1]), int(found[2])) if found else (0, 0)
-    if release < (9, 0):
+    if (release(text) or (0, 0)) < (9, 0):
         yield Finding(
             N_("version"),
             "warn",

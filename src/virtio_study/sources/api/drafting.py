@@ -239,7 +239,7 @@ def _server(server: _Found, disk_bytes: int) -> dict[str, object]:
 def _disk_bytes(server: _Found) -> int:
     """Size of all disks; 0 if one does not tell it."""
     disks = [str(server.config[item.key]) for item in server.devices if item.kind == "disk"]
-    sizes = [re.search(r"(?:^|,)size=(\d+)([KMGT]?)", disk) for disk in disks]
+    sizes = [re.search(r"(?:^|,)size=(\d{1,15})([KMGT]?)(?!\d)", disk) for disk in disks]
     return sum(int(size[1]) * UNITS[size[2]] for size in sizes if size) if all(sizes) else 0
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from virtio_study.errors import DataError
 from virtio_study.pve.explanation import Explanation
-from virtio_study.pve.values import Sample, number
+from virtio_study.pve.values import VMID, Sample, number
 from virtio_study.sources.api.client import Client
 from virtio_study.sources.api.explaining import logs_at
 from virtio_study.sources.normalising import rrd_frame
@@ -17,7 +17,7 @@ from virtio_study.sources.responses import read_answers
 __all__ = ["rows_of_answers", "rows_of_host"]
 
 LONGEST = ("week", "day", "hour")
-SAVED = re.compile(r"/nodes/[^/]+/qemu/(\d+)/rrddata\?timeframe=(week|day|hour)&cf=AVERAGE")
+SAVED = re.compile(rf"/nodes/[^/]+/qemu/({VMID})/rrddata\?timeframe=(week|day|hour)&cf=AVERAGE")
 WEEK = "rrddata?timeframe=week&cf=AVERAGE"
 
 

@@ -16,7 +16,7 @@ from virtio_study.limits import DUMP_BYTES
 from virtio_study.pve.devices import is_template
 from virtio_study.pve.explanation import Explanation, Seen, explanation_of
 from virtio_study.pve.instruments import MemoryState, memory_state, memory_states
-from virtio_study.pve.values import Config, Sample, part, seconds
+from virtio_study.pve.values import VMID, Config, Sample, part, seconds, vmid_in
 from virtio_study.sources.api import health
 from virtio_study.sources.api.client import Client, Reply
 from virtio_study.sources.api.cluster import RESOURCES, Cluster
@@ -32,7 +32,7 @@ FEW = 3
 LOGS = re.compile(r".+\.jsonl(?:-[0-9a-f]+)?(?:\.zst)?", re.DOTALL)
 """Names of files of answers: as `watch` writes them, and as the copies that `files answers` keeps."""
 
-PATH = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/(?:status/current|config\?current=1)")
+PATH = re.compile(rf"/nodes/([^/]+)/qemu/({VMID})/(?:status/current|config\?current=1)")
 LISTED = re.compile(r"/nodes/([^/]+)/qemu\?full=1")
 PACKAGES = re.compile(r"/nodes/([^/]+)/apt/versions")
 
@@ -60,7 +60,7 @@ class _Told:
         """Take over the rows of `/cluster/resources`."""
         self.cluster = Cluster.of(resources)
         found = [row for row in resources if isinstance(row, dict)] if isinstance(resources, list) else []
-        self.rows = {int(str(row["vmid"])): row for row in found if str(row.get("vmid")).isdecimal()}
+        self.rows = {known: row for row in found if (known := vmid_in(row.get("vmid")))}
 
 
 def explain_host(client: Client, vmids: Collection[int] = (), qemu_server: str | None = None) -> list[Explanation]:
@@ -114,8 +114,8 @@ def _ask_nodes(client: Client, told: _Told, nodes: Sequence[str], *, all_at_once
             told.ahead_s[node] = now - clock.time_s
         for reply in listed:
             for row in _rows(reply.data):
-                if str(row.get("vmid")).isdecimal():
-                    _status(told, int(str(row["vmid"])), row, node, reply.time_s)
+                if known := vmid_in(row.get("vmid")):
+                    _status(told, known, row, node, reply.time_s)
 
 
 def _take(told: _Told, vmid: int, reply: Reply) -> None:
@@ -222,8 +222,8 @@ def _from(answers: Sequence[Answer], qemu_server: str | None) -> _Told:
             told.packages[found[1]] = version
         elif LISTED.fullmatch(answer.path):
             for row in _rows(data):
-                if str(row.get("vmid")).isdecimal():
-                    polls.setdefault(int(str(row["vmid"])), []).append({**row, "time": answer.time_s})
+                if known := vmid_in(row.get("vmid")):
+                    polls.setdefault(known, []).append({**row, "time": answer.time_s})
         elif (found := PATH.fullmatch(answer.path)) and isinstance(data, dict):
             vmid = int(found[2])
             told.rows.setdefault(vmid, {"node": found[1]})

@@ -8,6 +8,7 @@ import pandas as pd
 
 from virtio_study.errors import DataError
 from virtio_study.pve.explanation import Explanation
+from virtio_study.pve.values import VMID
 from virtio_study.sources.api.client import Client
 from virtio_study.sources.api.explaining import logs_at
 from virtio_study.sources.files.rrddata import merge_rrddata
@@ -55,7 +56,7 @@ def _asked(client: Client, paths: Mapping[int, str]) -> dict[int, list[tuple[str
 
 def answers_of_servers(place: Path, vmids: Collection[int]) -> list[Answer]:
     """Saved answers of servers and of their nodes, in order of time."""
-    own = re.compile(r"/nodes/[^/]+/qemu/(\d+)/")
+    own = re.compile(rf"/nodes/[^/]+/qemu/({VMID})/")
 
     def wanted(path: str) -> bool:
         found = own.match(path)

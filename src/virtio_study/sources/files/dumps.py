@@ -15,6 +15,7 @@ from typing import Any
 from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.limits import beginning, text_lines
+from virtio_study.pve.values import vmid_in
 
 __all__ = [
     "Dump",
@@ -159,13 +160,14 @@ def read_pairs(pattern: re.Pattern[str], text: str) -> tuple[list[tuple[str, str
 
 def vmid_of(text: str, where: str) -> int:
     """Number of a server; `DataError` says where there is none."""
-    if not re.fullmatch(r"[0-9]{3,9}", text):
+    found = vmid_in(text)
+    if found is None:
         raise DataError(
             N_("{where}: {text!r} is not the number of a server; expected vmid 100 to 999999999"),
             where=where,
             text=text,
         )
-    return int(text)
+    return found
 
 
 def number_of(value: str | float, where: str) -> float:

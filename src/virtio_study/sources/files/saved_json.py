@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -110,11 +111,11 @@ def _read(path: Path, text: str) -> list[object]:
 
 def _printed(text: str) -> list[object]:
     """What Python wrote with `print`, at once or line by line; nothing if it is not that."""
-    try:
-        return [ast.literal_eval(text.strip())]
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        pass
-    try:
-        return [ast.literal_eval(line.strip()) for line in text.splitlines() if line.strip()]
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the parser, about a line that may be no Python at all
+        for parts in ([text], text.splitlines()):
+            try:
+                return [ast.literal_eval(part.strip()) for part in parts if part.strip()]
+            except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+                continue
+    return []
