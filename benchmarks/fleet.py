@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from virtio_study.fleet.estimating import ChangeEffect
 from virtio_study.fleet.foreseen import foreseen
-from virtio_study.fleet.results import shown_effects
+from virtio_study.fleet.results import FALSE_DISCOVERY_RATE, shown_effects
 from virtio_study.fleet.survey import Survey, survey
+from virtio_study.stats.synthesis import false_discoveries
 from virtio_study.testing.awaited import awaited
 from virtio_study.testing.fleet import SimulatedFleet
 
@@ -32,6 +34,7 @@ DAY_ROWS, DRAWS = 48, 999
 DRIFTS, FORECAST_NODES = (0.0, 0.02, 0.05), 60
 METRICS = {"cpu": "cpu_cores", "mem_host": "mem_host_bytes"}
 Z = 1.96
+CHANCE = 0.05
 
 Range = tuple[float, float]
 
@@ -134,11 +137,18 @@ def looped(fleet: SimulatedFleet, most: int) -> tuple[dict[str, tuple[float, flo
     return {name: ((prepared + spent[name]) / len(done), held[name] / len(done)) for name in RIVALS}, done
 
 
+def effect_of(fleet: SimulatedFleet, found: ChangeEffect) -> float:
+    """The true effect of a change that was found."""
+    truth = fleet.truth(int(found.server[2:]) - 100)
+    assert truth
+    return truth.effects[found.metric]
+
+
 def compared(found: Survey, fleet: SimulatedFleet, ours: float, loops: object) -> list[str]:
     """Rows of the table of rivals, this package's own over the same effects first."""
     rivals, done = loops  # type: ignore[misc]
     own = [item for item in found.findings if (item.server, item.metric) in set(done) and item.relative]
-    true = [fleet.truth(int(item.server[2:]) - 100).effects[item.metric] for item in own]  # type: ignore[union-attr]
+    true = [effect_of(fleet, item) for item in own]
     held = float(np.mean([item.relative.low <= one <= item.relative.high for item, one in zip(own, true, strict=True)]))  # type: ignore[union-attr]
     rows = {"this package": (ours, held), **rivals}
     return [
@@ -151,10 +161,14 @@ def compared(found: Survey, fleet: SimulatedFleet, ours: float, loops: object) -
 def recovered(found: Survey, fleet: SimulatedFleet) -> list[str]:
     """Rows of the table of truth."""
     shown = dict(zip(map(id, found.findings), shown_effects(found.findings), strict=True))
+    tested = [item for item in found.findings if item.p is not None]
+    at_once = dict(
+        zip(map(id, tested), false_discoveries([item.p for item in tested], FALSE_DISCOVERY_RATE), strict=True)
+    )
     lines = []
     for metric in METRICS:
         told = [item for item in found.findings if item.metric == metric and item.relative]
-        true = np.array([fleet.truth(int(item.server[2:]) - 100).effects[metric] for item in told])  # type: ignore[union-attr]
+        true = np.array([effect_of(fleet, item) for item in told])
         low, high, middle = (
             np.array([getattr(item.relative, name) for item in told]) for name in ("low", "high", "estimate")
         )
@@ -166,12 +180,19 @@ def recovered(found: Survey, fleet: SimulatedFleet) -> list[str]:
         found_one = np.array([shown[id(item)] for item in told])
         false = int((found_one & (true == 0)).sum())
         power = float(found_one[true != 0].mean())
+        in_one = np.array([at_once.get(id(item), False) for item in told])
+        chance = float(np.mean([item.p < CHANCE for item in told if item.p is not None and not effect_of(fleet, item)]))
         alone = float(np.mean([item.unadjusted for item in told] - true))
-        lines.append(
-            f"| {metric} | {len(told)} | {100 * covered:.1f} ± {100 * error:.1f} | {false} of {found_one.sum()} | "
-            f"{100 * power:.0f} | {100 * float(np.mean(middle - true)):+.2f} ± {100 * of_bias:.2f} | "
-            f"{100 * alone:+.2f} |"
-        )
+        cells = [
+            f"{100 * covered:.1f} ± {100 * error:.1f}",
+            f"{false} of {found_one.sum()}",
+            f"{(in_one & (true == 0)).sum()} of {in_one.sum()}",
+            f"{100 * chance:.1f}",
+            f"{100 * power:.0f}",
+            f"{100 * float(np.mean(middle - true)):+.2f} ± {100 * of_bias:.2f}",
+            f"{100 * alone:+.2f}",
+        ]
+        lines.append(f"| {metric} | {len(told)} | {' | '.join(cells)} |")
     return lines
 
 
@@ -197,7 +218,7 @@ def foreseen_ranges() -> list[str]:
             held[name].append(f"{100 * share:.1f} ± {100 * Z * np.sqrt(share * (1 - share) / count):.1f}")
     return [
         "Forecasts of two weeks of rows, held against what the same servers spend less in the two weeks after if they "
-        "change; the share of ranges that hold it, in %, by how much the use of memory drifts in between:",
+        "change;\nthe share of ranges that hold it, in %, by how much the use of memory drifts in between:",
         "",
         f"| forecast | servers | {' | '.join(f'{100 * one:.0f} %' for one in DRIFTS)} |",
         f"| --- | --- | {' | '.join('---' for _ in DRIFTS)} |",
@@ -242,9 +263,11 @@ def main() -> None:
         "| --- | --- | --- | --- |",
         *compared(last[0], fleet, ours, loops),
         "",
-        "| metric | effects | intervals that hold the truth, % | false among shown | shown of true effects, % | "
-        "bias, points | bias of the server alone, points |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| metric | effects | intervals that hold the truth, % | false among shown | "
+        "the same of everything in one family | "
+        f"p below {CHANCE:g} without an effect, % | shown of true effects, % | bias, points | "
+        "bias of the server alone, points |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *recovered(last[0], fleet),
         "",
         *foreseen_ranges(),

@@ -101,6 +101,13 @@ def test_deep_answers_and_numbers_without_an_end_are_named_by_their_line(tmp_pat
             read_answers([answers(tmp_path / "a.jsonl", f"{line}\n{ANSWER}\n".encode())])
 
 
+@pytest.mark.parametrize("time", ["NaN", "Infinity", "-1", "0", "1e300", "true", '"x"', "null"])
+def test_an_answer_of_no_time_is_named_by_its_line(time: str, tmp_path: Path) -> None:
+    line = ANSWER.replace("1772409600.0", time)
+    with pytest.raises(VirtioStudyError, match=r"a\.jsonl: line 2 is no answer with t, path, status and body: t: "):
+        read_answers([answers(tmp_path / "a.jsonl", f"{ANSWER}\n{line}\n".encode())])
+
+
 MAPPING = "time: {column: t, format: unix}\nstep_s: 60\ncolumns: {cpu_cores: {column: c, unit: cores}}\n"
 READERS = {
     "rrddata": lambda path: read_rrddata([path]),

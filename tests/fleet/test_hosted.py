@@ -1,6 +1,8 @@
 """A live host, and saved answers, as a fleet: what can be dated, one question each, and what a host cannot tell."""
 
+import contextlib
 import json
+import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,10 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from paths import ROOT
+from spoiling import spoil
 from virtio_study.cli.main import cli
+from virtio_study.errors import VirtioStudyError
 from virtio_study.fleet.experiments import INSTRUMENT_ONLY
 from virtio_study.fleet.hosted import AnsweredFleet, HostFleet
+from virtio_study.fleet.results import of_survey
 from virtio_study.fleet.survey import survey
+from virtio_study.fleet.writing import write_survey
 from virtio_study.sources.api.client import Client, Reply
 from virtio_study.sources.api.credentials import Credential
 from virtio_study.sources.api.explaining import explain_answers, explain_host
@@ -106,6 +112,27 @@ def test_saved_answers_tell_what_was_in_force_and_so_changes(tmp_path: Path) -> 
     assert {item.parts for item in found.findings} >= {("balloon driver",), ("disk", "card")}
     assert {item.direction for item in found.findings if "disk" in item.parts} == {"to VirtIO"}
     assert found.outlooks == ()
+
+
+@pytest.mark.slow
+def test_spoilt_answers_are_a_sentence_or_a_fleet_that_can_be_written_down(tmp_path: Path) -> None:
+    clock = Clock(NOW - 3600.0 * sum(FEW_HOURS))
+    with serve(two_servers(now=NOW, hours=FEW_HOURS), clock=clock) as host:
+        told = [json.loads(line) for line in answers_over(host, clock)]
+        told += [json.loads(client(host, "9.2", clock).get("/nodes/simulated/tasks?limit=500").line())]
+    by_path = {
+        path: [place for place, one in enumerate(told) if one["path"] == path]
+        for path in sorted({one["path"] for one in told})
+    }
+    for case in range(40):
+        choice, answers = random.Random(case), list(told)
+        for path in choice.choices([*by_path], k=choice.randrange(1, 6)):  # however often it was asked
+            place = choice.choice(by_path[path])
+            answers[place] = answers[place] | {"body": {"data": spoil(answers[place]["body"]["data"], choice)}}
+        (tmp_path / "api.jsonl").write_text("".join(json.dumps(one) + "\n" for one in answers))
+        with contextlib.suppress(VirtioStudyError):
+            found = survey(AnsweredFleet(explain_answers(tmp_path), tmp_path), 0.95)
+            write_survey(tmp_path / "out", of_survey(found, "a", True, 0.95), found.findings)
 
 
 def test_the_command_says_what_a_host_cannot_tell_and_that_it_is_simulated(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from virtio_study.cli.main import cli
 from virtio_study.fleet.histories import ServerHistory
 from virtio_study.fleet.recorded import RecordedFleet
 from virtio_study.fleet.results import of_survey
@@ -124,3 +126,18 @@ def test_recordings_say_what_the_servers_said_and_a_backup_is_left_out(tmp_path:
     assert max(value for name, value in off.items() if name != busy) == pytest.approx(0, abs=1e-9)
     assert off[busy] < 0.1
     assert np.isfinite(off[busy])
+
+
+def test_a_server_of_which_no_row_can_be_used_is_named(tmp_path: Path) -> None:
+    servers = FLEET.servers("node0000")
+    write_servers(tmp_path / "made", servers[:-1], "none")
+    unused = servers[-1].server
+    known = tmp_path / "made" / "study.yaml"
+    text = f"  {unused}: {{vmid: 999, role: {{en: a, es: a}}, vcpus: 4, memory_bytes: 8 GiB}}\n"
+    known.write_text(known.read_text() + text)
+    fleet = RecordedFleet(load_study(tmp_path / "made"))
+    assert {item.server for item in fleet.servers("node0000")} == {item.server for item in servers[:-1]}
+    assert list(fleet.without) == [unused]
+    shown = CliRunner().invoke(cli, ["fleet", str(tmp_path / "made"), "--output", str(tmp_path / "out")])
+    assert shown.exit_code == 0
+    assert f"1 server is left out, for no row shows it an hour after a start and undisturbed: {unused}" in shown.stderr

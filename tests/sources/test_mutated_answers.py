@@ -1,7 +1,6 @@
 """Answers of every path of the API, spoilt at random: a sentence or a row less, and no other number anywhere."""
 
 import contextlib
-import copy
 import json
 import random
 import shutil
@@ -15,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from spoiling import spoil
 from virtio_study import recording
 from virtio_study.errors import VirtioStudyError
 from virtio_study.pve.devices import agent_enabled, devices, unclassifiable
@@ -34,26 +34,6 @@ from virtio_study.testing.story import Story
 NOW = 1_772_409_600.0
 STEP_S = 60.0
 MEASURED = ["cpu_cores", "mem_displayed_bytes", "mem_host_bytes", "disk_read_bytes_per_s", "net_in_bytes_per_s"]
-GONE = object()
-VALUES: list[Any] = [
-    GONE,
-    None,
-    True,
-    "",
-    "x",
-    "NaN",
-    "1.5 GiB",
-    "12%",
-    -1,
-    0,
-    1e300,
-    10**400,
-    -(2**70),
-    [],
-    {},
-    [None],
-]
-VALUES += [{"x": []}, "1e5", 1.5, float("nan"), float("inf"), "9" * 400, "\ud800", "a\nb"]
 
 
 def story() -> Story:
@@ -121,30 +101,6 @@ def known(genuine: tuple[Path, list[dict[str, Any]]], tmp_path_factory: pytest.T
         rows[end] = frames(study, end)
         assert len([*study.folder.glob("recordings/**/*.parquet")]) == 6
     return Known(*genuine, rows)
-
-
-def places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to everything in a JSON value, itself first."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [way, *(found for key, one in inner for found in places(one, (*way, key)))]
-
-
-def spoil(data: Any, choice: random.Random) -> Any:
-    """The data with one thing in it changed."""
-    if isinstance(data, list) and choice.random() < 0.1:
-        return choice.sample(data, len(data))  # another order
-    way, value = choice.choice(places(data)), choice.choice(VALUES)
-    if not way:
-        return None if value is GONE else value
-    data = copy.deepcopy(data)
-    holder = data
-    for key in way[:-1]:
-        holder = holder[key]
-    if value is GONE:
-        del holder[way[-1]]
-    else:
-        holder[way[-1]] = copy.deepcopy(value)
-    return data
 
 
 @pytest.mark.slow

@@ -132,8 +132,8 @@ def _survey(asked: _Asked, folder: Path, workers: int | None, scheduler: str) ->
         )
         click.echo(text, err=True)
     found = survey(made, asked.confidence, workers or processes_for(most), scheduler, kept)
-    if without := getattr(made, "without", None):
-        _say_without(without)
+    if made.without:
+        _say_without(made.without)
     if not found.servers:
         raise DataError(UNUSED_ANSWERS if asked.past_known else UNUSED_HOST, name=asked.name)
     results = of_survey(found, asked.name, made.simulated, asked.confidence, past_known=asked.past_known)

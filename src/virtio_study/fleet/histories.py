@@ -1,6 +1,6 @@
 """What a fleet is made of: every server's rows, and what it ran on from which moment, node by node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class Fleet(Protocol):
     @property
     def portable(self) -> bool:
         """Whether another machine can make the rows by itself, of what `repr` says of the fleet."""
+
+    @property
+    def without(self) -> Collection[str]:
+        """Names of servers that gave no rows, as far as their nodes were looked at."""
 
     def servers(self, node: str) -> Sequence[ServerHistory]:
         """Every server of a node."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pandas as pd
@@ -32,6 +32,7 @@ class RecordedFleet:
     """
 
     study: Study
+    without: dict[str, None] = field(default_factory=dict)
 
     portable = False
 
@@ -85,9 +86,13 @@ class RecordedFleet:
         found = []
         for server, names in of.items():
             there = [place for place, stay in enumerate(self._stays[server]) if stay.node == node]
-            if there and names:
-                whole = _history(server, node, [read(folder / name, folder) for name in names])
-                found += [part for place in there if len((part := _part(whole, self._stays[server], place)).rows)]
+            if not there:
+                continue
+            whole = _history(server, node, [read(folder / name, folder) for name in names]) if names else None
+            if whole is None or not len(whole.rows):
+                self.without[server] = None
+                continue
+            found += [part for place in there if len((part := _part(whole, self._stays[server], place)).rows)]
         return found
 
 

@@ -17,7 +17,7 @@ from virtio_study.errors import DataError
 from virtio_study.i18n.marks import N_
 from virtio_study.i18n.sentences import clipped
 from virtio_study.limits import unpacked_lines
-from virtio_study.pve.values import RRD_COLUMNS
+from virtio_study.pve.values import RRD_COLUMNS, seconds
 
 __all__ = ["Answer", "lists", "objects", "read_answers"]
 
@@ -80,10 +80,12 @@ def read_answers(paths: Sequence[Path], wanted: Callable[[str], bool] = lambda p
                 asked = str(item["path"])
                 if not wanted(asked):
                     continue
+                if (time_s := seconds(item["t"])) is None:
+                    raise ValueError(f"t: {item['t']!r}")
                 data = _slim(asked, body.get("data") if isinstance(body, dict) else None)
                 if data != latest.get(asked):
                     latest[asked] = data
-                found.append(Answer(float(item["t"]), asked, int(item["status"]), latest.get(asked)))
+                found.append(Answer(time_s, asked, int(item["status"]), latest.get(asked)))
             except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
                 if not finished:
                     continue

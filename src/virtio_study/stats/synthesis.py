@@ -247,8 +247,8 @@ def false_discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
 def false_discoveries_within(p_values: Sequence[float], families: Sequence[Hashable], rate: float) -> list[bool]:
     """Which of many effects are shown, so that the share of false ones is `rate` at most within each family too.
 
-    Over everything together, effects that are found easily let the others through: in a simulated fleet 16 of 141
-    of those on CPU that were shown at 5 % were false, beside 1286 shown of memory.
+    Over everything together, effects that are found easily let the others through (docs/fleet.md measures it on a
+    simulated fleet).
 
     Parameters
     ----------

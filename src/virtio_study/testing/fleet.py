@@ -71,6 +71,7 @@ class SimulatedFleet:
 
     simulated = True
     portable = True
+    without = ()
 
     @property
     def nodes(self) -> list[str]:
