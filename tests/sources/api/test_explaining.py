@@ -17,8 +17,10 @@ from virtio_study.i18n.sentences import english
 from virtio_study.sources.api import client as api_client
 from virtio_study.sources.api.client import Client
 from virtio_study.sources.api.credentials import Credential
+from virtio_study.sources.api.drafting import draft
 from virtio_study.sources.api.explained_rows import rows_of_answers, rows_of_host
 from virtio_study.sources.api.explaining import explain_answers, explain_host
+from virtio_study.sources.api.inventory import inventory
 from virtio_study.study import Endpoint
 from virtio_study.testing import api
 from virtio_study.testing.faults import Fault
@@ -95,6 +97,18 @@ def test_what_cannot_be_had_is_said_of_its_server_alone() -> None:
     with serve(two_servers(now=NOW), clock=Clock(NOW)) as host:
         host.inject(Fault("error", path="full=1", reason="got timeout"))
         assert [item.instrument for item in explain_host(client(host))] == ["guest_stats"] * 2, "one by one then"
+
+
+@pytest.mark.parametrize("data", ["\ud800", float("inf"), {"vmid": 100}, 5, True])
+def test_what_answers_without_a_list_of_servers_is_no_empty_cluster(
+    data: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(two_servers(now=NOW), clock=Clock(NOW)) as host:
+        asking = client(host)
+        monkeypatch.setattr(asking, "get", lambda path: api_client.Reply(NOW, path, 200, data))
+        for ask in (explain_host, inventory, lambda one: draft(one, one.endpoint, [100])):
+            with pytest.raises(DataError, match=r"no list; is it Proxmox VE that answers at 127\.0\.0\.1:"):
+                ask(asking)
 
 
 def test_without_the_right_to_see_versions_the_hosts_instrument_is_not_guessed() -> None:

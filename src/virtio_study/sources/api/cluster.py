@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from virtio_study.errors import DataError
+from virtio_study.i18n.marks import N_
+from virtio_study.i18n.sentences import said
 from virtio_study.pve.values import number, vmid_in
+from virtio_study.sources.api.client import Client
+from virtio_study.sources.api.remedies import good
 
-__all__ = ["RESOURCES", "Cluster", "Resource"]
+__all__ = ["RESOURCES", "Cluster", "Resource", "resources"]
 
 RESOURCES = "/cluster/resources"
 
@@ -81,3 +86,24 @@ def _whole(value: object) -> int:
     except ValueError:
         return 0
     return int(found) if found > 0 else 0
+
+
+def resources(client: Client) -> list[object]:
+    """Rows of the list of a cluster.
+
+    Raises
+    ------
+    DataError
+        If it cannot be had, or what answers gives no list.
+    """
+    what = said(N_("the list of servers"))
+    rows = good(client.get(RESOURCES), what, client)
+    if not isinstance(rows, list):
+        raise DataError(
+            N_("{what}: {path}: the answer is no list; is it Proxmox VE that answers at {host}:{port}?"),
+            what=what,
+            path=RESOURCES,
+            host=client.endpoint.host,
+            port=str(client.endpoint.port),
+        )
+    return rows

@@ -17,7 +17,7 @@ from virtio_study.pve.values import Config, Sample, number, part
 from virtio_study.pve.vm_config import allocation
 from virtio_study.sources.api import health
 from virtio_study.sources.api.client import Client
-from virtio_study.sources.api.cluster import RESOURCES, Cluster
+from virtio_study.sources.api.cluster import Cluster, resources
 from virtio_study.sources.api.remedies import good
 from virtio_study.sources.api.rights import rights_of
 from virtio_study.study import Endpoint
@@ -75,7 +75,7 @@ def draft(client: Client, endpoint: Endpoint, vmids: Sequence[int], words: Words
         If a server or its node cannot be read, one is a template, a container or has no disk, two have other devices
         than each other, or all are VirtIO already.
     """
-    cluster = Cluster.of(good(client.get(RESOURCES), said(N_("the list of servers")), client))
+    cluster = Cluster.of(resources(client))
     _refuse_missing(client, cluster, vmids)
     found = [_found(client, cluster, vmid) for vmid in dict.fromkeys(vmids)]
     shapes = {item.shape for item in found}

@@ -19,8 +19,8 @@ from virtio_study.pve.instruments import MemoryState, memory_state, memory_state
 from virtio_study.pve.values import VMID, Config, Sample, part, seconds, vmid_in
 from virtio_study.sources.api import health
 from virtio_study.sources.api.client import Client, Reply
-from virtio_study.sources.api.cluster import RESOURCES, Cluster
-from virtio_study.sources.api.remedies import cause, good
+from virtio_study.sources.api.cluster import RESOURCES, Cluster, resources
+from virtio_study.sources.api.remedies import cause
 from virtio_study.sources.history import qemu_server_in
 from virtio_study.sources.responses import Answer, read_answers
 
@@ -79,7 +79,7 @@ def explain_host(client: Client, vmids: Collection[int] = (), qemu_server: str |
         If the list of servers cannot be had.
     """
     told = _Told(qemu_server=qemu_server)
-    told.list_of(good(client.get(RESOURCES), said(N_("the list of servers")), client))
+    told.list_of(resources(client))
     version = client.get("/version").data
     told.release = str(version.get("version")) if isinstance(version, dict) else None
     wanted = {vmid for vmid in told.cluster.servers if not vmids or vmid in vmids}

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from virtio_study.i18n.language import ENGLISH, Words
-from virtio_study.i18n.marks import N_
-from virtio_study.i18n.sentences import english, said
+from virtio_study.i18n.sentences import english
 from virtio_study.pve.devices import balloon_device, devices, is_template, unclassifiable
 from virtio_study.pve.instruments import memory_state
 from virtio_study.pve.values import Config, Sample, number, part
 from virtio_study.sources.api import health
 from virtio_study.sources.api.client import Client, Reply
-from virtio_study.sources.api.cluster import RESOURCES, Cluster, Resource
-from virtio_study.sources.api.remedies import good
+from virtio_study.sources.api.cluster import Cluster, Resource, resources
 
 __all__ = ["inventory", "overview"]
 
@@ -37,7 +35,7 @@ def inventory(client: Client) -> pd.DataFrame:
     DataError
         If the list of servers cannot be had.
     """
-    cluster = _cluster(client)
+    cluster = Cluster.of(resources(client))
     known = {vmid: cluster.servers[vmid] for vmid in sorted(cluster.servers)}
     bases = {vmid: f"/nodes/{item.node}/qemu/{vmid}" for vmid, item in known.items() if item.node not in cluster.off}
     replies = dict(zip(bases, client.get_all([f"{base}/config?current=1" for base in bases.values()]), strict=True))
@@ -71,10 +69,6 @@ def _rows(item: Resource, reply: Reply | None, told: Reply | None) -> list[dict[
         {**about, "kind": item.kind, "key": item.key, "model": item.model, "device_class": item.device_class}
         for item in devices(config)
     ] or [about]
-
-
-def _cluster(client: Client) -> Cluster:
-    return Cluster.of(good(client.get(RESOURCES), said(N_("the list of servers")), client))
 
 
 def _object(data: object) -> Mapping[str, object]:
