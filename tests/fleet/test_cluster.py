@@ -92,7 +92,7 @@ def test_versions_that_differ_are_named_with_their_place() -> None:
 
 def test_without_the_extra_one_process_does_it_and_more_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ClusterError, match=r"pip install 'virtio-study\[cluster\]'"), walking.walking(2):
+    with pytest.raises(ClusterError, match=r"pip install 'virtio-study\[cluster\]'"), walking.walking(1, 2):
         pass
     monkeypatch.setattr(walking, "find_spec", lambda name: None)
     assert walking.processes_for(10_000) == 1
@@ -120,7 +120,8 @@ def test_processes_of_this_machine_get_no_secret_and_say_the_same(
 ) -> None:
     monkeypatch.setenv("VIRTIO_STUDY_PVE_TOKEN", "study@pve!collector=secret")
     monkeypatch.setenv("SOME_API_KEY", "secret")
-    with walking.walking(2) as walk:
+    with walking.walking(40, 2) as walk:
+        assert list(walk(abs, range(-40, 0))) == [*range(40, 0, -1)], "several to a task, in order"
         assert list(walk(os.getenv, ["VIRTIO_STUDY_PVE_TOKEN", "SOME_API_KEY", "PATH"])) == [
             None,
             None,
@@ -186,7 +187,7 @@ def test_a_worker_over_its_memory_is_started_again_and_a_node_that_always_is_ove
     with (
         scheduler(tmp_path, around) as (address, _),
         workers(address, around, 1, "500MB"),
-        walking.walking(scheduler=address) as walk,
+        walking.walking(1, scheduler=address) as walk,
     ):
         assert list(walk(grows, ["first", "once", "last"])) == ["first", "once", "last"]
         assert been.exists()
@@ -208,7 +209,7 @@ def test_workers_whose_memory_stays_full_are_one_line_and_no_wait_without_an_end
     with (
         scheduler(tmp_path, around) as (address, _),
         workers(address, around, 1, "500MB"),
-        walking.walking(scheduler=address) as walk,
+        walking.walking(1, scheduler=address) as walk,
     ):
         assert list(walk(keeps, ["first"])) == ["first"]
         with pytest.raises(ClusterError, match=r"^tcp://127\..*: has taken nothing for 6 s, nor has any other worker"):

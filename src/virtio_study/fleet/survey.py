@@ -81,7 +81,7 @@ def survey(fleet: Fleet, confidence: float, workers: int = 1, scheduler: str = "
     """
     nodes = list(fleet.nodes)
     chosen = [nodes[place] for place in sorted({round(x) for x in np.linspace(0, len(nodes) - 1, PLACEBO_NODES)})]
-    with walking(workers if scheduler else min(workers, len(nodes)), scheduler) as walk:
+    with walking(len(nodes), workers if scheduler else min(workers, len(nodes)), scheduler) as walk:
         tried: dict[Metric, list[Interval]] = {}
         untouched = partial(_placebos_of, confidence)
         for found in _walked(walk, untouched, fleet, chosen, kept, (list[tuple[Metric, Interval]], confidence)):

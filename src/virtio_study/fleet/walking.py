@@ -3,11 +3,12 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 from virtio_study.environment import without_secrets
@@ -20,7 +21,12 @@ FEWEST_NODES = 64
 """A fleet of fewer nodes is done in one process before two have started, imported and done it."""
 
 AHEAD = 2
-"""So many items for each worker are on their way: none waits for work, and no more than these are in memory."""
+"""So many tasks for each worker are on their way: none waits for work, and no more than these are in memory."""
+
+TOGETHER, LEAST_TASKS = 4, 4
+"""So many items at most are one task, for a task costs both sides processor time; and so many tasks at least are for
+each worker, so that none of them is done long before the others.
+"""
 
 PATIENCE_S, CONNECTING_S = 60.0, 10.0
 """How long a cluster may be without any worker at work, and a scheduler without an answer."""
@@ -65,11 +71,13 @@ def processes_for(nodes: int) -> int:
 
 
 @contextmanager
-def walking(workers: int = 1, scheduler: str = "") -> Iterator[Walk]:
+def walking(items: int, workers: int = 1, scheduler: str = "") -> Iterator[Walk]:
     """What walks over nodes, whose answers depend neither on the number of workers nor on where they are.
 
     Parameters
     ----------
+    items : int
+        How many there are, about.
     workers : int
         Processes on this machine; 1 is this one. Their connections are encrypted with a certificate of this run.
     scheduler : str
@@ -86,24 +94,27 @@ def walking(workers: int = 1, scheduler: str = "") -> Iterator[Walk]:
         yield map
         return
     with _quiet(), without_secrets(), _client(workers, scheduler) as client:
-        yield _Ahead(client, scheduler)
+        yield _Ahead(client, scheduler, items)
 
 
 class _Ahead:
     """A walk over the workers of a client."""
 
-    def __init__(self, client: Any, scheduler: str) -> None:
+    def __init__(self, client: Any, scheduler: str, items: int) -> None:
         self._client, self._scheduler = client, scheduler or client.scheduler.address
+        self._items = items
 
     def __call__(self, function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterator[Any]:
         waiting: deque[Any] = deque()
-        most = AHEAD * max(len(self._asked(self._client.nthreads)), 1)
-        for item in items:
-            waiting.append(self._asked(partial(self._client.submit, function, item, pure=False)))
-            if len(waiting) >= most:
-                yield self._answer(waiting.popleft())
+        workers = max(len(self._asked(self._client.nthreads)), 1)
+        together = max(1, min(TOGETHER, self._items // (LEAST_TASKS * workers)))
+        left = iter(items)
+        while task := list(islice(left, together)):
+            waiting.append(self._asked(partial(self._client.submit, _each, function, task, pure=False)))
+            if len(waiting) >= AHEAD * workers:
+                yield from self._answer(waiting.popleft())
         while waiting:
-            yield self._answer(waiting.popleft())
+            yield from self._answer(waiting.popleft())
 
     def _answer(self, future: Any) -> Any:
         idle = 0
@@ -152,6 +163,10 @@ class _Ahead:
             if isinstance(error, OSError | CancelledError) or self._client.status != "running":
                 raise ClusterError(LOST, scheduler=self._scheduler) from error
             raise
+
+
+def _each(function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    return [function(item) for item in items]
 
 
 @contextmanager
