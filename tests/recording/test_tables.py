@@ -1,5 +1,6 @@
 """Parquet files that are not what they say: each is refused in one line, before the memory is gone."""
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -64,3 +65,18 @@ def test_a_column_that_contradicts_what_is_told_of_it_is_refused_and_ends_no_pro
     for source in (path, pa.BufferReader(path.read_bytes())):
         with pytest.raises(OSError, match="histogram size mismatch"):
             bounded_table(source, path, ["time"])
+
+
+def test_what_was_read_is_given_back(tmp_path: Path) -> None:
+    """A fleet reads a hundred thousand files, and a watch the same ones for months."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"time": range(1000), "step_s": [0.0] * 1000}), path)
+    kept = []
+    for _ in range(2):
+        for _ in range(20):
+            bounded_table(path, path)
+            bounded_table(pa.BufferReader(path.read_bytes()), path)
+        gc.collect()
+        kept.append((pa.total_allocated_bytes(), len(gc.get_objects())))
+    assert kept[1][0] <= kept[0][0], "of Arrow"
+    assert kept[1][1] < kept[0][1] + 1000, "of Python; other threads may have made some"

@@ -1,6 +1,5 @@
 """The table of a Parquet file, once what the file says of itself is of a sensible size and can be."""
 
-import contextlib
 import io
 import os
 from pathlib import Path
@@ -91,10 +90,10 @@ def _unpacked_texts(table: "pa.Table", fields: "pa.Schema", path: Path) -> "pa.T
 
 
 class _Unread(io.RawIOBase):
-    """A file of a size, of which nothing can be read."""
+    """A file of a size, which ends where somebody begins to read; `begun` says whether anybody did."""
 
     def __init__(self, size: int) -> None:
-        self._size, self._place = size, 0
+        self._size, self._place, self.begun = size, 0, False
 
     def readable(self) -> bool:
         return True
@@ -107,7 +106,8 @@ class _Unread(io.RawIOBase):
         return self._place
 
     def read(self, size: int = -1, /) -> bytes:
-        raise EOFError
+        self.begun = True  # an exception here would be kept by Arrow for ever, and this file with it
+        return b""
 
 
 def _hold_metadata(known: "pq.FileMetaData", size: int) -> None:
@@ -119,11 +119,13 @@ def _hold_metadata(known: "pq.FileMetaData", size: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with (
-        contextlib.suppress(EOFError),
-        pq.ParquetFile(pa.PythonFile(_Unread(size), mode="r"), metadata=known, pre_buffer=True) as file,
-    ):
-        file.read(use_threads=False)
+    unread = _Unread(size)
+    try:
+        with pq.ParquetFile(pa.PythonFile(unread, mode="r"), metadata=known, pre_buffer=True) as file:
+            file.read(use_threads=False)
+    except (pa.ArrowException, OSError):
+        if not unread.begun:
+            raise
 
 
 def _hold_pages(chunks: "list[pq.ColumnChunkMetaData]", source: "Path | pa.BufferReader", path: Path) -> None:
