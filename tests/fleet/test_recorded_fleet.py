@@ -1,6 +1,7 @@
 """Recordings of a study as a fleet: the same effects as from the servers themselves, disturbed rows left out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from virtio_study.fleet.histories import ServerHistory
 from virtio_study.fleet.recorded import RecordedFleet
 from virtio_study.fleet.results import of_survey
 from virtio_study.fleet.survey import Survey, survey
-from virtio_study.recording import Provenance, Recording, write
+from virtio_study.recording import Provenance, Recording, read, write
 from virtio_study.study import load_study
 from virtio_study.testing.fleet import SimulatedFleet
 
@@ -141,3 +142,17 @@ def test_a_server_of_which_no_row_can_be_used_is_named(tmp_path: Path) -> None:
     shown = CliRunner().invoke(cli, ["fleet", str(tmp_path / "made"), "--output", str(tmp_path / "out")])
     assert shown.exit_code == 0
     assert f"1 server is left out, for no row shows it an hour after a start and undisturbed: {unused}" in shown.stderr
+
+
+def test_a_study_without_a_row_that_can_be_used_is_told_of_its_recordings(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    write_servers(made, FLEET.servers("node0000")[:1], "none")
+    recordings = [read(path, made) for path in sorted(made.rglob("*.parquet"))]
+    shutil.rmtree(made / "recordings")
+    (made / "manifest.json").unlink()
+    for one in recordings:
+        provenance = one.provenance.model_copy(update={"contaminated": [(0.0, 4e9, "backup")]})
+        write(Recording(one.frame, provenance, one.path), made)
+    shown = CliRunner().invoke(cli, ["fleet", str(made), "--output", str(tmp_path / "out")])
+    assert shown.exit_code != 0
+    assert str(shown.exception).startswith("made: no recording has a row that can be used")

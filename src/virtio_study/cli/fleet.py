@@ -25,6 +25,7 @@ __all__ = ["fleet"]
 
 CONFIDENCE = 0.95
 ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+")
+UNUSED = N_("{name}: no recording has a row that can be used; record longer, or see why: virtio-study run {name}")
 UNUSED_HOST = N_("{name}: no server has rows of rrddata that can be used; is one running, and may the token see it?")
 UNUSED_ANSWERS = N_(
     "{name}: no rrddata among the answers that can be used; polls become rows in a study: virtio-study files answers"
@@ -100,13 +101,16 @@ def fleet(
 
 @dataclass(frozen=True)
 class _Asked:
-    """A fleet, its name, where it is written, its confidence, and whether its past configurations are known."""
+    """A fleet, its name, where it is written, its confidence, whether its past configurations are known, and what is
+    said where no row of it can be used.
+    """
 
     fleet: "Fleet"
     name: str
     folder: Path
     confidence: float = CONFIDENCE
     past_known: bool = True
+    unused: str = UNUSED
 
 
 def _survey(asked: _Asked, folder: Path, workers: int | None, scheduler: str) -> "FleetResults":
@@ -135,7 +139,7 @@ def _survey(asked: _Asked, folder: Path, workers: int | None, scheduler: str) ->
     if made.without:
         _say_without(made.without)
     if not found.servers:
-        raise DataError(UNUSED_ANSWERS if asked.past_known else UNUSED_HOST, name=asked.name)
+        raise DataError(asked.unused, name=asked.name)
     results = of_survey(found, asked.name, made.simulated, asked.confidence, past_known=asked.past_known)
     effects = write_survey(folder, results, found.findings)
     for language in LANGUAGES:
@@ -181,7 +185,7 @@ def _of_host(endpoint: "Endpoint", qemu_server: str | None, folder: Path) -> _As
     found = explain_host(client, (), qemu_server)
     say_hidden(client, len([item for item in found if item.node]))
     made = HostFleet(found, client, folder)
-    return _Asked(made, endpoint.host, _place(endpoint.host), past_known=False)
+    return _Asked(made, endpoint.host, _place(endpoint.host), past_known=False, unused=UNUSED_HOST)
 
 
 def _of_answers(answers: Path, qemu_server: str | None) -> _Asked:
@@ -189,7 +193,8 @@ def _of_answers(answers: Path, qemu_server: str | None) -> _Asked:
     from virtio_study.sources.api.explaining import explain_answers
 
     name = answers.resolve().name
-    return _Asked(AnsweredFleet(explain_answers(answers, (), qemu_server), answers), name, _place(name))
+    made = AnsweredFleet(explain_answers(answers, (), qemu_server), answers)
+    return _Asked(made, name, _place(name), unused=UNUSED_ANSWERS)
 
 
 def _place(name: str) -> Path:

@@ -40,7 +40,7 @@ LEAN = {
 }
 """Settings of Dask: what a node is sent with is large, and waits nowhere but in its own task; workers keep memory that
 they need again for the next node (giving it back and asking for it each time costs processor time); nobody looks at
-profiles, nor at what a process writes down of itself fifty times a second (half of what a cluster without work costs).
+profiles, nor at what a process writes down of itself fifty times a second.
 """
 
 SAME = ("python", "virtio-study", "numpy", "pandas", "scipy", "dask", "distributed", "cloudpickle")

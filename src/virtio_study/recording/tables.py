@@ -43,7 +43,7 @@ def bounded_table(source: "Path | pa.BufferReader", path: Path, columns: list[st
 
     with pq.ParquetFile(source) as file:
         known, fields = file.metadata, file.schema_arrow
-        _hold_metadata(known, source.stat().st_size if isinstance(source, Path) else source.seek(0, os.SEEK_END))
+        _hold_metadata(known, source.stat().st_size if isinstance(source, Path) else source.size())
         groups = [known.row_group(number) for number in range(known.num_row_groups)]
         chunks = [group.column(number) for group in groups for number in range(known.num_columns)]
         unpacked = sum(abs(chunk.total_uncompressed_size) for chunk in chunks)
